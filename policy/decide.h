@@ -1,0 +1,187 @@
+/*
+ * The decisions of MTA-STS (RFC 8461) and DANE (RFC 7672): facts in, verdicts
+ * out.  Everything here is pure: no look-up, clock, log, allocation, global.
+ *
+ * Three questions, asked in this order in the life of an attempt:
+ *	decide_host	may this host be tried, and what must it prove?
+ *	decide_session	it was tried: may the message be sent to it?
+ *	decide_domain	no host took it: keep the message or give up?
+ * tests/decide enumerates all reachable facts; that table is the golden file
+ * and the body of culver-policy(7).
+ */
+#ifndef CULVER_DECIDE_H
+#define CULVER_DECIDE_H
+
+#include "conf/addr.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The policy that applies: live or cached, and not expired. */
+enum sts_mode {
+	STS_ABSENT,	/* the domain has none that we could find or keep */
+	STS_NONE,
+	STS_TESTING,
+	STS_ENFORCE
+};
+
+/* What DNS says of TLSA records for a host (RFC 7672 2.2). */
+enum tlsa_state {
+	TLSA_INSECURE,	/* host's addresses insecure, or DANE off: not asked */
+	TLSA_ABSENT,	/* addresses secure, no TLSA records (secure denial,
+			   or an insecure answer) */
+	TLSA_USABLE,	/* secure, and at least one record is usable */
+	TLSA_UNUSABLE,	/* secure records, none usable */
+	TLSA_FAILED	/* bogus, SERVFAIL, timeout */
+};
+
+/* What a host must prove before it gets a message; ordered by strength. */
+enum requirement {
+	REQUIRE_NONE,		/* TLS if it can be had, of any quality */
+	REQUIRE_ENCRYPT,	/* TLS, unauthenticated */
+	REQUIRE_PKIX,		/* TLS, certificate valid for the MX name */
+	REQUIRE_DANE,		/* TLS, certificate matches a TLSA record */
+	REQUIRE_DANE_PKIX	/* both: insecure MX with STS enforce (ruling 6) */
+};
+
+/* RFC 8460 4.3 result types, and success. */
+enum tls_result {
+	RESULT_NONE,		/* nothing to say (yet) */
+	RESULT_SUCCESS,
+	RESULT_STARTTLS_NOT_SUPPORTED,
+	RESULT_CERTIFICATE_HOST_MISMATCH,
+	RESULT_CERTIFICATE_EXPIRED,
+	RESULT_CERTIFICATE_NOT_TRUSTED,
+	RESULT_VALIDATION_FAILURE,
+	RESULT_TLSA_INVALID,
+	RESULT_DNSSEC_INVALID,
+	RESULT_DANE_REQUIRED,
+	RESULT_STS_POLICY_INVALID,
+	RESULT_STS_WEBPKI_INVALID,
+	RESULT_STS_POLICY_FETCH_ERROR
+};
+
+/* A rule's word: why, for log, DSN and explain.  All texts are static. */
+struct rule {
+	const char	*name;		/* "sts-mx-mismatch": stable, short */
+	const char	*clause;	/* "RFC 8461 5"; "" none needed */
+	const char	*enhanced;	/* "4.7.5"; "" when nothing fails */
+	const char	*repair;	/* what would mend it, one sentence */
+};
+
+struct host_facts {
+	enum mail_class	class;
+	enum sts_mode	sts;
+	bool		sts_report_only;	/* operator: evaluate, don't act */
+	bool		mx_match;	/* the policy's patterns cover it */
+	bool		mx_secure;	/* the MX answer (or implicit MX) had AD */
+	enum tlsa_state	tlsa;
+	bool		tls_required;	/* operator: verified TLS or nothing */
+};
+
+enum host_action {
+	HOST_TRY,
+	HOST_SKIP	/* as if unreachable: the next host */
+};
+
+struct host_verdict {
+	enum host_action	action;
+	enum requirement	requirement;
+	/*
+	 * What fails in the eyes of the policy even where it is tried
+	 * (testing: mx mismatch): RESULT_NONE or the report's result.
+	 */
+	enum tls_result		result;
+	struct rule		rule;
+	/* TLSA matching is not built yet: ENCRYPT or PKIX stands for DANE. */
+	bool			interim;
+};
+
+struct host_verdict	decide_host(const struct host_facts *);
+
+/* How STARTTLS went. */
+enum starttls {
+	STARTTLS_ABSENT,	/* EHLO does not offer it */
+	STARTTLS_REFUSED,	/* offered; answered 4yz or 5yz */
+	STARTTLS_BROKEN,	/* answered 220, then the handshake failed */
+	STARTTLS_DONE		/* TLS is up: cert says what it proved */
+};
+
+/* Defects of a certificate, all that were seen (ruling 29); 0: valid. */
+enum cert_defect {
+	CERT_NOT_TRUSTED = 1,
+	CERT_EXPIRED = 2,	/* or not yet valid */
+	CERT_HOST_MISMATCH = 4,
+	CERT_OTHER = 8,		/* bad signature, malformed, ... */
+	CERT_DANE_NO_MATCH = 16
+};
+
+struct session_facts {
+	struct host_facts	host;
+	enum starttls		starttls;
+	unsigned		cert;		/* set of enum cert_defect */
+	/*
+	 * This connection is the retry in clear after a failed handshake
+	 * (ruling 19): STARTTLS is not tried again.
+	 */
+	bool			clear_retry;
+};
+
+enum session_action {
+	SESSION_SEND,		/* send here, on this connection as it is */
+	SESSION_RECONNECT,	/* new connection, same address, in clear */
+	SESSION_NEXT		/* QUIT; the next host */
+};
+
+struct session_verdict {
+	enum session_action	action;
+	enum tls_result		result;	/* for TLS-RPT and the log */
+	struct rule		rule;
+};
+
+struct session_verdict	decide_session(const struct session_facts *);
+
+/* What became of all hosts of a route in one attempt. */
+struct domain_facts {
+	enum mail_class	class;
+	unsigned	hosts;		/* in the route, after loop removal */
+	/* How many of them ended so: */
+	unsigned	policy;		/* refused by decide_host/_session */
+	unsigned	temporary;	/* connect, timeout, 4yz, DNS */
+	unsigned	nonexistent;	/* name or address definitely absent */
+	unsigned	unfit_tls;	/* REQUIRETLS: definitely not offered */
+	/*
+	 * The host verdict that counts: of the most preferred host that a
+	 * policy refused; .name NULL when none was.
+	 */
+	struct rule	policy_rule;
+};
+
+enum domain_action {
+	DOMAIN_DEFER,
+	DOMAIN_FAIL
+};
+
+struct domain_verdict {
+	enum domain_action	action;
+	struct rule		rule;
+};
+
+struct domain_verdict	decide_domain(const struct domain_facts *);
+
+/*
+ * May a session proven under `proven` (its requirement and facts then) carry
+ * a further message under `now`?  Only when both are equal.
+ */
+bool	decide_reuse(const struct host_facts *proven,
+	    const struct host_facts *now);
+
+/* Names as they stand in logs, JSON and reports. */
+const char	*class_name(enum mail_class);		/* "mail" */
+const char	*sts_mode_name(enum sts_mode);		/* "enforce" */
+const char	*tlsa_state_name(enum tlsa_state);	/* "usable" */
+const char	*requirement_name(enum requirement);	/* "pkix" */
+const char	*tls_result_name(enum tls_result);	/* "certificate-expired" */
+const char	*starttls_name(enum starttls);		/* "absent" */
+
+#endif

@@ -1,0 +1,251 @@
+/*
+ * queue: what do we still owe, to whom, when?
+ *
+ * The messages by which mail comes in (Q_*, from smtpd, later reports) and
+ * goes out (D_*, delivery).
+ */
+#ifndef CULVER_QUEUE_H
+#define CULVER_QUEUE_H
+
+#include "conf/addr.h"
+#include "conf/wire.h"
+
+#define REPLY_TEXT_MAX	2048	/* an SMTP reply, lines joined by "\n" */
+#define ID_TEXT_MAX	17	/* 16 hexadecimal digits and the end */
+
+/*
+ * A message's id: milliseconds since 1970 (42 bits) and 22 random bits, made
+ * by smtpd; 0 is none.  Text: 16 lower-case hexadecimal digits.
+ */
+uint64_t queue_id_new(void);
+char	*queue_id_print(uint64_t id, char text[ID_TEXT_MAX]);
+bool	 queue_id_parse(const char *text, uint64_t *id);
+
+enum {
+	/* smtpd to queue; every one names the message by id */
+	Q_OPEN = 0x0401,
+	Q_RCPT,
+	Q_DATA,		/* fd: read end of the body's pipe */
+	Q_END,		/* the body is whole: this many octets */
+	Q_ABORT,	/* forget it */
+	/* queue to smtpd */
+	Q_RCPT_ANSWER,
+	Q_GO,		/* say 354 */
+	Q_TAKEN,	/* durable: say 250 */
+	Q_REFUSED,	/* any time: reply code and text; id is forgotten */
+	/* queue to delivery */
+	D_DUE = 0x0501,
+	D_JOB,		/* answer to D_NEXT: a message; D_RCPT each follow */
+	D_RCPT,
+	D_NONE,		/* answer to D_NEXT: nothing more is due */
+	D_PIPE,		/* answer to D_BODY: fd: read end, or a file */
+	D_SETTLED,	/* results up to this one are durable */
+	D_HOLD,		/* stop this destination: held, or flush: ask anew */
+	/* delivery to queue */
+	D_HOST,		/* a host was judged or tried: the facts */
+	D_NEXT,		/* this session can carry a message */
+	D_BODY,		/* the server said 354: the body of job */
+	D_RESULT,	/* one recipient's result; repeated until settled */
+	D_RETURN,	/* job not begun or cut: recipients without result wait
+			   as before, nothing is known against the peer */
+	D_ENDED,	/* the attempt is over: nothing left, or the verdict */
+	D_HELD,		/* fresh link: running job, or unsettled result */
+	D_SYNCED	/* fresh link: all D_HELD are said; D_DUE may begin */
+};
+
+/* BODY= of MAIL, and what the octets really are. */
+enum body_kind { BODY_7BIT, BODY_8BITMIME };
+
+struct q_open {
+	uint64_t	id;
+	char		sender[MAILBOX_TEXT_MAX];	/* "" null */
+	uint64_t	size_bytes;	/* announced by SIZE, 0: not */
+	uint32_t	body;		/* enum body_kind, as announced */
+	uint32_t	class;		/* enum mail_class */
+	bool		local;		/* by sendmail: uid counts */
+	uint32_t	uid;
+	char		key[64];	/* idempotency key, "" none */
+	/* for the accept line */
+	char		client[ADDRESS_TEXT_MAX];	/* "" local */
+	char		proto[16];	/* "ESMTP", "SMTP", "local" */
+};
+struct q_rcpt {
+	uint64_t	id;
+	uint32_t	number;		/* counts from 0 in this message */
+	char		recipient[MAILBOX_TEXT_MAX];
+};
+/* The answer to an RCPT, and to a refused message. */
+struct q_rcpt_answer {
+	uint64_t	id;
+	uint32_t	number;
+	uint32_t	code;		/* 250, 451, 452 */
+	char		text[256];	/* "2.1.5 ok" */
+};
+struct q_data {
+	uint64_t	id;
+};	/* fd: read end */
+struct q_end {
+	uint64_t	id;
+	uint64_t	size_bytes;	/* that went into the pipe */
+	bool		eight_bit;	/* an octet above 127 was seen */
+	char		msgid[256];	/* Message-ID, for the log */
+};
+struct q_id {		/* Q_ABORT, Q_GO, Q_TAKEN */
+	uint64_t	id;
+};
+struct q_refused {
+	uint64_t	id;
+	uint32_t	code;		/* 451, 452, 552 */
+	char		text[256];	/* "4.3.1 no space" */
+};
+
+/*
+ * Order on a link: Q_OPEN, Q_RCPT/Q_RCPT_ANSWER each, Q_DATA, Q_GO, octets in
+ * the pipe, Q_END, Q_TAKEN.  smtpd writes Received and the message (CRLF,
+ * dots removed) into the pipe and closes it; the message is taken only if the
+ * pipe ends at exactly q_end.size_bytes.
+ */
+
+struct d_due {
+	uint64_t	destination;	/* queue's number of it */
+	char		domain[DOMAIN_TEXT_MAX];	/* next hop */
+	uint32_t	class;		/* enum mail_class */
+	uint32_t	waiting;	/* messages due, at most 1000 counted */
+};
+struct d_destination {			/* D_HOLD */
+	uint64_t	destination;
+};
+struct d_job {
+	uint64_t	destination;
+	uint64_t	session;	/* that asked */
+	uint64_t	job;		/* queue's number */
+	uint64_t	message;
+	char		sender[MAILBOX_TEXT_MAX];
+	uint64_t	size_bytes;
+	uint32_t	body;		/* enum body_kind: what it needs */
+	uint32_t	recipients;	/* D_RCPT that follow, 1 to 100 */
+	uint32_t	more;		/* messages due behind it (≤ 1000) */
+};
+struct d_rcpt {
+	uint64_t	job;
+	uint32_t	number;		/* 0 to recipients - 1 */
+	char		recipient[MAILBOX_TEXT_MAX];
+};
+struct d_none {
+	uint64_t	destination;
+	uint64_t	session;
+};
+struct d_pipe {
+	uint64_t	job;
+	uint64_t	size_bytes;	/* exactly so many follow */
+};	/* fd */
+
+/*
+ * A host of the route as judged (session 0) or as tried.  One for each host
+ * or address, before D_NEXT of that session; the queue keeps them for
+ * `explain` and for the log lines of results that name the session.
+ */
+struct d_host {
+	uint64_t	destination;
+	uint64_t	session;	/* 0: it never became one */
+	bool		ready;		/* it may carry messages */
+	char		host[DOMAIN_TEXT_MAX];
+	char		address[ADDRESS_TEXT_MAX];	/* "" not connected */
+	/* the facts, by the names that decide.h gives them */
+	char		policy[20];	/* "sts", "tlsa", "no-policy-found" */
+	char		sts[16];	/* "enforce"; "" no policy */
+	char		sts_id[33];
+	bool		sts_cached;
+	bool		mx_match;
+	bool		mx_secure;
+	bool		address_secure;
+	char		tlsa[16];	/* "usable", "failed", ... */
+	/* what it had to prove and did */
+	char		requirement[16];	/* "none", "pkix", ... */
+	char		verdict[16];	/* "try", "skip", "send", "next", ... */
+	bool		interim;
+	bool		connected;
+	char		starttls[16];	/* "absent", "done", ... ; "" unknown */
+	char		certificate[128];	/* "valid", or its defects */
+	char		tls_version[16];
+	char		tls_cipher[64];
+	char		result[40];	/* RFC 8460 result, "success", "" */
+	/* the rule that decided */
+	char		rule[64];
+	char		enhanced[16];
+	char		clause[64];
+	char		repair[256];
+	char		reply[REPLY_TEXT_MAX];	/* greeting/EHLO refusal, or
+						   connect error */
+};
+struct d_next {
+	uint64_t	destination;
+	uint64_t	session;
+	/* EHLO facts, to compare with what a message needs */
+	bool		has_8bitmime;
+	bool		has_size;
+	uint64_t	size_limit;	/* 0: none given */
+};
+struct d_body {
+	uint64_t	job;
+};
+
+enum outcome { OUTCOME_DELIVERED = 1, OUTCOME_DEFERRED, OUTCOME_FAILED };
+
+struct d_result {
+	uint64_t	sequence;	/* delivery's, rising; for D_SETTLED */
+	uint64_t	job;
+	uint64_t	message;
+	uint64_t	session;
+	uint64_t	destination;
+	char		recipient[MAILBOX_TEXT_MAX];
+	uint32_t	outcome;	/* enum outcome */
+	uint32_t	code;		/* SMTP code, 0: none was heard */
+	char		enhanced[16];
+	char		clause[64];
+	char		host[DOMAIN_TEXT_MAX];
+	char		address[ADDRESS_TEXT_MAX];
+	char		reply[REPLY_TEXT_MAX];
+};
+struct d_settled {
+	uint64_t	sequence;	/* all up to and with it are durable */
+};
+struct d_return {
+	uint64_t	job;
+};
+struct d_ended {
+	uint64_t	destination;
+	/*
+	 * 0: it was served until D_NONE; else enum outcome: no host took it.
+	 * Deferred: one back-off for the destination; failed: what is due
+	 * bounces.  ours: a program of ours died or it was stopped; nothing is
+	 * known against the peer: due again at once, no back-off.
+	 */
+	uint32_t	outcome;
+	bool		ours;
+	/*
+	 * Some host was refused by an enforced policy: no bounce at expiry
+	 * unless the policy's TXT record was asked for with success in this
+	 * attempt (STS-5-6, ruling 20).
+	 */
+	bool		policy_refused;
+	bool		policy_checked;
+	char		enhanced[16];
+	char		rule[64];
+	char		clause[64];
+	char		repair[256];
+	char		text[512];	/* for people and the DSN */
+};
+struct d_held {
+	bool		running;	/* else it is a result, sent again after */
+	uint64_t	job;
+	uint64_t	message;
+	uint64_t	destination;
+	char		recipient[MAILBOX_TEXT_MAX];
+};
+
+/* Rows stand in queue/wire.c. */
+extern const struct wire_table intake_wire;	/* smtpd and queue */
+extern const struct wire_table feed_wire;	/* queue and delivery */
+
+#endif

@@ -1,0 +1,112 @@
+#!/bin/bash
+# Run everything `make check` runs and count it: each test program writes TAP
+# to build/tap/NAME.tap; the last line here is the sum.
+#
+#	tests/check.sh unit		unit tests alone, as anybody
+#	tests/check.sh all		everything; needs root for the namespaces
+#
+# Ends with 0, with 1 when something failed, with 77 when all that could run
+# passed but no namespace could be made.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+what=${1:-all}
+tap=build/tap
+mkdir -p $tap
+rm -f $tap/*.tap
+
+say() { printf '%s\n' "$*"; }
+
+# run NAME COMMAND...: one TAP producer; a program that ends badly without
+# saying "not ok" is a failure of its own.
+run() {
+	local name=$1 status
+	shift
+	"$@" >"$tap/$name.tap" 2>"$tap/$name.err"
+	status=$?
+	if [ $status -ne 0 ] && ! grep -q '^not ok' "$tap/$name.tap"; then
+		say "not ok - $name ended with status $status" >>"$tap/$name.tap"
+	fi
+	if ! grep -qE '^(not )?ok' "$tap/$name.tap"; then
+		say "not ok - $name ran no test" >>"$tap/$name.tap"
+	fi
+	report "$name"
+}
+
+report() {
+	local ok bad skip
+	ok=$(grep -E '^ok' "$tap/$1.tap" | grep -vci '# skip')
+	bad=$(grep -c '^not ok' "$tap/$1.tap")
+	skip=$(grep -E '^ok' "$tap/$1.tap" | grep -ci '# skip')
+	printf '%-28s %5d passed' "$1" "$ok"
+	[ "$bad" -gt 0 ] && printf ', %d failed' "$bad"
+	[ "$skip" -gt 0 ] && printf ', %d skipped' "$skip"
+	printf '\n'
+	if [ "$bad" -gt 0 ]; then
+		grep '^not ok' "$tap/$1.tap" | head -20 | sed 's/^/    /'
+		[ -s "$tap/$1.err" ] && tail -15 "$tap/$1.err" | sed 's/^/    | /'
+	fi
+}
+
+# Why no network namespace can be made here, or nothing.
+no_namespace() {
+	[ "$(id -u)" = 0 ] || { echo "not root"; return; }
+	unshare --net --mount --pid --fork true 2>/dev/null ||
+		echo "CAP_SYS_ADMIN is missing (unshare --net --mount --pid)"
+}
+
+skip() {	# NAME REASON
+	say "ok 1 - $1 # SKIP $2" >"$tap/$1.tap"
+	report "$1"
+}
+
+export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+
+units() {
+	local test
+	for test in tests/unit/*.c; do
+		test=$(basename "$test" .c)
+		run "unit-$test" "build/san/unit/$test"
+	done
+	for test in tests/unit/*.py; do
+		[ -e "$test" ] || continue
+		run "unit-$(basename "$test" .py)" \
+			env BUILD=build/san /usr/bin/python3 "$test"
+	done
+	for test in tests/fuzz/*.c; do
+		test=$(basename "$test" .c)
+		[ "$test" = replay ] && continue
+		run "fuzz-$test" "build/san/fuzz/$test" "tests/fuzz/corpus/$test"
+	done
+}
+
+everything() {
+	run arch bash tests/arch.sh build
+	run conformance /usr/bin/python3 tests/conformance.py --check
+	run decide build/san/decide/table --check tests/decide/table.golden \
+		man/culver-policy.7
+	why=$(no_namespace)
+	if [ -n "$why" ]; then
+		say "No network namespace can be made: $why."
+		for name in scenarios scenarios-plain fault attack; do
+			skip $name "$why"
+		done
+		without=77
+		return
+	fi
+	run scenarios /usr/bin/python3 tests/run.py --build build/san \
+		tests/scenario/*.scn
+	run scenarios-plain /usr/bin/python3 tests/run.py --build build \
+		--marked plain tests/scenario/*.scn
+}
+
+without=0
+units
+[ "$what" = unit ] || everything
+
+passed=$(cat $tap/*.tap | grep -E '^ok' | grep -vci '# skip')
+failed=$(cat $tap/*.tap | grep -c '^not ok')
+skipped=$(cat $tap/*.tap | grep -E '^ok' | grep -ci '# skip')
+say "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] || exit 1
+exit $without

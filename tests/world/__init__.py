@@ -1,0 +1,18 @@
+"""A private network with real servers, for scenarios and for the demo.
+
+    space.py     namespaces: nothing in here touches the machine outside
+    dns.py       signed root, zones in knot, unbound validating, DNS faults
+    pki.py       a throw-away CA and certificates of every kind
+    web.py       nginx (and a scripted server) for MTA-STS policies
+    mx.py        scripted mail servers that record every session
+    postfix.py   a real Postfix as MX
+    culver.py    the relay under test: start, kill, time, log, culverctl
+    client.py    the SMTP client that hands mail to it
+    dsn.py       a strict reader of delivery status notifications
+    world.py     all of that started and stopped together
+    scenario.py  the text language of tests/scenario/*.scn
+    steps.py     what each sentence of that language does
+    tap.py       how results are written down
+
+Python 3.11's standard library only. Needs root.
+"""
