@@ -163,7 +163,7 @@ take_groups(struct slice *cursor, bool zeros, uint8_t *ip, int room)
 		if (at_ip4(*cursor)) {
 			if (room - n < 4 || !take_ip4(cursor, zeros, ip + n))
 				return -1;
-			return n + 4;
+			return cursor->len == 0 ? n + 4 : -1;
 		}
 		if (room - n < 2 || !take_group(cursor, ip + n))
 			return -1;

@@ -72,11 +72,31 @@ struct rule {
 struct host_facts {
 	enum mail_class	class;
 	enum sts_mode	sts;
+	/*
+	 * STS_ABSENT only because TXT or policy could not be had this time:
+	 * then its absence is no definite no (ruling 16).
+	 */
+	bool		sts_unknown;
 	bool		sts_report_only;	/* operator: evaluate, don't act */
 	bool		mx_match;	/* the policy's patterns cover it */
 	bool		mx_secure;	/* the MX answer (or implicit MX) had AD */
+	/*
+	 * The host's name was not learnt from an MX answer: it is the
+	 * recipient's domain itself (implicit MX) or a configured relay.
+	 */
+	bool		name_given;
 	enum tlsa_state	tlsa;
 	bool		tls_required;	/* operator: verified TLS or nothing */
+};
+
+/*
+ * What a session counts as in each block of the day's TLS report; RESULT_NONE:
+ * that block does not count it (rulings 10, 18, 28).
+ */
+struct block_results {
+	enum tls_result	sts;
+	enum tls_result	tlsa;
+	enum tls_result	no_policy;
 };
 
 enum host_action {
@@ -92,7 +112,14 @@ struct host_verdict {
 	 * (testing: mx mismatch): RESULT_NONE or the report's result.
 	 */
 	enum tls_result		result;
+	/* HOST_SKIP: what is counted without a session; else RESULT_NONE. */
+	struct block_results	blocks;
 	struct rule		rule;
+	/*
+	 * HOST_SKIP of class requiretls: waiting will not change it; counts
+	 * as domain_facts.unfit_tls, any other refusal as .policy.
+	 */
+	bool			definite;
 	/* TLSA matching is not built yet: ENCRYPT or PKIX stands for DANE. */
 	bool			interim;
 };
@@ -125,6 +152,11 @@ struct session_facts {
 	 * (ruling 19): STARTTLS is not tried again.
 	 */
 	bool			clear_retry;
+	/*
+	 * EHLO inside TLS offers REQUIRETLS.  Before that answer is there:
+	 * true, and class requiretls asks again when it is (RTLS-3-4).
+	 */
+	bool			requiretls;
 };
 
 enum session_action {
@@ -135,8 +167,14 @@ enum session_action {
 
 struct session_verdict {
 	enum session_action	action;
-	enum tls_result		result;	/* for TLS-RPT and the log */
+	/*
+	 * For the log: the failure that decided; where none did, the first
+	 * that a policy sees (DANE's before STS's), else success.
+	 */
+	enum tls_result		result;
+	struct block_results	blocks;		/* for the report */
 	struct rule		rule;
+	bool			definite;	/* as in host_verdict */
 };
 
 struct session_verdict	decide_session(const struct session_facts *);
@@ -146,13 +184,14 @@ struct domain_facts {
 	enum mail_class	class;
 	unsigned	hosts;		/* in the route, after loop removal */
 	/* How many of them ended so: */
-	unsigned	policy;		/* refused by decide_host/_session */
+	unsigned	policy;		/* refused by decide_host/_session,
+					   verdict not definite */
 	unsigned	temporary;	/* connect, timeout, 4yz, DNS */
 	unsigned	nonexistent;	/* name or address definitely absent */
-	unsigned	unfit_tls;	/* REQUIRETLS: definitely not offered */
+	unsigned	unfit_tls;	/* REQUIRETLS: verdict definite */
 	/*
-	 * The host verdict that counts: of the most preferred host that a
-	 * policy refused; .name NULL when none was.
+	 * The verdict that counts: of the most preferred host among .policy;
+	 * if there is none, among .unfit_tls; .name NULL when none was.
 	 */
 	struct rule	policy_rule;
 };
@@ -175,6 +214,13 @@ struct domain_verdict	decide_domain(const struct domain_facts *);
  */
 bool	decide_reuse(const struct host_facts *proven,
 	    const struct host_facts *now);
+
+/*
+ * The report's policy type that has the first word about this host: "tlsa"
+ * where secure TLSA records were found or their look-up failed, "sts" under
+ * testing and enforce, else "no-policy-found".
+ */
+const char	*policy_type_name(const struct host_facts *);
 
 /* Names as they stand in logs, JSON and reports. */
 const char	*class_name(enum mail_class);		/* "mail" */

@@ -12,6 +12,14 @@ enum rr_type {
 	RR_AAAA = 28, RR_TLSA = 52
 };
 
+/*
+ * The name of what bears none that a host or service could have (octets
+ * other than letters, digits, "-", "_"): a host that cannot be looked up.
+ * rr_query takes no such name.
+ */
+#define RR_NAME_ODD	"?"
+bool	rr_name_is_odd(const struct domain *name);
+
 struct rr {
 	enum rr_type	type;
 	uint32_t	ttl_s;
@@ -20,7 +28,7 @@ struct rr {
 	/* MX: exchange "" is the root (null MX); CNAME: target */
 	uint32_t	preference;
 	struct domain	name;
-	/* TXT: joined; TLSA: RDATA.  Points into the answer's region. */
+	/* TXT: joined; TLSA, SOA: RDATA.  Points into the answer's region. */
 	struct slice	data;
 };
 
@@ -34,7 +42,7 @@ enum rr_status {
 struct rr_answer {
 	enum rr_status	status;
 	unsigned	rcode;
-	bool		secure;		/* AD */
+	bool		secure;		/* AD, of RR_OK and RR_NXDOMAIN */
 	/*
 	 * The owner after following CNAMEs inside the answer; equal to the
 	 * question when there are none.  alias: there were some.
@@ -44,28 +52,34 @@ struct rr_answer {
 	struct rr	*records;	/* of the asked type, at canonical */
 	size_t		records_n;
 	uint32_t	ttl_s;		/* least over CNAMEs and records; for
-					   negative answers the SOA minimum */
+					   negative answers the SOA minimum
+					   too, 0 without SOA */
 };
 
 /*
- * Read the answer to (name, type).  Follows at most 8 CNAMEs inside it, ignores
- * records of other owners, refuses compression loops, takes at most 512
- * records.  Everything is allocated in region.
+ * Read the answer to (name, type).  Pure.  Follows at most 8 CNAMEs inside it
+ * (not when CNAME is asked for), ignores records of other owners, refuses
+ * compression loops, takes at most 512 records.  alias without records and
+ * RR_OK may be an answer cut at the alias: ask again at canonical
+ * (RFC 7672 2.1.3).  Everything is allocated in region; octets may go.
  */
 void	rr_parse(struct slice octets, const struct domain *name,
 	    enum rr_type type, struct region *region,
 	    struct rr_answer *answer);
 
 /*
- * Write a query with RD, AD and EDNS (1232) set; returns its length (0: name
- * too long).  RFC 1035 4.1.2, RFC 6840 5.7.
+ * Write a query with RD, AD and EDNS (1232) set.  Pure.  name "" is the root.
+ * Returns its length; 0 when name is an address literal, RR_NAME_ODD, or too
+ * long for the wire or for size (512 is always enough).  id: the caller's,
+ * from getrandom.  RFC 1035 4.1.2, RFC 6840 5.7.
  */
 size_t	rr_query(const struct domain *name, enum rr_type type, uint16_t id,
 	    uint8_t *octets, size_t size);
 
 /*
  * Is one TLSA RDATA usable for SMTP: usage 2 or 3, selector 0 or 1, matching
- * type 0, 1 or 2, digest of the right length (RFC 7672 3.1)?
+ * type 0, 1 or 2, digest of the right length, full data one DER sequence
+ * (RFC 7672 3.1, RFC 7671 4.1)?  Pure.
  */
 bool	rr_tlsa_usable(struct slice rdata);
 

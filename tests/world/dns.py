@@ -17,7 +17,6 @@ import os
 import selectors
 import socket
 import struct
-import subprocess
 import threading
 import time
 

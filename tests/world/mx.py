@@ -12,6 +12,7 @@ how it ended. `Session.as_json` is what lands in the scenario's folder.
 """
 
 import base64
+import re
 import selectors
 import socket
 import ssl
@@ -100,6 +101,7 @@ class Host:
         self.certificate = ("good", self.name)
         self.sni = {}			# other certificates by SNI name
         self.lacks = set()		# extensions that it does not offer
+        self.lacks_in_tls = set()	# not any more, inside TLS
         self.size = 50 * 1024 * 1024
         self.extra = []			# further EHLO lines
         self.old_tls = False
@@ -110,7 +112,8 @@ class Host:
     def offers(self, tls):
         lines = []
         for word in EXTENSIONS:
-            if word in self.lacks or (word == "STARTTLS" and tls):
+            if word in self.lacks or (tls and (word == "STARTTLS" or word in
+                                               self.lacks_in_tls)):
                 continue
             lines.append(f"SIZE {self.size}" if word == "SIZE" else word)
         return lines + self.extra
@@ -145,6 +148,10 @@ class Host:
         return [message for session in list(self.sessions)
                 for message in session.messages]
 
+    def verbs(self):
+        return [verb for session in list(self.sessions)
+                for verb in session.verbs()]
+
 
 class Mx:
     """All scripted mail servers of a world."""
@@ -154,6 +161,7 @@ class Mx:
         self.hosts = {}
         self.by_address = {}
         self.listeners = {}
+        self.by_mark = {}	# see note()
         self.lock = threading.Lock()
         self.selector = selectors.DefaultSelector()
         self.wake, waker = socket.socketpair()
@@ -198,6 +206,19 @@ class Mx:
             else:
                 host.addresses.append(address)
 
+    def note(self, host, session, message):
+        """Indexes a message by each X-World mark that stands in it."""
+        for mark in set(re.findall(rb"^X-World: (\S+)\r$", message.data,
+                                   re.MULTILINE)):
+            with self.lock:
+                self.by_mark.setdefault(mark.decode(), []).append(
+                    (host, session, message))
+
+    def marked(self, mark):
+        """[(host, session, message)…] that carry this mark anywhere."""
+        with self.lock:
+            return list(self.by_mark.get(mark, ()))
+
     def sessions(self):
         return [session for host in list(self.hosts.values())
                 for session in list(host.sessions)]
@@ -214,15 +235,15 @@ class Mx:
                 except OSError:		# stopped meanwhile
                     continue
                 host = self.by_address[address]
-                conversation = Conversation(host, sock, peer, address)
+                conversation = Conversation(self, host, sock, peer, address)
                 threading.Thread(target=conversation.run, daemon=True).start()
 
 
 class Conversation:
     """One connection: straight through RFC 5321, but for the rules."""
 
-    def __init__(self, host, sock, peer, address):
-        self.host, self.sock = host, sock
+    def __init__(self, mx, host, sock, peer, address):
+        self.mx, self.host, self.sock = mx, host, sock
         self.sock.settimeout(PATIENCE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
@@ -426,6 +447,7 @@ class Conversation:
                           self.session.tls is not None)
         self._read_body(message)
         self.session.messages.append(message)
+        self.mx.note(self.host, self.session, message)
         message.accepted = self._act("dot", "", "250 2.0.0 taken") == "2"
         self._forget()
 
@@ -434,18 +456,18 @@ class Conversation:
         rule = self.host.rule("body")
         wire, end = b"", -1
         while end == -1:
-            if rule is not None and len(wire) >= rule.after:
-                self.session.cut = len(wire)
-                if rule.action != "call":
-                    self._end(rule.action)
-                rule.argument()
-                rule = None
             if not self.buffer:
                 self._fill()
             seen, wire, self.buffer = len(wire), wire + self.buffer, b""
             # A lone dot may be the very first line.
             end = -2 if wire.startswith(b".\r\n") \
                 else wire.find(b"\r\n.\r\n", max(0, seen - 5))
+            if rule is not None and (end != -1 or len(wire) >= rule.after):
+                self.session.cut = len(wire)
+                if rule.action != "call":
+                    self._end(rule.action)
+                rule.argument()
+                rule = None
         message.wire, self.buffer = wire[:end + 2], wire[end + 5:]
         message.data = b"\r\n".join(
             part[1:] if part.startswith(b".") else part

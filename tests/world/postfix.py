@@ -7,6 +7,7 @@ that it saw. It sends nothing.
 
 import glob
 import os
+import signal
 import socket
 import threading
 import time
@@ -21,6 +22,8 @@ myhostname = {name}
 mydestination =
 inet_interfaces = {address}
 inet_protocols = ipv4
+alias_maps =
+alias_database =
 mynetworks = 127.0.0.0/8
 queue_directory = /var/spool/postfix
 data_directory = /var/lib/postfix
@@ -86,7 +89,7 @@ class Postfix:
                 self.domains.append(domain)
                 self._configure()
                 if self.server is not None:
-                    space.chroot(["postfix", "reload"])
+                    self.server.send_signal(signal.SIGHUP)
 
     def start(self):
         root = space.PEERS

@@ -99,15 +99,19 @@ def run(argv, base, keep=False):
     unless KEEP says that its remains are of interest.
     """
     os.makedirs(base, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix="world.", dir=base)
+    _sweep(base)
+    folder = tempfile.mkdtemp(prefix=f"world.{os.getpid()}.", dir=base)
     os.chmod(folder, 0o755)
     env = dict(os.environ, **{INSIDE: folder})
     command = ["unshare", "--net", "--mount", "--pid", "--ipc", "--uts",
                "--fork", "--kill-child=KILL", "--mount-proc",
                sys.executable or "/usr/bin/python3", *argv]
+    # Also where a shell started us with the signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         child = subprocess.Popen(command, env=env, preexec_fn=die_with_parent)
-        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        # unshare itself ignores SIGTERM; its child dies with it.
+        signal.signal(signal.SIGTERM, lambda *_: child.kill())
         while True:
             try:
                 status = child.wait()
@@ -124,10 +128,19 @@ def run(argv, base, keep=False):
     return status if status >= 0 else 128 - status
 
 
+def _sweep(base):
+    """Folders of worlds whose starter was killed before it could clean up."""
+    for name in os.listdir(base):
+        pid = name.split(".")[1:2]
+        if name.startswith("world.") and not os.path.exists(f"/proc/{pid[0]}"):
+            shutil.rmtree(os.path.join(base, name), ignore_errors=True)
+
+
 def reap():
     """Forks: returns in the child; the parent stays as the world's init."""
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
@@ -190,16 +203,16 @@ def furnish(peers_root, build):
 LOCAL = ("198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15")
 # Packets for these vanish: nothing answers, nothing refuses.
 SILENT = ("192.0.2.0/24",)
-LOCAL6, SILENT6 = ("2001:db8::/32",), ("2001:db8:dead::/48",)
+LOCAL6 = ("2001:db8::/32",)
 
 
 def network():
     lines = ["link set lo up", "address add 203.0.113.1/32 dev lo",
+             "address add 203.0.113.25/32 dev lo",	# Postfix insists
              "-6 address add 2001:db8::1/128 dev lo nodad"]
     lines += [f"route add local {net} dev lo" for net in LOCAL]
     lines += [f"route add {net} dev lo" for net in SILENT]
     lines += [f"-6 route add local {net} dev lo" for net in LOCAL6]
-    lines += [f"-6 route add {net} dev lo" for net in SILENT6]
     # A listener may sit on an address that no interface names.
     for version in ("ipv4", "ipv6"):
         with open(f"/proc/sys/net/{version}/ip_nonlocal_bind", "w") as knob:

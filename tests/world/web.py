@@ -18,6 +18,7 @@ import time
 from . import space
 
 NGINX = "203.0.113.80"		# the policy hosts' address
+OLD_TLS = "203.0.113.83"	# nginx as well, but TLS 1.1 is all it knows
 SCRIPTED = "203.0.113.81"	# that of the badly behaved ones
 REFUSING = "203.0.113.82"	# nobody listens here
 PATH = "/.well-known/mta-sts.txt"
@@ -88,7 +89,9 @@ class Policy:
     def address(self):
         if self.fault == "refuses":
             return REFUSING
-        return SCRIPTED if self.fault else NGINX
+        if self.fault:
+            return SCRIPTED
+        return OLD_TLS if self.old_tls else NGINX
 
     def rule(self):
         """The nginx words for the policy's path."""
@@ -156,7 +159,7 @@ class Web:
             chain, key = self.pki.chain(policy.certificate,
                                         policy.certificate_name)
             servers.append(SERVER.format(
-                address=NGINX, host=f"mta-sts.{policy.domain}", path=PATH,
+                address=policy.address, host=f"mta-sts.{policy.domain}", path=PATH,
                 chain=self._inside(chain), key=self._inside(key),
                 domain=policy.domain, rule=policy.rule(),
                 tls="ssl_protocols TLSv1.1; ssl_ciphers ALL:@SECLEVEL=0;"

@@ -1,0 +1,526 @@
+/*
+ * culverctl: the operator's tool.  Who answers what, and how does it look?
+ *
+ * A table of nouns and verbs says which program answers, whether it also does
+ * so without a relay, and how its answer is shown.  A running relay is asked
+ * through the control socket; without one, root and the relay's owner get the
+ * same answer from the program itself (`culver-queue ctl ...`), in its own
+ * confinement.  `check` verbs never need a relay, `config` is answered here.
+ *
+ * It knows nothing of messages and policies.
+ */
+#include "conf/beside.h"
+#include "conf/config.h"
+#include "conf/control.h"
+#include "conf/log.h"
+#include "conf/proc.h"
+#include "conf/render.h"
+#include "conf/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A relay that says nothing for so long is stuck. */
+#define ANSWER_MS	60000
+
+enum answered {
+	BY_RELAY,		/* running, or not at all */
+	BY_EITHER,		/* the relay, or its program alone */
+	BY_PROGRAM,		/* its program alone: no relay, no settings */
+	HERE,
+	NOT_YET
+};
+
+struct verb {
+	const char		*noun, *verb;	/* verb NULL: takes none */
+	enum program		 program;
+	enum answered		 answered;
+	enum render_form	 form;
+	const char		*arguments;	/* for usage */
+};
+
+static const struct verb verbs[] = {
+	{ "queue", "list", PROGRAM_QUEUE, BY_EITHER, RENDER_QUEUE,
+	  "[--domain D] [--sender S] [--state waiting|held|active] "
+	  "[--older DURATION]" },
+	{ "queue", "count", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
+	  "[FILTER] [--warn N --crit N]" },
+	{ "queue", "show", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT, "ID" },
+	{ "queue", "message", PROGRAM_QUEUE, BY_EITHER, RENDER_JSON, "ID" },
+	{ "queue", "flush", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
+	  "ID...|FILTER|--all" },
+	{ "queue", "remove", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
+	  "ID...|FILTER|--all" },
+	{ "queue", "hold", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
+	{ "queue", "release", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
+	{ "queue", "bounce", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
+	{ "queue", "backup", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
+	{ "domain", "list", PROGRAM_QUEUE, BY_EITHER, RENDER_TABLE, "" },
+	{ "domain", "show", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
+	{ "domain", "hold", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
+	{ "domain", "release", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
+	{ "explain", NULL, PROGRAM_QUEUE, BY_EITHER, RENDER_EXPLAIN, "ID" },
+	{ "policy", "list", PROGRAM_POLICY, BY_EITHER, RENDER_POLICIES, "" },
+	{ "policy", "show", PROGRAM_POLICY, BY_EITHER, RENDER_OBJECT,
+	  "DOMAIN" },
+	{ "policy", "refresh", PROGRAM_POLICY, BY_EITHER, RENDER_OBJECT,
+	  "DOMAIN" },
+	{ "policy", "forget", PROGRAM_POLICY, BY_EITHER, RENDER_OBJECT,
+	  "DOMAIN" },
+	{ "check", "sts-record", PROGRAM_POLICY, BY_PROGRAM, RENDER_OBJECT,
+	  "< TXT" },
+	{ "check", "sts-policy", PROGRAM_POLICY, BY_PROGRAM, RENDER_OBJECT,
+	  "< POLICY" },
+	{ "check", "mx-match", PROGRAM_POLICY, BY_PROGRAM, RENDER_OBJECT,
+	  "HOST PATTERN..." },
+	{ "check", "address", PROGRAM_SMTPD, BY_PROGRAM, RENDER_TABLE,
+	  "< ADDRESSES" },
+	{ "check", "domain", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
+	{ "check", "tlsrpt-record", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
+	{ "check", "headers", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
+	{ "check", "verdict", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
+	{ "config", NULL, PROGRAM_NONE, HERE, RENDER_JSON, "[KEYWORD]" },
+	{ "status", NULL, PROGRAM_PARENT, BY_RELAY, RENDER_TABLE,
+	  "[--sandbox]" },
+	{ "report", NULL, PROGRAM_REPORTS, NOT_YET, RENDER_JSON, "" },
+	{ "stats", NULL, PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
+	{ "user", NULL, PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
+	{ "dkim", NULL, PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
+	{ "aliases", NULL, PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
+};
+#define VERBS_N	(sizeof(verbs) / sizeof(verbs[0]))
+
+/* What was asked for on the command line. */
+struct question {
+	const struct verb	*verb;
+	const char		*file;		/* -c, or NULL */
+	bool			 json;
+	char			**words;	/* noun, verb, arguments */
+	int			 words_n;
+};
+
+/* ---- the command line ---- */
+
+static void
+usage(FILE *out)
+{
+	size_t i;
+
+	fprintf(out, "usage: culverctl [-c FILE] [--json] NOUN VERB ...\n");
+	for (i = 0; i < VERBS_N; i++)
+		if (verbs[i].answered != NOT_YET)
+			fprintf(out, "  %s%s%s%s%s\n", verbs[i].noun,
+			    verbs[i].verb != NULL ? " " : "",
+			    verbs[i].verb != NULL ? verbs[i].verb : "",
+			    verbs[i].arguments[0] != '\0' ? " " : "",
+			    verbs[i].arguments);
+}
+
+static void	give_up(int status, const char *format, ...)
+		    __attribute__((format(printf, 2, 3), noreturn));
+
+static void
+give_up(int status, const char *format, ...)
+{
+	va_list values;
+
+	fputs("culverctl: ", stderr);
+	va_start(values, format);
+	vfprintf(stderr, format, values);
+	va_end(values);
+	fputc('\n', stderr);
+	exit(status);
+}
+
+/* Our own options, before the noun; returns where the words begin. */
+static int
+take_options(int argc, char **argv, struct question *question)
+{
+	int i;
+
+	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "--json") == 0) {
+			question->json = true;
+		} else if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
+			question->file = argv[++i];
+		} else if (strcmp(argv[i], "-V") == 0) {
+			printf("culverctl %s\n", CULVER_VERSION);
+			exit(0);
+		} else if (strcmp(argv[i], "-h") == 0 ||
+		    strcmp(argv[i], "--help") == 0) {
+			usage(stdout);
+			exit(0);
+		} else {
+			usage(stderr);
+			exit(CONTROL_USAGE);
+		}
+	}
+	return i;
+}
+
+/* The words, without a --json among them (but for what follows "--"). */
+static void
+take_words(int argc, char **argv, struct question *question)
+{
+	bool ours = true;
+	int i;
+
+	question->words = mem_alloc(((size_t)argc + 1) * sizeof(*argv));
+	for (i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--") == 0)
+			ours = false;
+		if (ours && strcmp(argv[i], "--json") == 0)
+			question->json = true;
+		else
+			question->words[question->words_n++] = argv[i];
+	}
+}
+
+static bool
+is_noun(const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < VERBS_N; i++)
+		if (strcmp(verbs[i].noun, word) == 0)
+			return true;
+	return false;
+}
+
+static const struct verb *
+find_verb(const struct question *question)
+{
+	const char *noun = question->words[0];
+	const char *verb = question->words_n > 1 ? question->words[1] : "";
+	size_t i;
+
+	for (i = 0; i < VERBS_N; i++)
+		if (strcmp(verbs[i].noun, noun) == 0 &&
+		    (verbs[i].verb == NULL ||
+		    strcmp(verbs[i].verb, verb) == 0))
+			return &verbs[i];
+	if (is_noun(noun) && verb[0] == '\0')
+		give_up(CONTROL_USAGE, "%s needs a verb (culverctl -h lists "
+		    "them)", noun);
+	if (is_noun(noun))
+		give_up(CONTROL_USAGE, "there is no %s %s (culverctl -h lists "
+		    "what there is)", noun, verb);
+	give_up(CONTROL_USAGE, "there is no %s (culverctl -h lists what there "
+	    "is)", noun);
+}
+
+/* ---- answers ---- */
+
+static struct render *
+show(const struct question *question)
+{
+	return render_new(question->json ? RENDER_JSON :
+	    question->verb->form, stdout);
+}
+
+static struct config *
+read_config(const struct question *question)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config;
+	char *line, *rest;
+
+	config = config_read(question->file, NULL, 0, &error);
+	if (config != NULL)
+		return config;
+	rest = error.text;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		fprintf(stderr, "culverctl: %s\n", line);
+	exit(CONTROL_DATA);
+}
+
+/* Connected to the relay, or -1: nobody answers. */
+static int
+connect_relay(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd;
+
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		give_up(CONTROL_AGAIN, "socket: %s", strerror(errno));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	if (errno != ENOENT && errno != ECONNREFUSED && errno != ENOTDIR)
+		give_up(errno == EACCES || errno == EPERM ? CONTROL_DENIED :
+		    CONTROL_AGAIN, "%s: %s", path, strerror(errno));
+	close(fd);
+	return -1;
+}
+
+static void
+put_words(struct c_request *request, const struct question *question)
+{
+	size_t size;
+	int i;
+
+	for (i = 0; i < question->words_n; i++) {
+		size = strlen(question->words[i]) + 1;
+		if (size > sizeof(request->words) - request->words_len)
+			give_up(CONTROL_USAGE, "that is too much at once");
+		memcpy(request->words + request->words_len,
+		    question->words[i], size);
+		request->words_len += (uint32_t)size;
+	}
+}
+
+/* Show what comes until the end; the status. */
+static int
+take_answer(struct wire_port *port, struct render *render)
+{
+	const struct c_output *output;
+	const void *message;
+	int kind;
+
+	for (;;) {
+		kind = wire_port_receive(port, &message, NULL,
+		    wire_now_ms() + ANSWER_MS);
+		switch (kind) {
+		case C_OUTPUT:
+			output = message;
+			render_add(render, output->octets,
+			    output->octets_len);
+			break;
+		case C_ERROR:
+			fprintf(stderr, "culverctl: %s\n",
+			    ((const struct c_error *)message)->text);
+			break;
+		case C_END:
+			return (int)((const struct c_end *)message)->status;
+		default:
+			fprintf(stderr, "culverctl: the relay %s\n",
+			    kind == -1 ? "does not answer" :
+			    "went away or is too busy");
+			return CONTROL_AGAIN;
+		}
+	}
+}
+
+static int
+ask_relay(const struct question *question, int fd)
+{
+	const uint8_t program = (uint8_t)question->verb->program;
+	struct c_request request = { .words_len = 0 };
+	struct render *render = show(question);
+	struct wire_port port;
+	int status;
+
+	put_words(&request, question);
+	wire_port_open(&port, fd, &control_wire);
+	if (send(fd, &program, 1, MSG_NOSIGNAL) != 1 ||
+	    wire_port_send(&port, C_REQUEST, &request, NULL,
+	    wire_now_ms() + ANSWER_MS) != 0)
+		give_up(CONTROL_AGAIN, "the relay went away");
+	status = take_answer(&port, render);
+	render_end(&render);
+	wire_port_close(&port);
+	return status;
+}
+
+/* ---- programs alone ---- */
+
+/* "culver-queue", "ctl", "-c", FILE, words. */
+static char **
+program_words(const struct question *question)
+{
+	const size_t most = (size_t)question->words_n + 5;
+	char **argv = mem_alloc(most * sizeof(*argv));
+	int n = 0, i;
+
+	argv[n++] = mem_copy(program_name(question->verb->program));
+	argv[n++] = mem_copy("ctl");
+	if (question->file != NULL &&
+	    question->verb->answered != BY_PROGRAM) {
+		argv[n++] = mem_copy("-c");
+		argv[n++] = mem_copy(question->file);
+	}
+	for (i = 0; i < question->words_n; i++)
+		argv[n++] = question->words[i];
+	return argv;
+}
+
+static void
+execute(const struct question *question, int program_fd, int out_fd)
+{
+	if (out_fd != -1)
+		dup2(out_fd, STDOUT_FILENO);
+	beside_execute(program_fd, program_words(question));
+	fprintf(stderr, "culverctl: %s: %s\n",
+	    program_name(question->verb->program), strerror(errno));
+	_exit(CONTROL_AGAIN);
+}
+
+static void
+show_all(int fd, struct render *render)
+{
+	char octets[16384];
+	ssize_t len;
+
+	while ((len = read(fd, octets, sizeof(octets))) > 0)
+		render_add(render, octets, (size_t)len);
+}
+
+/* The program answers on a pipe; its exit status is ours. */
+static int
+ask_program(const struct question *question)
+{
+	struct render *render;
+	int program_fd, ends[2], status;
+	pid_t pid;
+
+	program_fd = beside_open(question->verb->program);
+	if (program_fd == -1)
+		give_up(CONTROL_AGAIN, "%s is not beside culverctl: %s",
+		    program_name(question->verb->program), strerror(errno));
+	fflush(stdout);
+	if (question->json || question->verb->form == RENDER_JSON)
+		execute(question, program_fd, -1);
+	if (pipe2(ends, O_CLOEXEC) != 0 || (pid = fork()) == -1)
+		give_up(CONTROL_AGAIN, "%s", strerror(errno));
+	if (pid == 0)
+		execute(question, program_fd, ends[1]);
+	close(ends[1]);
+	render = show(question);
+	show_all(ends[0], render);
+	render_end(&render);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		give_up(CONTROL_AGAIN, "%s died",
+		    program_name(question->verb->program));
+	return WEXITSTATUS(status);
+}
+
+/* May we look into the spool ourselves? */
+static bool
+is_owner(const struct config *config)
+{
+	struct stat status;
+
+	return geteuid() == 0 || (stat(config->spool, &status) == 0 &&
+	    status.st_uid == geteuid());
+}
+
+static int
+ask(const struct question *question)
+{
+	struct config *config = read_config(question);
+	int fd = connect_relay(config->control);
+
+	if (fd != -1)
+		return ask_relay(question, fd);
+	if (question->verb->answered != BY_EITHER || !is_owner(config))
+		give_up(CONTROL_DOWN, "the relay is not running (nobody "
+		    "answers on %s)", config->control);
+	return ask_program(question);
+}
+
+/* ---- config ---- */
+
+struct printing {
+	const char	*wanted;	/* NULL: all */
+	bool		 json;
+	bool		 found;
+};
+
+static void
+print_setting(void *context, const char *keyword, const char *value)
+{
+	struct printing *printing = context;
+	struct buffer json = { NULL, 0, 0 };
+
+	if (printing->wanted != NULL && strcmp(printing->wanted, keyword) != 0)
+		return;
+	printing->found = true;
+	if (!printing->json) {
+		printf("%s %s\n", keyword, value);
+		return;
+	}
+	buffer_add(&json, SLICE("{\"keyword\":"));
+	buffer_json(&json, slice_of(keyword));
+	buffer_add(&json, SLICE(",\"value\":"));
+	buffer_json(&json, slice_of(value));
+	printf("%s}\n", json.text);
+	buffer_free(&json);
+}
+
+/* Why there is nothing to print for this keyword. */
+static int
+not_found(const char *keyword)
+{
+	struct config *config = config_new();
+	struct buffer error = { NULL, 0, 0 };
+	int status = CONTROL_NO;
+
+	/* No keyword takes the empty value: the error says which kind it is. */
+	config_set(config, keyword, "", &error);
+	if (strncmp(error.text, "unknown keyword", 15) == 0 ||
+	    strstr(error.text, ": not yet") != NULL) {
+		fprintf(stderr, "culverctl: %s\n", error.text);
+		status = CONTROL_USAGE;
+	}
+	buffer_free(&error);
+	config_free(&config);
+	return status;
+}
+
+static int
+print_config(const struct question *question)
+{
+	struct printing printing = { .json = question->json };
+	struct config *config;
+
+	if (question->words_n > 2)
+		give_up(CONTROL_USAGE, "usage: config [KEYWORD]");
+	if (question->words_n == 2)
+		printing.wanted = question->words[1];
+	config = read_config(question);
+	config_each(config, print_setting, &printing);
+	config_free(&config);
+	return printing.found ? CONTROL_OK : not_found(printing.wanted);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct question question = { .json = false };
+	int first;
+
+	log_start("culverctl");
+	/* Warnings about the configuration are culverd's business. */
+	log_set_level(LOG_LEVEL_ERROR);
+	signal(SIGPIPE, SIG_DFL);
+	first = take_options(argc, argv, &question);
+	take_words(argc - first, argv + first, &question);
+	if (question.words_n == 0) {
+		usage(stderr);
+		return CONTROL_USAGE;
+	}
+	question.verb = find_verb(&question);
+	switch (question.verb->answered) {
+	case NOT_YET:
+		give_up(CONTROL_USAGE, "%s%s%s: not yet: this version of "
+		    "culver does not have it", question.verb->noun,
+		    question.verb->verb != NULL ? " " : "",
+		    question.verb->verb != NULL ? question.verb->verb : "");
+	case HERE:
+		return print_config(&question);
+	case BY_PROGRAM:
+		return ask_program(&question);
+	default:
+		return ask(&question);
+	}
+}

@@ -1,0 +1,660 @@
+/*
+ * How does an answer look to a person?
+ *
+ * Called by culverctl.  Lines of JSON come in, cut anywhere; aligned text goes
+ * out.  Tables are made in blocks of 500 rows, the first of which decides how
+ * wide a column is at least, so that a queue of a million messages is neither
+ * held in memory nor waited for.  A line that is no JSON is written as it is.
+ *
+ * What servers said comes along in these texts: control characters never reach
+ * the terminal.
+ */
+#include "conf/render.h"
+
+#include "conf/mem.h"
+#include "conf/utf8.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_ROWS	500
+#define COLUMNS_MAX	16
+/* A column that is no wider than this is filled up; wider cells stick out. */
+#define WIDTH_MAX	60
+
+struct row {
+	char	*cell[COLUMNS_MAX];
+};
+
+/* A column of a table: the key its cells stand under. */
+struct column {
+	char	title[64];
+	char	key[64];
+	size_t	width;
+	bool	number;		/* to the right */
+};
+
+struct render {
+	enum render_form form;
+	FILE		*out;
+	struct buffer	 line;
+	unsigned	 objects;	/* so far */
+	struct column	 column[COLUMNS_MAX];
+	size_t		 columns_n;
+	bool		 headed;	/* the titles are written */
+	struct row	*rows;
+	size_t		 rows_n;
+};
+
+/* ---- text ---- */
+
+/* Append text, on one line and harmless to a terminal. */
+static void
+put_clean(struct buffer *out, const char *text)
+{
+	struct slice rest = slice_of(text);
+	unsigned len;
+
+	while (rest.len > 0) {
+		len = utf8_length(rest);
+		if (len == 0 || utf8_is_control(rest.at, len))
+			buffer_add(out, rest.at[0] == '\n' ? SLICE(" ") :
+			    SLICE("?"));
+		else
+			buffer_add(out, (struct slice){ rest.at, len });
+		len = len > 0 ? len : 1;
+		rest.at += len;
+		rest.len -= len;
+	}
+}
+
+static void	put_value(struct buffer *out, const json_t *value);
+
+static void
+put_array(struct buffer *out, const json_t *array)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(array); i++) {
+		if (i > 0)
+			buffer_add(out, SLICE(", "));
+		put_value(out, json_array_get(array, i));
+	}
+}
+
+/* An object in a line: "key=value key=value". */
+static void
+put_pairs(struct buffer *out, const json_t *object)
+{
+	const char *key;
+	json_t *value;
+	size_t before = out->len;
+
+	json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+		if (out->len > before)
+			buffer_add(out, SLICE(" "));
+		put_clean(out, key);
+		buffer_add(out, SLICE("="));
+		put_value(out, value);
+	}
+}
+
+static void
+put_value(struct buffer *out, const json_t *value)
+{
+	if (value == NULL || json_is_null(value))
+		return;
+	if (json_is_string(value))
+		put_clean(out, json_string_value(value));
+	else if (json_is_integer(value))
+		buffer_printf(out, "%" JSON_INTEGER_FORMAT,
+		    json_integer_value(value));
+	else if (json_is_real(value))
+		buffer_printf(out, "%g", json_real_value(value));
+	else if (json_is_boolean(value))
+		buffer_printf(out, "%s", json_is_true(value) ? "yes" : "no");
+	else if (json_is_array(value))
+		put_array(out, value);
+	else
+		put_pairs(out, value);
+}
+
+/* A value as text of its own, never NULL. */
+static char *
+text_of(const json_t *value)
+{
+	struct buffer text = { NULL, 0, 0 };
+
+	buffer_add(&text, SLICE(""));
+	put_value(&text, value);
+	return text.text;
+}
+
+/* How many places text takes, if a character takes one. */
+static size_t
+width_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+/* "max_age" as "MAX AGE". */
+static void
+title_of(const char *key, char *title, size_t size)
+{
+	size_t i;
+
+	for (i = 0; key[i] != '\0' && i + 1 < size; i++)
+		title[i] = key[i] == '_' ? ' ' :
+		    key[i] >= 'a' && key[i] <= 'z' ?
+		    (char)(key[i] - 'a' + 'A') : key[i];
+	title[i] = '\0';
+}
+
+/* ---- tables ---- */
+
+static void
+measure(struct render *render)
+{
+	struct column *column;
+	size_t i, j, width;
+
+	for (j = 0; j < render->columns_n; j++) {
+		column = &render->column[j];
+		width = width_of(column->title);
+		if (width > column->width)
+			column->width = width;
+		for (i = 0; i < render->rows_n; i++) {
+			width = width_of(render->rows[i].cell[j]);
+			if (width > column->width && width <= WIDTH_MAX)
+				column->width = width;
+		}
+	}
+}
+
+static void
+put_cell(struct buffer *line, const struct column *column, const char *text)
+{
+	size_t width = width_of(text);
+	int fill = width < column->width ? (int)(column->width - width) : 0;
+
+	if (column->number)
+		buffer_printf(line, "%*s%s  ", fill, "", text);
+	else
+		buffer_printf(line, "%s%*s  ", text, fill, "");
+}
+
+/* A line of cells; without a row, the titles. */
+static void
+write_row(const struct render *render, const struct row *row)
+{
+	struct buffer line = { NULL, 0, 0 };
+	size_t j;
+
+	for (j = 0; j < render->columns_n; j++)
+		put_cell(&line, &render->column[j], row != NULL ?
+		    row->cell[j] : render->column[j].title);
+	while (line.len > 0 && line.text[line.len - 1] == ' ')
+		line.len--;
+	fprintf(render->out, "%.*s\n", (int)line.len,
+	    line.text != NULL ? line.text : "");
+	buffer_free(&line);
+}
+
+static void
+write_rows(struct render *render)
+{
+	size_t i, j;
+
+	if (render->rows_n == 0)
+		return;
+	measure(render);
+	if (!render->headed)
+		write_row(render, NULL);
+	render->headed = true;
+	for (i = 0; i < render->rows_n; i++) {
+		write_row(render, &render->rows[i]);
+		for (j = 0; j < render->columns_n; j++)
+			free(render->rows[i].cell[j]);
+	}
+	render->rows_n = 0;
+}
+
+static struct row *
+next_row(struct render *render)
+{
+	if (render->rows_n == BLOCK_ROWS)
+		write_rows(render);
+	if (render->rows == NULL)
+		render->rows = mem_alloc(BLOCK_ROWS * sizeof(*render->rows));
+	return &render->rows[render->rows_n++];
+}
+
+static void
+add_column(struct render *render, const char *key, const char *title,
+    bool number)
+{
+	struct column *column = &render->column[render->columns_n++];
+
+	memset(column, 0, sizeof(*column));
+	snprintf(column->key, sizeof(column->key), "%s", key);
+	snprintf(column->title, sizeof(column->title), "%s", title);
+	column->number = number;
+}
+
+/* Has the object other keys than the table has columns? */
+static bool
+is_other_table(const struct render *render, const json_t *object)
+{
+	size_t j;
+
+	if (json_object_size(object) != render->columns_n &&
+	    render->columns_n < COLUMNS_MAX)
+		return true;
+	for (j = 0; j < render->columns_n; j++)
+		if (json_object_get(object, render->column[j].key) == NULL)
+			return true;
+	return false;
+}
+
+/* Columns from the object's keys; a table of another kind begins below. */
+static void
+begin_table(struct render *render, json_t *object)
+{
+	char title[64];
+	const char *key;
+	json_t *value;
+
+	if (!is_other_table(render, object))
+		return;
+	write_rows(render);
+	if (render->headed)
+		fputc('\n', render->out);
+	render->headed = false;
+	render->columns_n = 0;
+	json_object_foreach(object, key, value) {
+		if (render->columns_n == COLUMNS_MAX)
+			break;
+		title_of(key, title, sizeof(title));
+		add_column(render, key, title, json_is_number(value));
+	}
+}
+
+static void
+add_object_row(struct render *render, const json_t *object)
+{
+	struct row *row = next_row(render);
+	size_t j;
+
+	for (j = 0; j < render->columns_n; j++)
+		row->cell[j] = text_of(json_object_get(object,
+		    render->column[j].key));
+}
+
+/* ---- objects ---- */
+
+/*
+ * "key  value" lines, indented; objects inside, and arrays of them, as
+ * paragraphs of their own below their key.
+ */
+static void	write_object(struct render *, json_t *object, int indent);
+
+static bool
+is_nested(const json_t *value)
+{
+	return json_is_object(value) || (json_is_array(value) &&
+	    json_is_object(json_array_get(value, 0)));
+}
+
+static void
+write_pair(const struct render *render, int indent, int width,
+    const char *key, const json_t *value)
+{
+	char *text = text_of(value);
+
+	fprintf(render->out, "%*s%-*s  %s\n", indent, "", width, key, text);
+	free(text);
+}
+
+static void
+write_nested(struct render *render, int indent, const char *key,
+    json_t *value)
+{
+	size_t i;
+
+	if (json_is_object(value)) {
+		fprintf(render->out, "%*s%s\n", indent, "", key);
+		write_object(render, value, indent + 4);
+		return;
+	}
+	for (i = 0; i < json_array_size(value); i++) {
+		fprintf(render->out, "%*s%s %zu\n", indent, "", key, i + 1);
+		write_object(render, json_array_get(value, i), indent + 4);
+	}
+}
+
+static void
+write_object(struct render *render, json_t *object, int indent)
+{
+	const char *key;
+	json_t *value;
+	int width = 0, length;
+
+	json_object_foreach(object, key, value) {
+		length = (int)width_of(key);
+		if (!is_nested(value) && length > width)
+			width = length;
+	}
+	json_object_foreach(object, key, value) {
+		if (is_nested(value))
+			write_nested(render, indent, key, value);
+		else
+			write_pair(render, indent, width, key, value);
+	}
+}
+
+/* ---- the queue ---- */
+
+static const char *
+string_at(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text != NULL ? text : "";
+}
+
+/* "450 4.7.5 text (RFC 8461 5)" of a recipient's last attempt. */
+static char *
+reason_of(const json_t *last)
+{
+	struct buffer text = { NULL, 0, 0 };
+	json_int_t code = json_integer_value(json_object_get(last, "code"));
+	const char *enhanced = string_at(last, "enhanced");
+	const char *clause = string_at(last, "clause");
+
+	buffer_add(&text, SLICE(""));
+	if (code > 0)
+		buffer_printf(&text, "%" JSON_INTEGER_FORMAT " ", code);
+	if (enhanced[0] != '\0') {
+		put_clean(&text, enhanced);
+		buffer_add(&text, SLICE(" "));
+	}
+	put_clean(&text, string_at(last, "text"));
+	if (clause[0] != '\0') {
+		buffer_add(&text, SLICE(" ("));
+		put_clean(&text, clause);
+		buffer_add(&text, SLICE(")"));
+	}
+	return text.text;
+}
+
+enum { Q_ID, Q_SIZE, Q_ARRIVED, Q_FROM, Q_TO, Q_STATE, Q_TRIES, Q_NEXT,
+	Q_REASON };
+
+static void
+begin_queue(struct render *render)
+{
+	if (render->columns_n > 0)
+		return;
+	add_column(render, "id", "ID", false);
+	add_column(render, "size", "SIZE", true);
+	add_column(render, "arrived", "ARRIVED", false);
+	add_column(render, "from", "FROM", false);
+	add_column(render, "to", "TO", false);
+	add_column(render, "state", "STATE", false);
+	add_column(render, "attempts", "TRIES", true);
+	add_column(render, "next", "NEXT", false);
+	add_column(render, "last", "REASON", false);
+}
+
+/* The first row of a message says what all its recipients share. */
+static void
+add_recipient(struct render *render, const json_t *message,
+    const json_t *recipient, bool first)
+{
+	struct row *row = next_row(render);
+	size_t j;
+
+	for (j = 0; j <= Q_FROM; j++)
+		row->cell[j] = first ? text_of(json_object_get(message,
+		    render->column[j].key)) : mem_copy("");
+	if (first && row->cell[Q_FROM][0] == '\0') {
+		free(row->cell[Q_FROM]);
+		row->cell[Q_FROM] = mem_copy("<>");
+	}
+	for (j = Q_TO; j <= Q_NEXT; j++)
+		row->cell[j] = text_of(json_object_get(recipient,
+		    render->column[j].key));
+	row->cell[Q_REASON] = reason_of(json_object_get(recipient, "last"));
+}
+
+static void
+add_message(struct render *render, const json_t *message)
+{
+	const json_t *recipients = json_object_get(message, "recipients");
+	size_t i;
+
+	begin_queue(render);
+	if (json_array_size(recipients) == 0)
+		add_recipient(render, message, NULL, true);
+	for (i = 0; i < json_array_size(recipients); i++)
+		add_recipient(render, message, json_array_get(recipients, i),
+		    i == 0);
+}
+
+/* ---- policies ---- */
+
+static void
+add_policy(struct render *render, const json_t *policy)
+{
+	struct row *row;
+	size_t j;
+
+	if (render->columns_n == 0) {
+		add_column(render, "domain", "DOMAIN", false);
+		add_column(render, "mode", "MODE", false);
+		add_column(render, "id", "ID", false);
+		add_column(render, "expires", "EXPIRES", false);
+		add_column(render, "mx", "MX", false);
+		add_column(render, "error", "ERROR", false);
+	}
+	row = next_row(render);
+	for (j = 0; j < render->columns_n; j++)
+		row->cell[j] = text_of(json_object_get(policy,
+		    render->column[j].key));
+}
+
+/* ---- explain ---- */
+
+static void
+explain_line(const struct render *render, int indent, const char *label,
+    const json_t *value)
+{
+	char *text = text_of(value);
+
+	if (text[0] != '\0')
+		fprintf(render->out, "%*s%-12s %s\n", indent, "", label, text);
+	free(text);
+}
+
+/* Why it came out so: the verdict and the clause that demands it. */
+static void
+explain_verdict(const struct render *render, int indent, const json_t *object)
+{
+	char *verdict = text_of(json_object_get(object, "verdict"));
+	char *clause = text_of(json_object_get(object, "clause"));
+
+	if (verdict[0] != '\0' || clause[0] != '\0')
+		fprintf(render->out, "%*s%-12s %s%s%s%s\n", indent, "",
+		    "verdict", verdict, clause[0] != '\0' ? " (" : "", clause,
+		    clause[0] != '\0' ? ")" : "");
+	free(verdict);
+	free(clause);
+}
+
+/* What is told above, so that keys added later are told below. */
+static bool
+is_told(const char *key)
+{
+	static const char *const told[] = {
+		"host", "address", "facts", "requirement", "verdict",
+		"clause", "tls", "reply", "repair", "id", "time", "domain",
+		"recipients", "policy", "hosts", "outcome"
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+		if (strcmp(told[i], key) == 0)
+			return true;
+	return false;
+}
+
+static void
+explain_rest(const struct render *render, int indent, json_t *object)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value)
+		if (!is_told(key))
+			explain_line(render, indent, key, value);
+}
+
+static void
+explain_host(const struct render *render, json_t *host)
+{
+	char *name = text_of(json_object_get(host, "host"));
+	char *address = text_of(json_object_get(host, "address"));
+
+	fprintf(render->out, "  host %s%s%s%s\n", name,
+	    address[0] != '\0' ? " [" : "", address,
+	    address[0] != '\0' ? "]" : "");
+	explain_line(render, 4, "facts", json_object_get(host, "facts"));
+	explain_line(render, 4, "must prove",
+	    json_object_get(host, "requirement"));
+	explain_line(render, 4, "tls", json_object_get(host, "tls"));
+	explain_line(render, 4, "reply", json_object_get(host, "reply"));
+	explain_verdict(render, 4, host);
+	explain_rest(render, 4, host);
+	explain_line(render, 4, "repair", json_object_get(host, "repair"));
+	free(name);
+	free(address);
+}
+
+static void
+add_attempt(struct render *render, json_t *attempt)
+{
+	const json_t *hosts = json_object_get(attempt, "hosts");
+	char *time = text_of(json_object_get(attempt, "time"));
+	char *domain = text_of(json_object_get(attempt, "domain"));
+	char *outcome = text_of(json_object_get(attempt, "outcome"));
+	size_t i;
+
+	if (render->objects > 1)
+		fputc('\n', render->out);
+	fprintf(render->out, "%s  %s  %s\n", time, domain,
+	    outcome[0] != '\0' ? outcome : "not attempted yet");
+	explain_line(render, 2, "message", json_object_get(attempt, "id"));
+	explain_line(render, 2, "recipients",
+	    json_object_get(attempt, "recipients"));
+	explain_line(render, 2, "policy", json_object_get(attempt, "policy"));
+	for (i = 0; i < json_array_size(hosts); i++)
+		explain_host(render, json_array_get(hosts, i));
+	explain_verdict(render, 2, attempt);
+	explain_rest(render, 2, attempt);
+	explain_line(render, 2, "repair", json_object_get(attempt, "repair"));
+	free(time);
+	free(domain);
+	free(outcome);
+}
+
+/* ---- lines ---- */
+
+static void
+add_object(struct render *render, json_t *object)
+{
+	render->objects++;
+	switch (render->form) {
+	case RENDER_TABLE:
+		begin_table(render, object);
+		add_object_row(render, object);
+		return;
+	case RENDER_QUEUE:
+		add_message(render, object);
+		return;
+	case RENDER_POLICIES:
+		add_policy(render, object);
+		return;
+	case RENDER_EXPLAIN:
+		add_attempt(render, object);
+		return;
+	case RENDER_OBJECT:
+		if (render->objects > 1)
+			fputc('\n', render->out);
+		write_object(render, object, 0);
+		return;
+	case RENDER_JSON:
+		return;
+	}
+}
+
+static void
+add_line(struct render *render, const char *line, size_t len)
+{
+	json_t *object = json_loadb(line, len, 0, NULL);
+
+	if (json_is_object(object))
+		add_object(render, object);
+	else
+		fprintf(render->out, "%.*s\n", (int)len, line);
+	json_decref(object);
+}
+
+struct render *
+render_new(enum render_form form, FILE *out)
+{
+	struct render *render = mem_alloc(sizeof(*render));
+
+	render->form = form;
+	render->out = out;
+	return render;
+}
+
+void
+render_add(struct render *render, const void *octets, size_t len)
+{
+	struct slice rest = { octets, len }, line;
+
+	if (render->form == RENDER_JSON) {
+		fwrite(octets, 1, len, render->out);
+		return;
+	}
+	while (rest.len > 0) {
+		line = slice_cut(&rest, '\n');
+		buffer_add(&render->line, line);
+		if (rest.at == NULL)
+			return;		/* the line goes on */
+		add_line(render, render->line.text, render->line.len);
+		render->line.len = 0;
+	}
+}
+
+void
+render_end(struct render **at)
+{
+	struct render *render = *at;
+
+	if (render->line.len > 0)
+		add_line(render, render->line.text, render->line.len);
+	write_rows(render);
+	fflush(render->out);
+	free(render->rows);
+	buffer_free(&render->line);
+	free(render);
+	*at = NULL;
+}

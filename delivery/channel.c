@@ -1,0 +1,651 @@
+/*
+ * What is this session doing, seen from the manager?
+ *
+ * Called by attempt.c (open, leave), job.c (run), manager.c (stop) and
+ * pool.c (what its worker says).
+ *
+ * States: CONNECTING (a socket of ours, until it is writable or the time is
+ * up), PROVING (the socket is a worker's), READY, ASKED (D_NEXT), FILLING
+ * (D_JOB), RUNNING, then READY again; CLOSING until the worker is idle.  It
+ * counts as a connection of ours from its making to its freeing.
+ *
+ * A worker is not trusted: what it says out of turn ends it, and what it
+ * claims to have proven is judged again here.
+ */
+#include "delivery/manager.h"
+
+#include "conf/log.h"
+#include "delivery/connect.h"
+#include "delivery/facts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MESSAGES_MAX	100
+#define SESSION_MS	(5 * 60 * 1000)
+
+static void	on_connected(void *context, int what);
+static void	on_connect_timeout(void *context);
+
+/* ---- making and freeing ---- */
+
+static struct channel *
+channel_new(struct attempt *attempt, const struct channel_plan *plan)
+{
+	struct manager *manager = attempt->manager;
+	struct host_verdict verdict;
+	struct channel *channel;
+
+	channel = mem_alloc(sizeof(*channel));
+	channel->manager = manager;
+	channel->attempt = attempt;
+	channel->number = ++manager->last_session;
+	channel->fd = -1;
+	channel->clear_retry = plan->clear_retry;
+	channel->extra = plan->extra;
+	channel->secondary = plan->secondary;
+	channel->since_ms = loop_now_ms();
+	memcpy(channel->domain, attempt->domain, sizeof(channel->domain));
+	memcpy(channel->host, plan->host->name, sizeof(channel->host));
+	channel->address = plan->address;
+	address_print(&plan->address, channel->address_text);
+	nexthop_facts(attempt->route, plan->host, attempt->class,
+	    manager->config, &channel->facts);
+	verdict = decide_host(&channel->facts);
+	facts_host(&channel->note, attempt->destination, attempt->route,
+	    plan->host, &channel->facts, &verdict);
+	memcpy(channel->note.address, channel->address_text,
+	    sizeof(channel->note.address));
+	channel->timer = timer_new(manager->loop, on_connect_timeout, channel);
+	channel->load = manager_load(manager, &plan->address);
+	channel->load->channels++;
+	manager->channels_n++;
+	TAILQ_INSERT_TAIL(&manager->channels, channel, entry);
+	return channel;
+}
+
+static void
+close_socket(struct channel *channel)
+{
+	watch_free(&channel->watch);
+	if (channel->fd >= 0)
+		close(channel->fd);
+	channel->fd = -1;
+}
+
+void
+channel_orphan(struct channel *channel)
+{
+	struct attempt *attempt = channel->attempt;
+
+	if (attempt == NULL)
+		return;
+	channel->attempt = NULL;
+	if (attempt->walker == channel) {
+		attempt->walker = NULL;
+	} else {
+		TAILQ_REMOVE(&attempt->channels, channel, in_attempt);
+		attempt->channels_n--;
+	}
+	attempt_mark(attempt);
+}
+
+/* Its worker has let go of it, or it never had one. */
+static void
+channel_free(struct channel *channel)
+{
+	struct manager *manager = channel->manager;
+	struct load *load = channel->load;
+
+	if (channel->worker != NULL || channel->job != NULL)
+		bug("a channel in use is freed");
+	channel_orphan(channel);
+	close_socket(channel);
+	timer_free(&channel->timer);
+	TAILQ_REMOVE(&manager->channels, channel, entry);
+	manager->channels_n--;
+	load->channels--;
+	free(channel);
+	manager_wake(manager, load);
+}
+
+struct channel *
+channel_find(struct manager *manager, uint64_t number)
+{
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &manager->channels, entry)
+		if (channel->number == number)
+			return channel;
+	return NULL;
+}
+
+/* ---- connecting ---- */
+
+/* No connection: the attempt goes on elsewhere. */
+static void
+fail_to_connect(struct channel *channel, const char *why)
+{
+	struct attempt *attempt = channel->attempt;
+
+	facts_unreachable(&channel->note, why);
+	log_line(LOG_LEVEL_DEBUG, "%s: %s [%s]: %s", channel->domain,
+	    channel->host, channel->address_text, why);
+	if (attempt != NULL) {
+		manager_tell_queue(channel->manager, D_HOST, &channel->note);
+		attempt_failed(attempt, channel, END_TEMPORARY, NULL, why);
+	}
+	channel_free(channel);
+}
+
+bool
+channel_open(struct attempt *attempt, const struct channel_plan *plan)
+{
+	struct manager *manager = attempt->manager;
+	struct channel *channel;
+	char why[128];
+
+	channel = channel_new(attempt, plan);
+	attempt->walker = channel;
+	channel->fd = connect_begin(&channel->address, manager->config,
+	    channel->number, why, sizeof(why));
+	if (channel->fd < 0) {
+		fail_to_connect(channel, why);
+		return false;
+	}
+	channel->state = CHANNEL_CONNECTING;
+	channel->watch = watch_new(manager->loop, channel->fd, WATCH_WRITE,
+	    on_connected, channel);
+	timer_set(channel->timer, manager->config->connect_timeout_s * 1000);
+	return true;
+}
+
+static void
+note_timeout(struct channel *channel)
+{
+	if (channel->attempt != NULL)
+		channel->attempt->timeouts++;
+}
+
+static void
+on_connect_timeout(void *context)
+{
+	struct channel *channel = context;
+
+	note_timeout(channel);
+	fail_to_connect(channel, "connect: timed out");
+}
+
+/*
+ * Who we say we are: SMTP-2.2.1-2; without a name the address literal of
+ * this connection's end.
+ */
+static void
+print_ehlo_name(const struct channel *channel, char *name, size_t size)
+{
+	const char *hostname = channel->manager->config->hostname;
+	char text[ADDRESS_TEXT_MAX];
+	struct address own;
+
+	if (hostname[0] != '\0')
+		snprintf(name, size, "%s", hostname);
+	else if (connect_own_address(channel->fd, &own))
+		snprintf(name, size, own.family == 4 ? "[%s]" : "[IPv6:%s]",
+		    address_print(&own, text));
+	else
+		snprintf(name, size, "[127.0.0.1]");
+}
+
+/* Hand the connection over to a worker. */
+static void
+begin_to_prove(struct channel *channel)
+{
+	struct w_socket socket = {
+		.session = channel->number, .clear_retry = channel->clear_retry
+	};
+	int fd = channel->fd;
+
+	timer_stop(channel->timer);
+	/* Before the descriptor leaves: facts.md 2. */
+	watch_free(&channel->watch);
+	print_ehlo_name(channel, socket.ehlo, sizeof(socket.ehlo));
+	memcpy(socket.host, channel->host, sizeof(socket.host));
+	delivery_put_facts(&channel->facts, &socket);
+	channel->fd = -1;
+	channel->state = CHANNEL_PROVING;
+	pool_take(channel);
+	pool_send(channel->worker, W_SOCKET, &socket, &fd);
+}
+
+static void
+on_connected(void *context, int what)
+{
+	struct channel *channel = context;
+	char why[128];
+	int error;
+
+	(void)what;
+	error = connect_result(channel->fd);
+	if (error == 0) {
+		manager_note_connected(channel->manager);
+		begin_to_prove(channel);
+		return;
+	}
+	if (error == ETIMEDOUT)
+		note_timeout(channel);
+	snprintf(why, sizeof(why), "connect: %s", strerror(error));
+	fail_to_connect(channel, why);
+}
+
+/* ---- ending ---- */
+
+static void
+quit(struct channel *channel)
+{
+	channel->state = CHANNEL_CLOSING;
+	pool_send(channel->worker, W_QUIT, NULL, NULL);
+	channel_orphan(channel);
+}
+
+void
+channel_cut(struct channel *channel)
+{
+	switch (channel->state) {
+	case CHANNEL_CONNECTING:
+		channel_free(channel);
+		return;
+	case CHANNEL_CLOSING:
+	case CHANNEL_RUNNING:
+		/* How far the message was, its end will tell. */
+		pool_send(channel->worker, W_CUT, NULL, NULL);
+		return;
+	case CHANNEL_FILLING:
+		job_return(channel->job);
+		break;
+	case CHANNEL_PROVING:
+	case CHANNEL_READY:
+	case CHANNEL_ASKED:
+		break;
+	}
+	channel->state = CHANNEL_CLOSING;
+	pool_send(channel->worker, W_CUT, NULL, NULL);
+	channel_orphan(channel);
+}
+
+void
+channel_leave(struct channel *channel)
+{
+	switch (channel->state) {
+	case CHANNEL_CONNECTING:
+		channel_free(channel);
+		return;
+	case CHANNEL_PROVING:
+	case CHANNEL_RUNNING:
+		/* SMTP-4.1.1.10-3: QUIT follows when it is ready again. */
+		channel_orphan(channel);
+		return;
+	case CHANNEL_FILLING:
+		job_return(channel->job);
+		quit(channel);
+		return;
+	case CHANNEL_READY:
+	case CHANNEL_ASKED:
+		quit(channel);
+		return;
+	case CHANNEL_CLOSING:
+		return;
+	}
+}
+
+/*
+ * It spoke out of turn, or claims what its own facts deny: whoever moves it,
+ * it is not ours any more.
+ */
+static void
+distrust(struct channel *channel, const char *why)
+{
+	log_line(LOG_LEVEL_ERROR, "a worker talking to %s [%s] is ended: %s",
+	    channel->host, channel->address_text, why);
+	pool_end(channel->worker);
+	channel_worker_gone(channel);
+}
+
+/* The same address once more: in clear, or because our worker died. */
+static void
+open_again(struct channel *channel, bool clear)
+{
+	struct attempt *attempt = channel->attempt;
+	struct channel_plan plan = {
+		.address = channel->address, .clear_retry = clear,
+		.extra = channel->extra, .secondary = channel->secondary
+	};
+
+	plan.host = nexthop_find(attempt->route, channel->host);
+	channel_orphan(channel);
+	if (plan.host == NULL)
+		return;
+	walk_note_try(&attempt->walk, channel->host, &channel->address,
+	    loop_now_ms());
+	channel_open(attempt, &plan);
+}
+
+/* The death of our own program is no fact about the peer. */
+static void
+note_death(struct channel *channel)
+{
+	struct attempt *attempt = channel->attempt;
+
+	if (attempt == NULL)
+		return;
+	attempt_note_death(attempt);
+	if (channel->state != CHANNEL_PROVING)
+		return;
+	if (attempt->ours == 1 && !attempt->over)
+		open_again(channel, channel->clear_retry);
+	else
+		attempt_failed(attempt, channel, END_TEMPORARY, NULL,
+		    "our own worker ended");
+}
+
+void
+channel_worker_gone(struct channel *channel)
+{
+	if (channel->state != CHANNEL_CLOSING) {
+		log_line(LOG_LEVEL_ERROR, "a worker ended while it talked to "
+		    "%s [%s]", channel->host, channel->address_text);
+		note_death(channel);
+	}
+	if (channel->job != NULL)
+		job_return(channel->job);
+	channel_free(channel);
+}
+
+/* ---- what the worker says ---- */
+
+/*
+ * TLS-3207-4.1-1 once more, on the facts reported: a session that may not
+ * carry mail gets none, whatever its worker says.
+ */
+static void
+take_ready(struct channel *channel, const struct w_proof *proof)
+{
+	struct session_verdict verdict;
+	struct session_facts facts;
+
+	facts_of_proof(&channel->facts, channel->clear_retry, proof, &facts);
+	verdict = decide_session(&facts);
+	if (proof->failure != PROOF_READY || !proof->starttls_known ||
+	    verdict.action != SESSION_SEND) {
+		distrust(channel, "its proof does not hold");
+		return;
+	}
+	channel->has_8bitmime = proof->has_8bitmime;
+	channel->has_size = proof->has_size;
+	channel->size_limit = proof->size_limit;
+	facts_session(&channel->note, proof, &verdict);
+	channel->note.session = channel->number;
+	channel->note.ready = true;
+	channel->state = CHANNEL_READY;
+	if (channel->attempt == NULL) {
+		quit(channel);
+		return;
+	}
+	manager_tell_queue(channel->manager, D_HOST, &channel->note);
+	attempt_found(channel->attempt, channel);
+}
+
+/* How a refused host counts in decide_domain. */
+static enum walk_end
+end_of(const struct session_verdict *verdict)
+{
+	if (verdict == NULL)
+		return END_TEMPORARY;
+	return verdict->definite ? END_UNFIT_TLS : END_POLICY;
+}
+
+static void
+take_failed(struct channel *channel, const struct w_proof *proof)
+{
+	const struct session_verdict *judged = NULL;
+	struct session_verdict verdict;
+	struct session_facts facts;
+	char why[512];
+
+	if (proof->failure == PROOF_POLICY ||
+	    proof->failure == PROOF_RECONNECT) {
+		facts_of_proof(&channel->facts, channel->clear_retry, proof,
+		    &facts);
+		verdict = decide_session(&facts);
+		judged = &verdict;
+	}
+	channel->state = CHANNEL_CLOSING;
+	if (channel->attempt == NULL || proof->failure == PROOF_CUT) {
+		channel_orphan(channel);
+		return;
+	}
+	facts_session(&channel->note, proof, judged);
+	manager_tell_queue(channel->manager, D_HOST, &channel->note);
+	/* Ruling 19: only if our own judgement says so too. */
+	if (judged != NULL && verdict.action == SESSION_RECONNECT) {
+		open_again(channel, true);
+		return;
+	}
+	snprintf(why, sizeof(why), "%s", judged != NULL &&
+	    verdict.rule.repair[0] != '\0' ? verdict.rule.repair :
+	    proof->reply);
+	attempt_failed(channel->attempt, channel, end_of(judged),
+	    judged != NULL ? &verdict.rule : NULL, why);
+	channel_orphan(channel);
+}
+
+static void
+take_done(struct channel *channel, const struct w_done *done)
+{
+	struct job *job = channel->job;
+
+	channel->job = NULL;
+	job->channel = NULL;
+	channel->state = done->alive ? CHANNEL_READY : CHANNEL_CLOSING;
+	job_take_done(job, channel, done);
+	if (!done->alive)
+		channel_orphan(channel);
+	else if (channel->attempt == NULL)
+		quit(channel);
+	else
+		attempt_mark(channel->attempt);
+}
+
+/* Messages that belong to a job; false: it is not the one under way. */
+static bool
+take_of_job(struct channel *channel, unsigned kind, const void *message)
+{
+	/* All of them begin with the job's number. */
+	uint64_t number = ((const struct w_id *)message)->job;
+	struct job *job = channel->job;
+
+	if (channel->state != CHANNEL_RUNNING || job == NULL ||
+	    job->about.job != number)
+		return false;
+	if (kind == W_BODY)
+		job_take_body(job);
+	else if (kind == W_DOT)
+		job_take_dot(job);
+	else if (kind == W_RESULT)
+		return job_take_result(job, message);
+	else
+		take_done(channel, message);
+	return true;
+}
+
+static void
+take_idle(struct channel *channel)
+{
+	pool_release(channel->worker);
+	channel_free(channel);
+}
+
+void
+channel_take(struct channel *channel, unsigned kind, const void *message)
+{
+	const struct w_proof *proof = message;
+	bool in_turn = false;
+
+	switch (kind) {
+	case W_READY:
+	case W_FAILED:
+		in_turn = proof->session == channel->number;
+		if (in_turn && channel->state == CHANNEL_PROVING) {
+			if (kind == W_READY)
+				take_ready(channel, proof);
+			else
+				take_failed(channel, proof);
+			return;
+		}
+		/* It crossed with our W_CUT. */
+		in_turn = in_turn && channel->state == CHANNEL_CLOSING;
+		break;
+	case W_BODY:
+	case W_DOT:
+	case W_RESULT:
+	case W_DONE:
+		in_turn = take_of_job(channel, kind, message);
+		break;
+	case W_IDLE:
+		in_turn = channel->state == CHANNEL_CLOSING;
+		if (in_turn)
+			take_idle(channel);
+		break;
+	}
+	if (!in_turn)
+		distrust(channel, "it spoke out of turn");
+}
+
+/* ---- what next? ---- */
+
+/*
+ * May it carry one more message?  decide_reuse on the route as it is now: a
+ * proof holds for what was asked of it, and no longer.
+ */
+static bool
+may_go_on(const struct channel *channel)
+{
+	struct attempt *attempt = channel->attempt;
+	const struct nexthop_host *host;
+	struct host_facts now;
+	unsigned i;
+
+	if (channel->messages >= MESSAGES_MAX ||
+	    loop_now_ms() - channel->since_ms >= SESSION_MS)
+		return false;
+	host = nexthop_find(attempt->route, channel->host);
+	if (host == NULL)
+		return false;
+	for (i = 0; i < host->addresses_n; i++)
+		if (address_equal(&host->addresses[i], &channel->address))
+			break;
+	if (i == host->addresses_n)
+		return false;
+	nexthop_facts(attempt->route, host, attempt->class,
+	    channel->manager->config, &now);
+	return decide_reuse(&channel->facts, &now);
+}
+
+/* A message that left another host and may go here. */
+static struct job *
+find_homeless(struct channel *channel)
+{
+	struct attempt *attempt = channel->attempt;
+	struct job *job;
+	unsigned i;
+
+	TAILQ_FOREACH(job, &attempt->homeless, in_attempt) {
+		for (i = 0; i < job->hosts_n; i++)
+			if (strcmp(job->hosts[i], channel->host) == 0)
+				break;
+		if (i < job->hosts_n)
+			continue;
+		if (job_fits(job, channel))
+			return job;
+		job_note_host(job, channel->host);
+	}
+	return NULL;
+}
+
+/* Is it here for homeless messages only, and the others are served? */
+static bool
+is_spare(const struct channel *channel)
+{
+	const struct channel *other;
+
+	if (!channel->secondary)
+		return false;
+	TAILQ_FOREACH(other, &channel->attempt->channels, in_attempt)
+		if (!other->secondary)
+			return true;
+	return false;
+}
+
+static void
+ask_for_message(struct channel *channel)
+{
+	struct d_next next = {
+		.destination = channel->attempt->destination,
+		.session = channel->number,
+		.has_8bitmime = channel->has_8bitmime,
+		.has_size = channel->has_size,
+		.size_limit = channel->size_limit
+	};
+
+	channel->state = CHANNEL_ASKED;
+	manager_tell_queue(channel->manager, D_NEXT, &next);
+}
+
+void
+channel_next(struct channel *channel)
+{
+	struct manager *manager = channel->manager;
+	struct attempt *attempt = channel->attempt;
+	struct job *job;
+
+	if (attempt->over || manager->stopping || manager->queue == NULL) {
+		quit(channel);
+		return;
+	}
+	/* With a new route, or when queue takes more, it comes here again. */
+	if (attempt_route_is_old(attempt) || link_full(manager->queue))
+		return;
+	if (!may_go_on(channel)) {
+		quit(channel);
+		return;
+	}
+	job = find_homeless(channel);
+	if (job != NULL)
+		job_run(job, channel);
+	else if (is_spare(channel))
+		quit(channel);
+	else
+		ask_for_message(channel);
+}
+
+void
+channel_take_none(struct manager *manager, const struct d_none *none)
+{
+	struct channel *channel = channel_find(manager, none->session);
+	struct attempt *attempt;
+
+	if (channel == NULL || channel->state != CHANNEL_ASKED)
+		return;
+	attempt = channel->attempt;
+	attempt->drained = true;
+	channel->state = CHANNEL_READY;
+	/* It may be of use to a message that left another host. */
+	if (TAILQ_EMPTY(&attempt->homeless))
+		quit(channel);
+	else
+		attempt_mark(attempt);
+	if (attempt->walker != NULL && attempt->walker->extra)
+		channel_leave(attempt->walker);
+}

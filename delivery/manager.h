@@ -1,0 +1,313 @@
+/*
+ * The manager's own structures, for its modules: manager.c (links, who is
+ * served), attempt.c (one destination's search for a host), channel.c (one
+ * session, seen from here), job.c (messages and their results), pool.c
+ * (worker processes).
+ *
+ * Who owns whom: the manager owns everything.  An attempt is freed by itself
+ * when it ends; a channel when its worker has let go of it; a job when all
+ * its recipients have a result or are given back.  Pointers between them are
+ * nulled by who goes first.  An attempt does nothing in the call that changed
+ * it: it is marked, and advanced at the end of the turn.
+ */
+#ifndef CULVER_MANAGER_H
+#define CULVER_MANAGER_H
+
+#include "conf/link.h"
+#include "delivery/delivery.h"
+#include "delivery/walk.h"
+
+#include <sys/queue.h>
+
+struct pool_worker;
+
+/* Connections that an address has from us, and who waits for one. */
+struct load {
+	LIST_ENTRY(load)	 entry;
+	struct address		 address;
+	unsigned		 channels;
+	TAILQ_HEAD(, attempt)	 waiting;
+};
+
+TAILQ_HEAD(attempts, attempt);
+
+#define ATTEMPT_BUCKETS	1024
+#define ALARM_DOMAINS	5
+
+struct manager {
+	struct loop		*loop;
+	struct config		*config;
+	struct link		*queue;		/* NULL: gone, a fresh one comes */
+	struct link		*policy;	/* likewise */
+	bool			 stopping;
+
+	LIST_HEAD(, attempt)	 attempts[ATTEMPT_BUCKETS];
+	unsigned		 attempts_n;
+	struct attempts		 marked;	/* to be advanced */
+	struct attempts		 fresh;		/* wait to ask for a route */
+	struct attempts		 for_slot;	/* wait for a connection */
+	struct attempts		 asking;	/* wait for policy's answer */
+	unsigned		 asks_n;
+
+	TAILQ_HEAD(, channel)	 channels;
+	unsigned		 channels_n;	/* slots in use */
+	LIST_HEAD(, load)	 loads;
+
+	TAILQ_HEAD(, job)	 jobs;
+	TAILQ_HEAD(, unsettled)	 unsettled;
+
+	struct link		*spawner;
+	LIST_HEAD(, pool_worker) workers;
+	unsigned		 idle_workers;
+	unsigned		 generation;	/* of the CA bundle */
+
+	uint64_t		 last_session, last_question, last_sequence;
+	struct timer		*stop_timer;
+	int64_t			 stop_ms;	/* when stopping began */
+	/* Has any connection to port 25 succeeded?  Else who timed out. */
+	bool			 has_connected;
+	unsigned		 timed_out_n;
+	char			 timed_out[ALARM_DOMAINS][DOMAIN_TEXT_MAX];
+	/* The last two deaths of a worker: see attempt.c. */
+	uint64_t		 death_destination;
+	int64_t			 death_ms;
+};
+
+/* ---- manager.c ---- */
+
+struct manager	*manager_new(struct loop *loop, struct config *config,
+		    int spawner_fd);
+/* A fresh link to queue or policy (fd is the callee's). */
+void	 manager_link(struct manager *, enum program peer, int fd);
+/* New settings (the callee's) and CA bundle (-1: as before). */
+void	 manager_settings(struct manager *, struct config *, int bundle_fd);
+void	 manager_stop(struct manager *);
+/* The end of a turn: everything that was marked takes its next step. */
+void	 manager_turn(void *manager);
+/* Say it to queue, if there is one. */
+void	 manager_tell_queue(struct manager *, unsigned kind,
+	    const void *message);
+/* May one more connection be begun? */
+bool	 manager_has_slot(const struct manager *);
+/* A slot, or a place in an address's load, is free again. */
+void	 manager_wake(struct manager *, struct load *);
+struct load *manager_load(struct manager *, const struct address *);
+/* Connections succeed, or one destination's all timed out. */
+void	 manager_note_connected(struct manager *);
+void	 manager_note_timed_out(struct manager *, const char *domain);
+
+/* ---- attempt.c ---- */
+
+struct attempt {
+	LIST_ENTRY(attempt)	 entry;
+	TAILQ_ENTRY(attempt)	 mark;
+	TAILQ_ENTRY(attempt)	 wait;
+	struct attempts		*waits_in;	/* for_slot, fresh, a load's */
+	TAILQ_ENTRY(attempt)	 ask;
+	struct manager		*manager;
+	uint64_t		 destination;
+	char			 domain[DOMAIN_TEXT_MAX];
+	enum mail_class		 class;
+	bool			 is_marked;
+
+	uint64_t		 question;	/* 0: none is put */
+	struct nexthop		*route;		/* NULL: not known yet */
+	struct nexthop		*coming;	/* between R_ROUTE and R_END */
+	bool			 route_unused;	/* came, and no step was made */
+
+	struct walk		 walk;
+	struct channel		*walker;	/* the one not proven yet */
+	TAILQ_HEAD(, channel)	 channels;	/* proven ones */
+	unsigned		 channels_n;
+	TAILQ_HEAD(, job)	 homeless;	/* for another host */
+
+	bool			 proven;	/* some session was ready */
+	char			 proven_host[DOMAIN_TEXT_MAX];
+	struct address		 proven_address;
+	bool			 extra_failed;
+	bool			 drained;	/* D_NONE was heard */
+	uint32_t		 more;		/* D_JOB.more, the last */
+	bool			 over;		/* nothing is sought any more */
+	bool			 lost;		/* a message found no host, the
+						   connection having broken */
+	unsigned		 timeouts;	/* connects that ran into it */
+	unsigned		 ours;		/* workers that died on us */
+	struct timer		*pause;		/* before an end that is ours */
+	/* The last thing that a host said or that happened, for D_ENDED. */
+	char			 last[512];
+};
+
+void	 attempt_new(struct manager *, const struct d_due *);
+struct attempt *attempt_find(struct manager *, uint64_t destination);
+void	 attempt_mark(struct attempt *);
+/* Take the next step, whatever it is; may free the attempt. */
+void	 attempt_advance(struct attempt *);
+/* Stop it (D_HOLD): what runs is finished, nothing is begun. */
+void	 attempt_stop(struct attempt *);
+/* Drop it without a word (queue is gone): its channels are orphans. */
+void	 attempt_drop(struct attempt *);
+/* policy's answers; and all questions once more, on a fresh link. */
+void	 attempt_take_route(struct manager *, const struct r_route *);
+void	 attempt_take_host(struct manager *, const struct r_host *);
+void	 attempt_take_end(struct manager *, const struct r_end *);
+void	 attempt_ask_again(struct manager *);
+/* Leave whatever list it waits in. */
+void	 attempt_stop_waiting(struct attempt *);
+/* Is the route past its time?  Then it is asked for (once) from here. */
+bool	 attempt_route_is_old(struct attempt *);
+/* The channel that was sought is ready; or is not, and freed by the caller. */
+void	 attempt_found(struct attempt *, struct channel *);
+void	 attempt_failed(struct attempt *, struct channel *, enum walk_end,
+	    const struct rule *rule, const char *what);
+/* A worker died on a session of this attempt. */
+void	 attempt_note_death(struct attempt *);
+/* A message leaves this host for the next one. */
+void	 attempt_take_homeless(struct attempt *, struct job *);
+
+/* ---- channel.c ---- */
+
+enum channel_state {
+	CHANNEL_CONNECTING,
+	CHANNEL_PROVING,
+	CHANNEL_READY,		/* what next? */
+	CHANNEL_ASKED,		/* D_NEXT was sent */
+	CHANNEL_FILLING,	/* D_JOB came, D_RCPTs follow */
+	CHANNEL_RUNNING,	/* a message is under way */
+	CHANNEL_CLOSING		/* until the worker lets go */
+};
+
+struct channel {
+	TAILQ_ENTRY(channel)	 entry;
+	TAILQ_ENTRY(channel)	 in_attempt;
+	struct manager		*manager;
+	struct attempt		*attempt;	/* NULL: orphan */
+	struct pool_worker	*worker;
+	struct job		*job;
+	struct load		*load;
+	uint64_t		 number;
+	enum channel_state	 state;
+	char			 domain[DOMAIN_TEXT_MAX];
+	char			 host[DOMAIN_TEXT_MAX];
+	struct address		 address;
+	char			 address_text[ADDRESS_TEXT_MAX];
+	struct host_facts	 facts;
+	struct d_host		 note;		/* what queue is told of it */
+	bool			 clear_retry;
+	bool			 extra;		/* not the first of its attempt */
+	bool			 secondary;	/* only for homeless messages */
+	int			 fd;		/* while connecting */
+	struct watch		*watch;
+	struct timer		*timer;
+	bool			 has_8bitmime, has_size;
+	uint64_t		 size_limit;
+	unsigned		 messages;	/* given to it */
+	int64_t			 since_ms;
+};
+
+/* What a channel is opened for. */
+struct channel_plan {
+	const struct nexthop_host	*host;
+	struct address			 address;
+	bool				 clear_retry;
+	bool				 extra;
+	bool				 secondary;
+};
+/*
+ * Open one for this attempt, as its walker.  False: it failed at once, and
+ * the attempt was told (attempt_failed).
+ */
+bool	 channel_open(struct attempt *, const struct channel_plan *);
+struct channel *channel_find(struct manager *, uint64_t number);
+/* READY: decide what it does next. */
+void	 channel_next(struct channel *);
+/* QUIT when it is idle, cut before it is proven; finishes a message first. */
+void	 channel_leave(struct channel *);
+/* The attempt is gone, the channel not yet. */
+void	 channel_orphan(struct channel *);
+/* Close at once (stop, queue gone); the job's end tells how far it was. */
+void	 channel_cut(struct channel *);
+/* From queue: D_NONE. */
+void	 channel_take_none(struct manager *, const struct d_none *);
+/* From its worker; its worker is gone. */
+void	 channel_take(struct channel *, unsigned kind, const void *message);
+void	 channel_worker_gone(struct channel *);
+
+/* ---- job.c ---- */
+
+struct job_rcpt {
+	bool	over;		/* has a result */
+	char	recipient[MAILBOX_TEXT_MAX];
+};
+struct job {
+	TAILQ_ENTRY(job)	 entry;
+	TAILQ_ENTRY(job)	 in_attempt;	/* homeless */
+	struct manager		*manager;
+	struct channel		*channel;	/* NULL: homeless */
+	struct attempt		*attempt;	/* whose homeless it is */
+	struct d_job		 about;
+	bool			 stale;		/* of a queue that died */
+	bool			 dotted;	/* past the final dot */
+	unsigned		 rcpts_n;	/* that have come */
+	unsigned		 open_n;	/* without result */
+	struct job_rcpt		*rcpts;
+	/* Hosts that it has been to; how many of them lacked something. */
+	char			(*hosts)[DOMAIN_TEXT_MAX];
+	unsigned		 hosts_n;
+	unsigned		 lacking_8bit, lacking_size;
+	bool			 lost;		/* its last connection broke */
+	/* Where it was last, and what was said there. */
+	uint64_t		 session;
+	char			 host[DOMAIN_TEXT_MAX];
+	char			 address[ADDRESS_TEXT_MAX];
+	uint32_t		 code;
+	char			 enhanced[16];
+	char			 reply[REPLY_TEXT_MAX];
+};
+
+struct unsettled {
+	TAILQ_ENTRY(unsettled)	entry;
+	struct d_result		result;
+};
+
+/* From queue. */
+void	 job_take(struct manager *, const struct d_job *);
+void	 job_take_rcpt(struct manager *, const struct d_rcpt *);
+/* fds[0] is the body; taken (set to -1) when it is passed on. */
+void	 job_take_pipe(struct manager *, const struct d_pipe *, int *fds);
+void	 job_settle(struct manager *, const struct d_settled *);
+/* A fresh link to queue: say what is held, then all results again. */
+void	 job_sync(struct manager *);
+/* Does this host take such a message?  If not, *job remembers what lacks. */
+bool	 job_fits(struct job *, const struct channel *);
+/* Give it to a ready channel. */
+void	 job_run(struct job *, struct channel *);
+/* From the worker of its channel. */
+void	 job_take_body(struct job *);
+void	 job_take_dot(struct job *);
+/* False: no such recipient waits for one. */
+bool	 job_take_result(struct job *, const struct w_result *);
+/* The channel has let go of it; what is left is for others, or given back. */
+void	 job_take_done(struct job *, struct channel *,
+	    const struct w_done *);
+/* It has been to this host in vain. */
+void	 job_note_host(struct job *, const char *host);
+/* No further host: a result for each recipient that has none; freed. */
+void	 job_end(struct job *, const struct nexthop *route);
+/* Recipients without result wait as before; freed. */
+void	 job_return(struct job *);
+void	 job_free(struct job *);
+
+/* ---- pool.c ---- */
+
+/* An idle worker, or a new one, for this channel. */
+void	 pool_take(struct channel *);
+void	 pool_send(struct pool_worker *, unsigned kind, const void *message,
+	    const int *fds);
+/* The worker forgets its channel (which is freed) without ending. */
+void	 pool_release(struct pool_worker *);
+/* Close the link: the worker ends. */
+void	 pool_end(struct pool_worker *);
+void	 pool_begin(struct manager *, int spawner_fd);
+void	 pool_set_bundle(struct manager *, int bundle_fd);
+
+#endif

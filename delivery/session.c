@@ -1,0 +1,848 @@
+/*
+ * Did this server prove it, and did it take the message?
+ *
+ * Called by worker.c, and by its test against a scripted peer.  It reads as
+ * RFC 5321 does: greeting, EHLO, STARTTLS, EHLO, MAIL, RCPT, DATA, dot, QUIT.
+ * A command is put (say), its answer awaited (hear); with PIPELINING a group
+ * is put before the first answer is awaited, and answers are matched by
+ * count.
+ *
+ * A session is alive until it is `dead`: closed, timed out, cut by us, 421,
+ * or an answer that is no SMTP.  Then nothing more is said on it.
+ *
+ * It does not connect, choose hosts or keep results: the manager does.
+ */
+#include "delivery/session.h"
+
+#include "conf/log.h"
+#include "delivery/dots.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_OCTETS	32768
+
+#define SECONDS(n)	((int64_t)(n) * 1000)
+#define MINUTES(n)	SECONDS((n) * 60)
+
+const struct session_limits session_limits = {
+	.greeting_ms = MINUTES(5),	/* SMTP-4.5.3.2.1-1 */
+	.hello_ms = MINUTES(5),
+	.handshake_ms = MINUTES(2),
+	.mail_ms = MINUTES(5),		/* SMTP-4.5.3.2.2-1 */
+	.rcpt_ms = MINUTES(5),		/* SMTP-4.5.3.2.3-1 */
+	.data_ms = MINUTES(2),		/* SMTP-4.5.3.2.4-1 */
+	.block_ms = MINUTES(3),		/* SMTP-4.5.3.2.5-1 */
+	.dot_ms = MINUTES(10),		/* SMTP-4.5.3.2.6-1 */
+	.quit_ms = SECONDS(10),
+	.body_ms = MINUTES(3)
+};
+
+/* ---- saying and hearing ---- */
+
+static int64_t
+until(int64_t limit_ms)
+{
+	return wire_now_ms() + limit_ms;
+}
+
+/* Put one command; it leaves with the next hear. */
+static void
+say(struct session *session, int64_t limit_ms, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void
+say(struct session *session, int64_t limit_ms, const char *format, ...)
+{
+	char line[1024];
+	va_list values;
+	int len;
+
+	va_start(values, format);
+	len = vsnprintf(line, sizeof(line) - 2, format, values);
+	va_end(values);
+	/* What came from the queue was parsed; nothing may end a line early. */
+	if (len < 0 || (size_t)len >= sizeof(line) - 2 ||
+	    strpbrk(line, "\r\n") != NULL)
+		bug("no command: %.100s", line);
+	memcpy(line + len, "\r\n", 2);
+	stream_put(&session->stream, line, (size_t)len + 2, until(limit_ms));
+}
+
+/*
+ * The next answer, in session->reply, with its lines told to line if that is
+ * not NULL.  False when the session is dead; SMTP-4.3.2-2: after 421 too.
+ * SMTP-4.5.3.2-1: each answer has its own time.
+ */
+static bool
+hear_lines(struct session *session, const char *step, int64_t limit_ms,
+    void (*line)(void *, struct slice, bool))
+{
+	int64_t deadline_ms = until(limit_ms);
+	enum reply_state state = REPLY_MORE;
+	struct slice octets;
+	size_t used;
+
+	session->step = step;
+	reply_begin(&session->parser, &session->reply, line, &session->ehlo);
+	while (state == REPLY_MORE) {
+		if (!stream_read(&session->stream, deadline_ms)) {
+			session->reply.code = 0;
+			session->dead = true;
+			return false;
+		}
+		octets = stream_read_so_far(&session->stream);
+		state = reply_feed(&session->parser, octets.at, octets.len,
+		    &used);
+		stream_take(&session->stream, used);
+	}
+	session->violated = state == REPLY_VIOLATION;
+	session->dead = session->violated || session->reply.code == 421;
+	return !session->dead;
+}
+
+static bool
+hear(struct session *session, const char *step, int64_t limit_ms)
+{
+	return hear_lines(session, step, limit_ms, NULL);
+}
+
+/* An answer of a class that this command cannot have (SMTP-4.2-4). */
+static bool
+violate(struct session *session)
+{
+	session->violated = true;
+	session->dead = true;
+	return false;
+}
+
+static unsigned
+class(const struct session *session)
+{
+	return reply_class(&session->reply);
+}
+
+/* What happened, in words, where there is no reply to show. */
+static void
+print_loss(const struct session *session, char *text, size_t size)
+{
+	if (session->violated)
+		snprintf(text, size, "not an SMTP answer to %s: %.1500s",
+		    session->step, session->reply.text);
+	else if (session->reply.code != 0)
+		snprintf(text, size, "%s", session->reply.text);
+	else
+		snprintf(text, size, "%s, awaiting the answer to %s",
+		    session->stream.error, session->step);
+}
+
+/* ---- proving ---- */
+
+void
+session_open(struct session *session, int fd, int watch_fd,
+    const struct w_socket *about, SSL_CTX *tls,
+    const struct session_limits *limits, const struct session_calls *calls,
+    void *context)
+{
+	memset(session, 0, sizeof(*session));
+	stream_open(&session->stream, fd, watch_fd);
+	session->tls = tls;
+	session->limits = limits;
+	session->calls = calls;
+	session->context = context;
+	session->about = *about;
+	delivery_facts(about, &session->host);
+	session->requirement = decide_host(&session->host).requirement;
+	session->step = "the connection";
+}
+
+/* SMTP-4.3.1-1: nothing is said before the server has greeted. */
+static bool
+hear_greeting(struct session *session)
+{
+	return hear(session, "the connection",
+	    session->limits->greeting_ms) && class(session) == 2;
+}
+
+static void
+take_ehlo_line(void *context, struct slice line, bool first)
+{
+	ehlo_line(context, line, first);
+}
+
+/*
+ * SMTP-2.2.1-2, SMTP-4.1.1.1-1: EHLO first, and again inside TLS, where all
+ * that was learnt before is forgotten (TLS-3207-4.2-2).  SMTP-3.2-2: HELO
+ * for a server that does not know it; where TLS is a must HELO is of no use
+ * (RTLS-4.2.1-3).
+ */
+static bool
+say_hello(struct session *session)
+{
+	session->ehlo = (struct ehlo){ 0 };
+	say(session, session->limits->hello_ms, "EHLO %s",
+	    session->about.ehlo);
+	if (!hear_lines(session, "EHLO", session->limits->hello_ms,
+	    take_ehlo_line))
+		return false;
+	if (class(session) == 2)
+		return true;
+	session->ehlo = (struct ehlo){ 0 };
+	if (class(session) != 5 || session->encrypted)
+		return false;
+	if (session->requirement != REQUIRE_NONE)
+		return true;	/* decide_session sees no STARTTLS */
+	say(session, session->limits->hello_ms, "HELO %s",
+	    session->about.ehlo);
+	return hear(session, "HELO", session->limits->hello_ms) &&
+	    class(session) == 2;
+}
+
+/* Where TLS came to nothing: no more is said on this connection. */
+static enum starttls
+tls_broken(struct session *session, struct w_proof *proof, const char *why)
+{
+	session->dead = true;
+	snprintf(proof->reply, sizeof(proof->reply), "TLS: %s", why);
+	return STARTTLS_BROKEN;
+}
+
+/*
+ * TLS-3207-4-6, TLS-3207-4-8: STARTTLS, its answer, and the handshake at
+ * once.  TLS-3207-4.2-7: what stands behind the answer was sent in clear, by
+ * whomever, and would be read as if it came inside.
+ */
+static enum starttls
+start_tls(struct session *session, struct w_proof *proof)
+{
+	char why[REPLY_TEXT_MAX - 8];
+	SSL *ssl;
+
+	say(session, session->limits->hello_ms, "STARTTLS");
+	if (!hear(session, "STARTTLS", session->limits->hello_ms)) {
+		print_loss(session, why, sizeof(why));
+		return tls_broken(session, proof, why);
+	}
+	if (class(session) != 2) {
+		memcpy(proof->reply, session->reply.text,
+		    sizeof(proof->reply));
+		proof->code = session->reply.code;
+		return STARTTLS_REFUSED;
+	}
+	if (stream_read_so_far(&session->stream).len > 0)
+		return tls_broken(session, proof,
+		    "octets in clear behind the answer to STARTTLS");
+	ssl = tls_new(session->tls, session->about.host,
+	    session->requirement != REQUIRE_NONE, &session->tls_proof);
+	if (!stream_start_tls(&session->stream, ssl,
+	    until(session->limits->handshake_ms)))
+		/* TLS-3207-4-7: the connection is given up */
+		return tls_broken(session, proof, session->stream.error);
+	session->encrypted = true;
+	tls_prove(ssl, &session->tls_proof);
+	return STARTTLS_DONE;
+}
+
+/*
+ * Do what decide_session says of these facts.  True: go on.  TLS-3207-4.1-1:
+ * called right after the handshake, before anything else is sent.
+ */
+static bool
+judge(struct session *session, const struct session_facts *facts,
+    struct w_proof *proof)
+{
+	switch (decide_session(facts).action) {
+	case SESSION_SEND:
+		return true;
+	case SESSION_RECONNECT:
+		proof->failure = PROOF_RECONNECT;
+		/* Only a session whose TLS broke is here. */
+		session->dead = true;
+		return false;
+	case SESSION_NEXT:
+		break;
+	}
+	proof->failure = PROOF_POLICY;
+	return false;
+}
+
+/* TLS-3207-6-3: wherever it is offered.  Facts go into proof and *facts. */
+static void
+secure(struct session *session, struct session_facts *facts,
+    struct w_proof *proof)
+{
+	const struct tls_proof *tls = &session->tls_proof;
+
+	facts->clear_retry = session->about.clear_retry;
+	if (facts->clear_retry)
+		facts->starttls = STARTTLS_BROKEN;
+	else if (!session->ehlo.starttls)
+		facts->starttls = STARTTLS_ABSENT;
+	else
+		facts->starttls = start_tls(session, proof);
+	proof->starttls_known = true;
+	proof->starttls = facts->starttls;
+	if (facts->starttls != STARTTLS_DONE)
+		return;
+	facts->cert = tls->cert;
+	proof->cert = tls->cert;
+	memcpy(proof->certificate, tls->certificate,
+	    sizeof(proof->certificate));
+	memcpy(proof->tls_version, tls->version, sizeof(proof->tls_version));
+	memcpy(proof->tls_cipher, tls->cipher, sizeof(proof->tls_cipher));
+}
+
+/*
+ * May this session carry mail?  TLS-3207-4.2-3: EHLO is the first command
+ * inside TLS; whether it offers REQUIRETLS is known only then, so that is
+ * judged apart.
+ */
+static bool
+prove(struct session *session, struct w_proof *proof)
+{
+	struct session_facts facts = { .host = session->host };
+
+	secure(session, &facts, proof);
+	/* 421 or our own stop: not a word on the server's TLS. */
+	if (session->stream.state == STREAM_CUT ||
+	    (session->dead && session->reply.code == 421)) {
+		proof->starttls_known = false;
+		return false;
+	}
+	facts.requiretls = true;
+	if (!judge(session, &facts, proof))
+		return false;
+	/* TLS-3207-4.2-4: STARTTLS offered inside TLS is not looked at. */
+	if (session->encrypted && !say_hello(session))
+		return false;
+	facts.requiretls = session->encrypted && session->ehlo.requiretls;
+	return judge(session, &facts, proof);
+}
+
+/* Why it came to nothing, where decide_session had no part in it. */
+static enum proof_failure
+failure(const struct session *session)
+{
+	switch (session->stream.state) {
+	case STREAM_TIMEOUT:
+		return PROOF_TIMEOUT;
+	case STREAM_CUT:
+		return PROOF_CUT;
+	case STREAM_CLOSED:
+	case STREAM_TLS:
+		return PROOF_CLOSED;
+	case STREAM_OK:
+		break;
+	}
+	return session->violated ? PROOF_VIOLATION : PROOF_REFUSED;
+}
+
+bool
+session_prove(struct session *session, struct w_proof *proof)
+{
+	*proof = (struct w_proof){ .session = session->about.session };
+	if (hear_greeting(session) && say_hello(session) &&
+	    prove(session, proof)) {
+		proof->requiretls = session->ehlo.requiretls;
+		proof->has_8bitmime = session->ehlo.eightbitmime;
+		proof->has_size = session->ehlo.size;
+		proof->size_limit = session->ehlo.size_limit;
+		return true;
+	}
+	if (proof->failure != PROOF_READY)
+		return false;
+	proof->failure = failure(session);
+	proof->code = session->reply.code;
+	print_loss(session, proof->reply, sizeof(proof->reply));
+	return false;
+}
+
+/* ---- delivering ---- */
+
+/* One transaction of a job: what was answered to it. */
+struct transaction {
+	struct session_job	*job;
+	struct w_done		*done;
+	bool			 mail_taken;
+	bool			 go;		/* 354 */
+	bool			 dotted;	/* the final dot may have gone */
+	unsigned		 accepted;
+	unsigned		 later;
+	struct reply		 mail;		/* where not taken */
+	struct reply		 data;		/* where not 354 */
+	struct reply		 too_many;	/* the last 452 to RCPT */
+};
+
+/* Tell what became of one recipient, by a reply or (code 0) without one. */
+static void
+settle(struct session *session, struct transaction *transaction,
+    struct session_rcpt *rcpt, enum outcome outcome,
+    const struct reply *reply)
+{
+	struct w_result result = {
+		.job = transaction->job->job.job, .number = rcpt->number,
+		.outcome = outcome, .code = reply->code
+	};
+
+	rcpt->state = RCPT_OVER;
+	memcpy(result.reply, reply->text, sizeof(result.reply));
+	reply_status(reply, result.enhanced, sizeof(result.enhanced));
+	if (outcome == OUTCOME_DEFERRED && result.enhanced[0] != '4')
+		/* SMTP-4.5.3.1.10-1: 552 that means 452 */
+		snprintf(result.enhanced, sizeof(result.enhanced), "%s",
+		    reply->code == 552 ? "4.5.3" : "4.4.2");
+	if (outcome != OUTCOME_DELIVERED)
+		snprintf(result.clause, sizeof(result.clause), "%s",
+		    reply->code != 0 ? "RFC 5321 4.2.1" : "RFC 5321 3.8");
+	session->calls->result(session->context, &result);
+}
+
+/* The same for all recipients in this state. */
+static void
+settle_all(struct session *session, struct transaction *transaction,
+    enum session_rcpt_state state, enum outcome outcome,
+    const struct reply *reply)
+{
+	struct session_job *job = transaction->job;
+	unsigned i;
+
+	for (i = 0; i < job->rcpts_n; i++)
+		if (job->rcpts[i].state == state)
+			settle(session, transaction, &job->rcpts[i], outcome,
+			    reply);
+}
+
+/* EXT-1870-6.2-1: after a failed transaction RSET comes next, or QUIT. */
+static void
+say_reset(struct session *session)
+{
+	if (session->dirty)
+		say(session, session->limits->hello_ms, "RSET");
+}
+
+static bool
+hear_reset(struct session *session)
+{
+	if (!session->dirty)
+		return true;
+	if (!hear(session, "RSET", session->limits->hello_ms))
+		return false;
+	session->dirty = false;
+	return class(session) == 2 ? true : violate(session);
+}
+
+/*
+ * EXT-1870-6-1: the size as it is, dots not doubled.  EXT-6152-3-3: BODY only
+ * where it is offered; EXT-3030-3-3, EXT-6531-3.4-2: no BINARYMIME, no
+ * SMTPUTF8, whatever the message came with.  SMTP-3.3-2: no source route.
+ */
+static void
+say_mail(struct session *session, const struct w_job *job)
+{
+	char size[32] = "";
+
+	if (session->ehlo.size)
+		snprintf(size, sizeof(size), " SIZE=%llu",
+		    (unsigned long long)job->size_bytes);
+	say(session, session->limits->mail_ms, "MAIL FROM:<%s>%s%s",
+	    job->sender, size, job->body == BODY_8BITMIME &&
+	    session->ehlo.eightbitmime ? " BODY=8BITMIME" : "");
+}
+
+static bool
+hear_mail(struct session *session, struct transaction *transaction)
+{
+	if (!hear(session, "MAIL", session->limits->mail_ms))
+		return false;
+	if (class(session) == 3)
+		return violate(session);
+	transaction->mail_taken = class(session) == 2;
+	if (transaction->mail_taken)
+		transaction->done->untouched = false;
+	else
+		transaction->mail = session->reply;
+	session->dirty = true;
+	return true;
+}
+
+/*
+ * SMTP-4.5.3.1.8-3, SMTP-4.5.3.1.10-1: 452 and 552 mean "not in this
+ * transaction", unless their status speaks of the mailbox (X.2.x).
+ */
+static bool
+means_too_many(const struct reply *reply)
+{
+	if (reply->code != 452 && reply->code != 552)
+		return false;
+	return reply->enhanced[0] == '\0' || reply->enhanced[2] != '2';
+}
+
+static bool
+hear_rcpt(struct session *session, struct transaction *transaction,
+    struct session_rcpt *rcpt)
+{
+	if (!hear(session, "RCPT", session->limits->rcpt_ms))
+		return false;
+	/* EXT-2920-3.1-3: without MAIL no answer to RCPT counts. */
+	if (!transaction->mail_taken)
+		return true;
+	if (class(session) == 3)
+		return violate(session);
+	if (class(session) == 2) {
+		rcpt->state = RCPT_ACCEPTED;
+		transaction->accepted++;
+	} else if (means_too_many(&session->reply)) {
+		rcpt->state = RCPT_LATER;
+		transaction->later++;
+		transaction->too_many = session->reply;
+	} else {
+		settle(session, transaction, rcpt, class(session) == 5 ?
+		    OUTCOME_FAILED : OUTCOME_DEFERRED, &session->reply);
+	}
+	return true;
+}
+
+/* SMTP-3.3-5: 354 and nothing else lets the message go. */
+static bool
+hear_data(struct session *session, struct transaction *transaction)
+{
+	if (!hear(session, "DATA", session->limits->data_ms))
+		return false;
+	transaction->go = session->reply.code == 354;
+	if (transaction->go)
+		return true;
+	if (class(session) < 4)
+		return violate(session);
+	transaction->data = session->reply;
+	return true;
+}
+
+/*
+ * SMTP-4.5.4.1-7: all recipients in one transaction.  EXT-2920-3.1-2: DATA
+ * ends the group.  EXT-2920-3.1-6: a group is at most 102 commands, and the
+ * stream reads while it writes.
+ */
+static bool
+envelope_grouped(struct session *session, struct transaction *transaction)
+{
+	struct session_job *job = transaction->job;
+	unsigned i;
+
+	say_reset(session);
+	say_mail(session, &job->job);
+	for (i = 0; i < job->rcpts_n; i++)
+		if (job->rcpts[i].state == RCPT_WAITING)
+			say(session, session->limits->rcpt_ms,
+			    "RCPT TO:<%s>", job->rcpts[i].recipient);
+	say(session, session->limits->data_ms, "DATA");
+	if (!hear_reset(session) || !hear_mail(session, transaction))
+		return false;
+	for (i = 0; i < job->rcpts_n; i++)
+		if (job->rcpts[i].state == RCPT_WAITING &&
+		    !hear_rcpt(session, transaction, &job->rcpts[i]))
+			return false;
+	return hear_data(session, transaction);
+}
+
+/* EXT-2920-3.1-1, SMTP-4.3.1-1: without PIPELINING each in its turn. */
+static bool
+envelope_in_turn(struct session *session, struct transaction *transaction)
+{
+	struct session_job *job = transaction->job;
+	unsigned i;
+
+	say_reset(session);
+	if (!hear_reset(session))
+		return false;
+	say_mail(session, &job->job);
+	if (!hear_mail(session, transaction))
+		return false;
+	for (i = 0; transaction->mail_taken && i < job->rcpts_n; i++) {
+		if (job->rcpts[i].state != RCPT_WAITING)
+			continue;
+		say(session, session->limits->rcpt_ms, "RCPT TO:<%s>",
+		    job->rcpts[i].recipient);
+		if (!hear_rcpt(session, transaction, &job->rcpts[i]))
+			return false;
+	}
+	if (transaction->accepted == 0)
+		return true;
+	say(session, session->limits->data_ms, "DATA");
+	return hear_data(session, transaction);
+}
+
+/* No recipient's result is known by this: the rest is for another host. */
+static void
+leave(struct session *session, struct transaction *transaction,
+    enum done done, const struct reply *reply)
+{
+	struct w_done *out = transaction->done;
+
+	out->done = done;
+	out->code = reply->code;
+	reply_status(reply, out->enhanced, sizeof(out->enhanced));
+	if (out->enhanced[0] != '4')
+		snprintf(out->enhanced, sizeof(out->enhanced), "4.4.2");
+	if (done == DONE_LOST)
+		print_loss(session, out->reply, sizeof(out->reply));
+	else
+		memcpy(out->reply, reply->text, sizeof(out->reply));
+}
+
+/* We stop: the dot is not sent, the connection is of no more use. */
+static void
+give_up(struct session *session, struct transaction *transaction,
+    const char *why)
+{
+	session->dead = true;
+	transaction->done->done = DONE_CUT;
+	snprintf(transaction->done->reply, sizeof(transaction->done->reply),
+	    "%s", why);
+}
+
+/* The session died: is it our doing, and had the dot gone? */
+static void
+lose(struct session *session, struct transaction *transaction)
+{
+	struct reply loss = { .code = session->reply.code };
+
+	if (session->stream.state == STREAM_CUT) {
+		give_up(session, transaction, session->stream.error);
+		return;
+	}
+	if (!transaction->dotted) {
+		leave(session, transaction, DONE_LOST, &session->reply);
+		return;
+	}
+	/*
+	 * It may have been taken: then a second copy is the lesser evil, and
+	 * no other host is tried now.  SMTP-3.8-3
+	 */
+	print_loss(session, loss.text, sizeof(loss.text));
+	settle_all(session, transaction, RCPT_ACCEPTED, OUTCOME_DEFERRED,
+	    &loss);
+	settle_all(session, transaction, RCPT_LATER, OUTCOME_DEFERRED, &loss);
+}
+
+/* The connection broke while we sent: did the server say why before? */
+static void
+hear_late(struct session *session)
+{
+	struct slice octets = stream_read_so_far(&session->stream);
+	size_t used;
+
+	session->step = "the data";
+	session->dead = true;
+	reply_begin(&session->parser, &session->reply, NULL, NULL);
+	if (octets.len == 0 || reply_feed(&session->parser, octets.at,
+	    octets.len, &used) != REPLY_WHOLE)
+		session->reply.code = 0;
+}
+
+/*
+ * Copy the body, dots doubled, up to its end.  False: *transaction->done
+ * says why not.  The count is what the queue promised, or nothing is sent.
+ */
+static bool
+send_body(struct session *session, struct transaction *transaction,
+    int fd, uint64_t size_bytes, struct dots *dots)
+{
+	uint8_t in[BLOCK_OCTETS], out[DOTS_ROOM(BLOCK_OCTETS)];
+	uint64_t sent_bytes = 0;
+	ssize_t n;
+
+	for (;;) {
+		n = stream_read_other(&session->stream, fd, in, sizeof(in),
+		    until(session->limits->body_ms));
+		if (n <= 0)
+			break;
+		sent_bytes += (uint64_t)n;
+		if (!stream_put(&session->stream, out,
+		    dots_stuff(dots, in, (size_t)n, out),
+		    until(session->limits->block_ms)))
+			break;
+	}
+	if (n == 0 && sent_bytes == size_bytes)
+		return true;
+	if (n > 0) {
+		hear_late(session);
+		lose(session, transaction);
+	} else {
+		give_up(session, transaction,
+		    n == 0 ? "the body ended early or late" :
+		    session->stream.error);
+	}
+	return false;
+}
+
+/*
+ * After 354: the message and its dot, then the answer that decides.
+ * SMTP-4.2.5-2, SMTP-4.2.5-3, EXT-1870-6.2-3
+ */
+static void
+send_message(struct session *session, struct transaction *transaction)
+{
+	struct dots dots = { 0 };
+	uint64_t size_bytes;
+	const char *end;
+	int fd;
+
+	fd = session->calls->body(session->context, &size_bytes);
+	if (fd < 0) {
+		give_up(session, transaction, "no body");
+		return;
+	}
+	if (!send_body(session, transaction, fd, size_bytes, &dots))
+		return;
+	if (!session->calls->dot(session->context)) {
+		give_up(session, transaction, "stopped by us");
+		return;
+	}
+	transaction->dotted = true;
+	end = dots_end(&dots);
+	stream_put(&session->stream, end, strlen(end),
+	    until(session->limits->block_ms));
+	hear(session, "the final dot", session->limits->dot_ms);
+	session->dirty = false;
+	if (session->reply.code == 0 || class(session) == 3) {
+		if (!session->dead)
+			violate(session);
+		lose(session, transaction);
+		return;
+	}
+	settle_all(session, transaction, RCPT_ACCEPTED,
+	    class(session) == 2 ? OUTCOME_DELIVERED :
+	    class(session) == 5 ? OUTCOME_FAILED : OUTCOME_DEFERRED,
+	    &session->reply);
+}
+
+/* EXT-2920-3.1-4: 354 though there is nobody to send to. */
+static void
+send_lone_dot(struct session *session, struct transaction *transaction)
+{
+	if (!transaction->go || session->dead)
+		return;
+	stream_put(&session->stream, ".\r\n", 3,
+	    until(session->limits->block_ms));
+	hear(session, "a lone dot", session->limits->dot_ms);
+}
+
+/*
+ * 530: it wants TLS, which we could not get up: that is not the message's
+ * fault and will pass.
+ */
+static bool
+is_definite(const struct session *session, const struct reply *reply)
+{
+	return reply_class(reply) == 5 &&
+	    !(reply->code == 530 && !session->encrypted);
+}
+
+/* MAIL was not taken: 5yz fails the message, 4yz leaves it to others. */
+static void
+end_without_mail(struct session *session, struct transaction *transaction)
+{
+	send_lone_dot(session, transaction);
+	if (is_definite(session, &transaction->mail))
+		settle_all(session, transaction, RCPT_WAITING, OUTCOME_FAILED,
+		    &transaction->mail);
+	else
+		leave(session, transaction, DONE_REFUSED, &transaction->mail);
+}
+
+/* DATA was refused to a message with recipients. */
+static void
+end_without_data(struct session *session, struct transaction *transaction)
+{
+	if (!is_definite(session, &transaction->data)) {
+		leave(session, transaction, DONE_REFUSED, &transaction->data);
+		return;
+	}
+	settle_all(session, transaction, RCPT_ACCEPTED, OUTCOME_FAILED,
+	    &transaction->data);
+	settle_all(session, transaction, RCPT_LATER, OUTCOME_DEFERRED,
+	    &transaction->too_many);
+}
+
+/* Those who were too many go on waiting, here and now. */
+static bool
+has_more(const struct session *session, struct transaction *transaction)
+{
+	struct session_job *job = transaction->job;
+	unsigned i;
+
+	if (transaction->later == 0 || session->dead)
+		return false;
+	for (i = 0; i < job->rcpts_n; i++)
+		if (job->rcpts[i].state == RCPT_LATER)
+			job->rcpts[i].state = RCPT_WAITING;
+	return true;
+}
+
+/*
+ * One transaction.  True: some recipients were too many for it, and another
+ * is worth while.  SMTP-4.5.3.1.8-3
+ */
+static bool
+transact(struct session *session, struct session_job *job,
+    struct w_done *done)
+{
+	struct transaction transaction = { .job = job, .done = done };
+	bool heard;
+
+	heard = session->ehlo.pipelining ?
+	    envelope_grouped(session, &transaction) :
+	    envelope_in_turn(session, &transaction);
+	if (!transaction.mail_taken && transaction.mail.code != 0) {
+		end_without_mail(session, &transaction);
+		return false;
+	}
+	if (!heard) {
+		lose(session, &transaction);
+		return false;
+	}
+	if (transaction.accepted == 0) {
+		send_lone_dot(session, &transaction);
+		settle_all(session, &transaction, RCPT_LATER,
+		    OUTCOME_DEFERRED, &transaction.too_many);
+		return false;
+	}
+	if (!transaction.go) {
+		end_without_data(session, &transaction);
+		return false;
+	}
+	send_message(session, &transaction);
+	if (has_more(session, &transaction))
+		return true;
+	if (done->done == DONE_SERVED)
+		settle_all(session, &transaction, RCPT_LATER,
+		    OUTCOME_DEFERRED, &transaction.too_many);
+	return false;
+}
+
+void
+session_deliver(struct session *session, struct session_job *job,
+    struct w_done *done)
+{
+	*done = (struct w_done){
+		.job = job->job.job, .done = DONE_SERVED, .untouched = true
+	};
+	if (session->dead)
+		bug("a message for a dead session");
+	while (transact(session, job, done))
+		continue;
+	done->alive = !session->dead;
+}
+
+void
+session_quit(struct session *session)
+{
+	if (!session->dead) {
+		say(session, session->limits->quit_ms, "QUIT");
+		if (hear(session, "QUIT", session->limits->quit_ms))
+			stream_end_tls(&session->stream);
+	}
+	session->dead = true;
+	stream_close(&session->stream);
+}

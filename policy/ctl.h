@@ -1,0 +1,31 @@
+/*
+ * The verbs of `culverctl policy' and of `culverctl check' that this folder
+ * answers: over the control socket of a running relay, or alone
+ * (`culver-policy ctl').
+ */
+#ifndef CULVER_POLICY_CTL_H
+#define CULVER_POLICY_CTL_H
+
+#include "conf/control.h"
+#include "policy/cache.h"
+#include "policy/refresher.h"
+
+/* The program behind the verbs of `policy'. */
+struct ctl_policy {
+	struct cache		*cache;
+	struct refresher	*refresher;	/* NULL: no relay */
+};
+
+/* `policy list|show|refresh|forget'; the program is a struct ctl_policy. */
+extern const struct control_verb ctl_policy_verbs[];
+/* `check sts-record|sts-policy|mx-match'; they need no program. */
+extern const struct control_verb ctl_policy_checks[];
+
+/*
+ * `culver-policy ctl [-c FILE] NOUN VERB ARGUMENT...': run one verb without a
+ * relay; returns its exit status.  argv stands behind "ctl".  May block for
+ * 5 s when the store is in use, and reads standard input for checks.
+ */
+int	ctl_policy_alone(int argc, char **argv);
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * What does a domain's policy host say now?
+ *
+ * Called by discover.c, for mail and for refreshes alike.  One errand: the
+ * policy host's addresses, the fetch, the parser, the record.  Addresses are
+ * looked up here, with the other questions to DNS, and pinned; fetch resolves
+ * nothing and goes nowhere else.
+ *
+ * Does not decide whether to fetch, nor what the outcome means for mail:
+ * currency.c.
+ */
+#include "policy/obtain.h"
+
+#include "conf/log.h"
+#include "policy/host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct waiting {
+	struct waiting	*next;
+	obtain_call	*call;
+	void		*context;
+};
+
+struct errand {
+	struct errand	*next;
+	struct obtain	*obtain;
+	struct domain	 domain;
+	char		 id[STS_ID_SIZE];
+	struct waiting	*waiting;
+};
+
+struct obtain {
+	struct dns	*dns;
+	struct cache	*cache;
+	struct fetcher	*fetcher;
+	enum config_ip	 ip;
+	bool		 private_too;
+	struct errand	*errands;
+};
+
+static void
+errand_end(struct errand *errand, const struct obtained *obtained)
+{
+	struct errand **at = &errand->obtain->errands;
+	struct waiting *waiting, *next;
+
+	while (*at != errand)
+		at = &(*at)->next;
+	*at = errand->next;
+	for (waiting = errand->waiting; waiting != NULL; waiting = next) {
+		next = waiting->next;
+		waiting->call(waiting->context, obtained);
+		free(waiting);
+	}
+	free(errand);
+}
+
+/* STS-3.3-17 RFC 8461 3.3, STS-3.3-18: quiet about a policy of mode none. */
+static void
+say(const struct errand *errand, const struct cache_record *record,
+    enum tls_result result, const char *text, const char *clause)
+{
+	struct event event;
+
+	event_begin(&event, result != RESULT_SUCCESS &&
+	    record->mode == STS_NONE ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	    "policy");
+	event_text(&event, "domain", errand->domain.name);
+	event_text(&event, "id", errand->id);
+	event_text(&event, "mode", record->id[0] == '\0' ? "" :
+	    sts_mode_name(record->mode));
+	event_text(&event, "source", "fetch");
+	event_text(&event, "result", tls_result_name(result));
+	event_text(&event, "clause", clause);
+	if (text[0] != '\0')
+		event_text(&event, "reason", text);
+	event_end(&event);
+}
+
+static void
+errand_failed(struct errand *errand, enum tls_result result,
+    const char *text, const char *clause)
+{
+	struct obtained obtained = { FETCHED_BAD, result, text };
+	struct cache *cache = errand->obtain->cache;
+	struct cache_record record;
+
+	if (cache_get(cache, &errand->domain, &record)) {
+		currency_note_failed(&record, errand->id, result, text,
+		    loop_wall_s());
+		cache_put(cache, &record, NULL);
+	}
+	say(errand, &record, result, text, clause);
+	errand_end(errand, &obtained);
+}
+
+/*
+ * RPT-4.3.2.2-1 RFC 8460 4.3.2.2: with the line, so that it can be mended.
+ */
+static void
+take_body(struct errand *errand, struct slice body)
+{
+	struct obtained obtained = { FETCHED_GOOD, RESULT_SUCCESS, "" };
+	struct cache *cache = errand->obtain->cache;
+	struct cache_record record;
+	struct sts_policy policy;
+	struct sts_fault fault = { 0 };
+	char text[256];
+
+	if (!sts_parse_policy(body, &policy, &fault)) {
+		if (fault.line > 0)
+			snprintf(text, sizeof(text), "line %u: %s", fault.line,
+			    fault.reason);
+		else
+			snprintf(text, sizeof(text), "%s", fault.reason);
+		errand_failed(errand, RESULT_STS_POLICY_INVALID, text,
+		    fault.clause);
+		return;
+	}
+	cache_get(cache, &errand->domain, &record);
+	currency_note_fetched(&record, errand->id, &policy, loop_wall_s());
+	sts_policy_free(&policy);
+	cache_put(cache, &record, &body);
+	say(errand, &record, RESULT_SUCCESS, "", "RFC 8461 3.3");
+	errand_end(errand, &obtained);
+}
+
+/* RPT-4.3.2.2-2, RPT-4.3.2.2-3 RFC 8460 4.3.2.2 */
+static void
+on_fetched(void *context, const struct f_done *done, struct slice body)
+{
+	struct obtained ours = { FETCHED_OURS, RESULT_NONE,
+	    "our own fetch program failed" };
+	struct errand *errand = context;
+
+	if (done == NULL)
+		errand_end(errand, &ours);
+	else if (done->outcome == FETCH_BODY)
+		take_body(errand, body);
+	else
+		errand_failed(errand, done->outcome == FETCH_WEBPKI ?
+		    RESULT_STS_WEBPKI_INVALID : RESULT_STS_POLICY_FETCH_ERROR,
+		    done->text, "RFC 8461 3.3");
+}
+
+/* Keep the addresses that may be asked; refused names the first other. */
+static unsigned
+permitted(const struct obtain *obtain, struct host_found *found,
+    char refused[ADDRESS_TEXT_MAX])
+{
+	unsigned i, n = 0;
+
+	refused[0] = '\0';
+	for (i = 0; i < found->addresses_n; i++) {
+		if (obtain->private_too ||
+		    !address_is_private(&found->addresses[i]))
+			found->addresses[n++] = found->addresses[i];
+		else if (refused[0] == '\0')
+			address_print(&found->addresses[i], refused);
+	}
+	return n;
+}
+
+/* STS-8.2-2 RFC 8461 8.2: an alias serves for the addresses alone. */
+static void
+on_host(void *context, struct host_found *found)
+{
+	struct errand *errand = context;
+	char refused[ADDRESS_TEXT_MAX], text[256];
+	unsigned n = permitted(errand->obtain, found, refused);
+
+	if (n > 0) {
+		fetcher_get(errand->obtain->fetcher, &errand->domain,
+		    found->addresses, n, on_fetched, errand);
+		host_free(&found);
+		return;
+	}
+	if (refused[0] != '\0')
+		snprintf(text, sizeof(text), "private address %s", refused);
+	else
+		snprintf(text, sizeof(text), "policy host: %s", found->text);
+	host_free(&found);
+	errand_failed(errand, RESULT_STS_POLICY_FETCH_ERROR, text,
+	    "RFC 8461 3.3");
+}
+
+struct obtain *
+obtain_new(struct dns *dns, struct cache *cache, struct fetcher *fetcher)
+{
+	struct obtain *obtain;
+
+	obtain = mem_alloc(sizeof(*obtain));
+	obtain->dns = dns;
+	obtain->cache = cache;
+	obtain->fetcher = fetcher;
+	return obtain;
+}
+
+void
+obtain_set(struct obtain *obtain, const struct config *config)
+{
+	obtain->ip = config->ip;
+	obtain->private_too = config->fetch_private_addresses;
+}
+
+static struct errand *
+errand_find(const struct obtain *obtain, const struct domain *domain,
+    const char *id)
+{
+	struct errand *errand = obtain->errands;
+
+	while (errand != NULL && (strcmp(errand->id, id) != 0 ||
+	    !domain_equal(&errand->domain, domain)))
+		errand = errand->next;
+	return errand;
+}
+
+/* STS-3.2-1 RFC 8461 3.2: the domain is all that the host's name has. */
+static void
+errand_begin(struct errand *errand)
+{
+	struct obtain *obtain = errand->obtain;
+	struct domain host;
+
+	/* It fits: the TXT's name is longer. */
+	if (!dns_under("mta-sts", &errand->domain, &host))
+		bug("policy host of %s", errand->domain.name);
+	host_find(obtain->dns, &host, obtain->ip, false, on_host, errand);
+}
+
+void
+obtain_policy(struct obtain *obtain, const struct domain *domain,
+    const char *id, obtain_call *call, void *context)
+{
+	struct errand *errand = errand_find(obtain, domain, id);
+	struct waiting *waiting;
+
+	waiting = mem_alloc(sizeof(*waiting));
+	waiting->call = call;
+	waiting->context = context;
+	if (errand != NULL) {
+		waiting->next = errand->waiting;
+		errand->waiting = waiting;
+		return;
+	}
+	errand = mem_alloc(sizeof(*errand));
+	errand->obtain = obtain;
+	errand->domain = *domain;
+	snprintf(errand->id, sizeof(errand->id), "%s", id);
+	errand->waiting = waiting;
+	errand->next = obtain->errands;
+	obtain->errands = errand;
+	errand_begin(errand);
+}

@@ -1,0 +1,565 @@
+/*
+ * Where does mail for this domain go, and what must the server prove?
+ *
+ * Called by main.c; serves the link to culver-delivery.  One work is one
+ * question:
+ *	parked		the resolver is still being judged (trust.c)
+ *	MX, policy	asked side by side
+ *	hosts		all of them side by side, once the MX set is known
+ *	answered	perhaps before everything it asked for has come
+ * It is freed when nothing it asked for is outstanding.
+ *
+ * Hosts are not filtered by the policy, only marked (RFC 8461 8.4); verdicts
+ * are decide.c's, made by culver-delivery.
+ */
+#include "policy/route.h"
+
+#include "conf/log.h"
+#include "policy/host.h"
+#include "policy/mx.h"
+#include "policy/policy.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define VALID_LEAST_S	30
+#define VALID_MOST_S	3600
+
+struct work;
+
+struct slot {
+	struct work		*work;
+	struct host_found	*found;
+};
+
+struct work {
+	struct work		*parked_next;
+	struct route		*route;
+	unsigned		 asker;		/* route->asker then */
+	uint64_t		 question;
+	struct domain		 domain;
+	enum config_ip		 ip;
+	unsigned		 outstanding;
+	bool			 answered;
+	uint32_t		 ttl_s;
+	bool			 mx_done;
+	bool			 mx_secure, mx_implicit;
+	struct mx_list		 list;
+	unsigned		 hosts_outstanding;
+	struct slot		 slots[ROUTE_HOSTS_MAX];
+	bool			 policy_done;
+	struct discovered	*policy;	/* NULL: mta-sts off */
+};
+
+struct route {
+	struct route_needs	 needs;
+	struct link		*link;
+	unsigned		 asker;		/* counts links */
+	struct work		*parked;
+	enum config_ip		 ip;
+	bool			 sts;
+	char			 hostname[DOMAIN_TEXT_MAX];
+};
+
+/*
+ * Answers.
+ */
+
+static bool
+is_heard(const struct work *work)
+{
+	return work->route->link != NULL &&
+	    work->asker == work->route->asker;
+}
+
+static void
+answer_end(struct work *work)
+{
+	const struct r_end end = { .question = work->question };
+
+	link_send(work->route->link, R_END, &end, NULL);
+}
+
+/* No hosts: not now, or never. */
+static void	refuse(struct work *, enum route_outcome, const char *enhanced,
+		    const char *rule, const char *clause, const char *format,
+		    ...) __attribute__((format(printf, 6, 7)));
+
+static void
+refuse(struct work *work, enum route_outcome outcome, const char *enhanced,
+    const char *rule, const char *clause, const char *format, ...)
+{
+	struct r_route route = {
+		.question = work->question,
+		.outcome = outcome,
+		.mx_secure = work->mx_secure,
+		.valid_until = loop_wall_s() + VALID_LEAST_S
+	};
+	va_list args;
+
+	work->answered = true;
+	if (!is_heard(work))
+		return;
+	snprintf(route.enhanced, sizeof(route.enhanced), "%s", enhanced);
+	snprintf(route.rule, sizeof(route.rule), "%s", rule);
+	snprintf(route.clause, sizeof(route.clause), "%s", clause);
+	va_start(args, format);
+	vsnprintf(route.text, sizeof(route.text), format, args);
+	va_end(args);
+	link_send(work->route->link, R_ROUTE, &route, NULL);
+	answer_end(work);
+}
+
+/*
+ * Until when may a host of this route be started?  The least TTL, within
+ * bounds, and not past the policy's end; but always long enough for the
+ * attempt that asked (a policy of max_age 0 serves just that one).
+ */
+static int64_t
+valid_until(const struct work *work)
+{
+	int64_t now_s = loop_wall_s(), until_s, ttl_s = work->ttl_s;
+
+	if (work->policy != NULL && work->policy->ttl_s < ttl_s)
+		ttl_s = work->policy->ttl_s;
+	if (ttl_s > VALID_MOST_S)
+		ttl_s = VALID_MOST_S;
+	until_s = now_s + ttl_s;
+	if (work->policy != NULL && work->policy->mode != STS_ABSENT &&
+	    work->policy->expires_s < until_s)
+		until_s = work->policy->expires_s;
+	return until_s < now_s + VALID_LEAST_S ? now_s + VALID_LEAST_S :
+	    until_s;
+}
+
+static void
+send_route(const struct work *work)
+{
+	const struct discovered *policy = work->policy;
+	struct r_route route = {
+		.question = work->question,
+		.outcome = ROUTE_OK,
+		.mx_secure = work->mx_secure,
+		.mx_implicit = work->mx_implicit,
+		.valid_until = valid_until(work),
+		.sts = STS_ABSENT,
+		.hosts = work->list.hosts_n,
+		.hosts_dropped = work->list.dropped
+	};
+
+	if (policy != NULL) {
+		route.sts = policy->mode;
+		route.sts_cached = policy->cached;
+		route.sts_expires = policy->expires_s;
+		route.sts_error = policy->error;
+		memcpy(route.sts_id, policy->id, sizeof(policy->id));
+		memcpy(route.sts_error_text, policy->error_text,
+		    sizeof(policy->error_text));
+	}
+	link_send(work->route->link, R_ROUTE, &route, NULL);
+}
+
+/*
+ * STS-4-1, STS-4.1-1 RFC 8461 4.1: the exchange as the MX record has it;
+ * STS-4.1-5: without MX records, the domain itself; STS-5-5: under none
+ * nothing needs to match.
+ */
+static bool
+is_permitted(const struct work *work, const struct domain *host)
+{
+	const struct discovered *policy = work->policy;
+
+	return policy == NULL || (policy->mode != STS_TESTING &&
+	    policy->mode != STS_ENFORCE) ||
+	    sts_match_mx(&policy->policy, host) >= 0;
+}
+
+static void
+send_host(const struct work *work, const struct mx_host *host,
+    const struct host_found *found)
+{
+	struct r_host message = {
+		.question = work->question,
+		.preference = host->preference,
+		.mx_match = is_permitted(work, &host->name),
+		.lookup = found->lookup,
+		.address_secure = found->secure,
+		.tlsa_state = found->tlsa_state,
+		.tlsa_len = found->tlsa_len
+	};
+	unsigned i;
+
+	memcpy(message.name, host->name.name, sizeof(message.name));
+	memcpy(message.lookup_text, found->text, sizeof(found->text));
+	memcpy(message.tlsa_base, found->tlsa_base.name,
+	    sizeof(message.tlsa_base));
+	for (i = 0; i < found->addresses_n; i++)
+		route_put_address(message.addresses, &message.addresses_len,
+		    sizeof(message.addresses), &found->addresses[i]);
+	if (found->tlsa_len > 0)
+		memcpy(message.tlsa, found->tlsa, found->tlsa_len);
+	link_send(work->route->link, R_HOST, &message, NULL);
+}
+
+/* SMTP-5.1-14 RFC 5321 5.1, by address.  False: nothing is left. */
+static bool
+drop_ourselves(struct work *work)
+{
+	const struct host_found *found;
+	unsigned i, j;
+
+	for (i = 0; i < work->list.hosts_n; i++) {
+		found = work->slots[i].found;
+		for (j = 0; j < found->addresses_n; j++)
+			if (self_is(work->route->needs.self,
+			    &found->addresses[j]))
+				return mx_keep_better(&work->list,
+				    work->list.hosts[i].preference);
+	}
+	return true;
+}
+
+/* SMTP-5.1-15 RFC 5321 5.1 */
+static void
+refuse_loop(struct work *work)
+{
+	refuse(work, ROUTE_FAIL, "5.4.6", "loop", "RFC 5321 5.1",
+	    "the best mail host of %s is this relay itself",
+	    work->domain.name);
+}
+
+/* Everything that was asked for is here. */
+static void
+answer(struct work *work)
+{
+	unsigned i, n = work->list.hosts_n;
+
+	if (!drop_ourselves(work)) {
+		refuse_loop(work);
+		return;
+	}
+	/* T30: what a policy would demand is not known: mail waits. */
+	if (work->policy != NULL && work->policy->again) {
+		refuse(work, ROUTE_AGAIN, "4.7.5", "policy-again",
+		    "RFC 8461 5.1", "the MTA-STS policy of %s is not known: "
+		    "%s; try again", work->domain.name,
+		    work->policy->error_text);
+		return;
+	}
+	work->answered = true;
+	if (!is_heard(work))
+		return;
+	for (i = 0; i < n; i++)
+		if (work->slots[i].found->ttl_s < work->ttl_s)
+			work->ttl_s = work->slots[i].found->ttl_s;
+	send_route(work);
+	for (i = 0; i < work->list.hosts_n; i++)
+		send_host(work, &work->list.hosts[i], work->slots[i].found);
+	answer_end(work);
+}
+
+static void
+work_free(struct work *work)
+{
+	unsigned i;
+
+	for (i = 0; i < ROUTE_HOSTS_MAX; i++)
+		host_free(&work->slots[i].found);
+	discovered_release(&work->policy);
+	free(work);
+}
+
+/* Something came: answer if it was the last, and go when all is over. */
+static void
+step(struct work *work)
+{
+	if (!work->answered && work->mx_done && work->policy_done &&
+	    work->hosts_outstanding == 0)
+		answer(work);
+	if (work->outstanding == 0)
+		work_free(work);
+}
+
+/*
+ * Look-ups.
+ */
+
+static void
+on_host(void *context, struct host_found *found)
+{
+	struct slot *slot = context;
+	struct work *work = slot->work;
+
+	slot->found = found;
+	work->hosts_outstanding--;
+	work->outstanding--;
+	step(work);
+}
+
+static void
+find_hosts(struct work *work)
+{
+	struct route *route = work->route;
+	bool dane = trust_state(route->needs.trust) == TRUST_ON;
+	unsigned i;
+
+	for (i = 0; i < work->list.hosts_n; i++) {
+		work->slots[i].work = work;
+		work->hosts_outstanding++;
+		work->outstanding++;
+		host_find(route->needs.dns, &work->list.hosts[i].name,
+		    work->ip, dane, on_host, &work->slots[i]);
+	}
+}
+
+/* SMTP-5.1-6 RFC 5321 5.1; DANE-7672-2.2.2-7 RFC 7672 2.2.2 */
+static void
+take_implicit(struct work *work)
+{
+	work->mx_implicit = true;
+	work->list.hosts[0].name = work->domain;
+	work->list.hosts_n = 1;
+	find_hosts(work);
+}
+
+static void
+say_ignored(const struct work *work)
+{
+	if (work->list.ignored > 0)
+		log_line(LOG_LEVEL_INFO, "MX of %s: \"%s\" is no host's name "
+		    "and is ignored", work->domain.name,
+		    work->list.ignored_name);
+}
+
+static void
+take_records(struct work *work, const struct rr_answer *answered)
+{
+	enum mx_outcome outcome;
+	uint64_t seed;
+
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		fatal("no random number for a route");
+	outcome = mx_order(answered->records, answered->records_n,
+	    work->route->hostname, seed, &work->list);
+	say_ignored(work);
+	switch (outcome) {
+	case MX_HOSTS:
+		/* SMTP-5.1-8 RFC 5321 5.1: never the domain's own addresses */
+		find_hosts(work);
+		return;
+	case MX_NULL:
+		/* EXT-7505-3-1, EXT-7505-4.1-1 RFC 7505 3, 4.1 */
+		refuse(work, ROUTE_FAIL, "5.1.10", "null-mx", "RFC 7505 3",
+		    "%s takes no mail (null MX)", work->domain.name);
+		return;
+	case MX_UNUSABLE:
+		/* SMTP-5.1-7 RFC 5321 5.1 */
+		refuse(work, ROUTE_FAIL, "5.4.4", "mx-unusable",
+		    "RFC 5321 5.1", "no MX record of %s names a host",
+		    work->domain.name);
+		return;
+	case MX_LOOP:
+		refuse_loop(work);
+	}
+}
+
+/*
+ * DANE-7672-2.1.2-1 RFC 7672 2.1.2, SMTP-5.1-5 RFC 5321 5.1: a failure is
+ * neither "no MX" nor "no domain".
+ */
+static void
+on_mx(void *context, const struct rr_answer *answered, const char *failure)
+{
+	struct work *work = context;
+
+	work->outstanding--;
+	work->mx_done = true;
+	work->mx_secure = answered->secure;
+	work->ttl_s = answered->ttl_s;
+	if (failure != NULL)
+		refuse(work, ROUTE_AGAIN, "4.4.3", "dns", "RFC 5321 5.1",
+		    "the MX records of %s cannot be looked up: %s",
+		    work->domain.name, failure);
+	else if (answered->status == RR_NXDOMAIN)
+		refuse(work, ROUTE_FAIL, "5.1.2", "nxdomain", "RFC 5321 5.1",
+		    "there is no domain %s", work->domain.name);
+	else if (answered->records_n == 0)
+		take_implicit(work);
+	else
+		take_records(work, answered);
+	step(work);
+}
+
+static void
+on_policy(void *context, struct discovered *found)
+{
+	struct work *work = context;
+
+	work->outstanding--;
+	work->policy_done = true;
+	work->policy = discovered_hold(found);
+	step(work);
+}
+
+/* SMTP-5.1-1 RFC 5321 5.1; STS-5.1-1 RFC 8461 5.1: beside each other. */
+static void
+begin(struct work *work)
+{
+	struct route *route = work->route;
+
+	work->outstanding = 1;
+	work->policy_done = !route->sts;
+	if (route->sts) {
+		work->outstanding++;
+		discover_policy(route->needs.discover, &work->domain,
+		    on_policy, work);
+	}
+	dns_ask(route->needs.dns, &work->domain, RR_MX, on_mx, work);
+}
+
+/*
+ * STS-3.4-2 RFC 8461 3.4, DANE-7672-2.2-9 RFC 7672 2.2, SMTP-4.1.3-1
+ * RFC 5321 4.1.3: one host, no question to DNS, no policy (T43).
+ */
+static void
+answer_literal(struct work *work)
+{
+	struct host_found found = { .tlsa_state = TLSA_INSECURE };
+
+	work->mx_implicit = true;
+	work->ttl_s = VALID_MOST_S;
+	work->list.hosts[0].name = found.name = work->domain;
+	work->list.hosts_n = 1;
+	found.addresses_n = 1;
+	if (!domain_literal_address(&work->domain, &found.addresses[0])) {
+		refuse(work, ROUTE_FAIL, "5.1.2", "bad-domain",
+		    "RFC 5321 4.1.3", "%s is no address",
+		    work->domain.name);
+	} else if (self_is(work->route->needs.self, &found.addresses[0])) {
+		refuse_loop(work);
+	} else if (is_heard(work)) {
+		send_route(work);
+		send_host(work, &work->list.hosts[0], &found);
+		answer_end(work);
+	}
+	work_free(work);
+}
+
+/*
+ * The question waits while the resolver is being judged; when it gives no
+ * answer, mail waits (trust-resolver).
+ */
+static void
+judge_and_begin(struct work *work)
+{
+	struct route *route = work->route;
+
+	switch (trust_state(route->needs.trust)) {
+	case TRUST_ASKING:
+		work->parked_next = route->parked;
+		route->parked = work;
+		return;
+	case TRUST_WAITING:
+		refuse(work, ROUTE_AGAIN, "4.4.3", "resolver", "RFC 7672 2.1",
+		    "the resolver does not answer; `trust-resolver no' "
+		    "delivers without DANE");
+		work_free(work);
+		return;
+	case TRUST_ON:
+	case TRUST_OFF:
+		begin(work);
+	}
+}
+
+void
+route_go_on(void *context)
+{
+	struct route *route = context;
+	struct work *work = route->parked, *next;
+
+	route->parked = NULL;
+	for (; work != NULL; work = next) {
+		next = work->parked_next;
+		judge_and_begin(work);
+	}
+}
+
+static void
+on_message(void *context, struct link *link, unsigned kind,
+    const void *message, int *fds)
+{
+	struct route *route = context;
+	const struct r_ask *ask = message;
+	struct work *work;
+
+	(void)fds;
+	if (kind != R_ASK)
+		return;
+	work = mem_alloc(sizeof(*work));
+	work->route = route;
+	work->asker = route->asker;
+	work->question = ask->question;
+	work->ip = route->ip;
+	if (!domain_parse(slice_of(ask->domain), &work->domain)) {
+		refuse(work, ROUTE_FAIL, "5.1.2", "bad-domain",
+		    "RFC 5321 4.1.2", "\"%s\" is no domain", ask->domain);
+		work_free(work);
+	} else if (domain_is_literal(&work->domain)) {
+		answer_literal(work);
+	} else {
+		judge_and_begin(work);
+	}
+	if (link_full(link))
+		link_pause(link, true);
+}
+
+static void
+on_drained(void *context, struct link *link)
+{
+	(void)context;
+	link_pause(link, false);
+}
+
+static void
+on_closed(void *context, struct link *link)
+{
+	struct route *route = context;
+
+	(void)link;
+	route->link = NULL;
+}
+
+void
+route_link(struct route *route, int fd)
+{
+	static const struct link_calls calls = {
+		.message = on_message, .closed = on_closed,
+		.drained = on_drained
+	};
+
+	link_close(&route->link);
+	route->asker++;
+	route->link = link_new(route->needs.loop, fd, &route_wire, &calls,
+	    route);
+}
+
+struct route *
+route_new(const struct route_needs *needs)
+{
+	struct route *route;
+
+	route = mem_alloc(sizeof(*route));
+	route->needs = *needs;
+	return route;
+}
+
+void
+route_set(struct route *route, const struct config *config)
+{
+	route->ip = config->ip;
+	route->sts = config->mta_sts != CONFIG_STS_OFF;
+	memcpy(route->hostname, config->hostname, sizeof(route->hostname));
+}

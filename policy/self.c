@@ -1,0 +1,95 @@
+/*
+ * Which addresses lead back to this relay?
+ *
+ * Called by route.c for each address of each host.  The machine's addresses
+ * are read once: after confinement nobody can.  Ports are not compared: port
+ * 25 may be redirected to whatever a listener has.
+ */
+#include "policy/self.h"
+
+#include "conf/log.h"
+
+#include <ifaddrs.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct self {
+	struct address	*machine;
+	size_t		 machine_n;
+	struct address	*listeners;
+	size_t		 listeners_n;
+	bool		 all_4, all_6;	/* a listener is bound to all */
+};
+
+static bool
+is_unspecified(const struct address *address)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(address->ip, zero, address->family == 4 ? 4 : 16) == 0;
+}
+
+static bool
+is_among(const struct address *list, size_t n, const struct address *address)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (address_equal(&list[i], address))
+			return true;
+	return false;
+}
+
+struct self *
+self_new(void)
+{
+	struct ifaddrs *all = NULL, *at;
+	struct self *self;
+	uint16_t port;
+
+	self = mem_alloc(sizeof(*self));
+	if (getifaddrs(&all) == -1)
+		log_line(LOG_LEVEL_ERROR, "the machine's addresses cannot be "
+		    "read: loops through them are not seen");
+	for (at = all; at != NULL; at = at->ifa_next) {
+		self->machine = mem_grow(self->machine,
+		    (self->machine_n + 1) * sizeof(self->machine[0]));
+		if (at->ifa_addr != NULL && address_from_sockaddr(
+		    at->ifa_addr, &self->machine[self->machine_n], &port))
+			self->machine_n++;
+	}
+	freeifaddrs(all);
+	return self;
+}
+
+void
+self_set(struct self *self, const struct config *config)
+{
+	const struct address *address;
+	size_t i;
+
+	self->listeners = mem_grow(self->listeners,
+	    (config->listeners_n + 1) * sizeof(self->listeners[0]));
+	self->listeners_n = config->listeners_n;
+	self->all_4 = self->all_6 = false;
+	for (i = 0; i < config->listeners_n; i++) {
+		address = &config->listeners[i].address;
+		self->listeners[i] = *address;
+		if (!is_unspecified(address))
+			continue;
+		if (address->family == 4)
+			self->all_4 = true;
+		else
+			self->all_6 = true;
+	}
+}
+
+bool
+self_is(const struct self *self, const struct address *address)
+{
+	if (is_unspecified(address) ||
+	    is_among(self->listeners, self->listeners_n, address))
+		return true;
+	return (address->family == 4 ? self->all_4 : self->all_6) &&
+	    is_among(self->machine, self->machine_n, address);
+}

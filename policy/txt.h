@@ -1,0 +1,28 @@
+/*
+ * What does a domain's _mta-sts record say?  (RFC 8461 3.1)
+ */
+#ifndef CULVER_TXT_H
+#define CULVER_TXT_H
+
+#include "policy/currency.h"
+#include "policy/dns.h"
+
+struct txt_found {
+	/* TXT_OTHER when there is an id: whose it is, currency.c compares. */
+	enum currency_txt	txt;
+	char			id[STS_ID_SIZE];
+	uint32_t		ttl_s;
+	char			text[192];	/* why there is no id */
+};
+/* found is borrowed for the call. */
+typedef void	txt_call(void *context, const struct txt_found *found);
+
+/*
+ * Ask, and once more after a failure (ruling 7).  fresh: past what is kept.
+ * call is made exactly once, never inside this call; deadlines are those of
+ * two dns_ask.
+ */
+void	txt_find(struct dns *, const struct domain *, bool fresh,
+	    txt_call *call, void *context);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * What the modules that settle mail write to in a turn: the spool, the
+ * notices to senders, and the log lines that become true with it.
+ */
+#ifndef CULVER_QUEUE_BOOKS_H
+#define CULVER_QUEUE_BOOKS_H
+
+#include "conf/config.h"
+#include "queue/ledger.h"
+#include "queue/notice.h"
+#include "queue/spool.h"
+
+struct books {
+	struct spool			*spool;
+	const struct config *const	*config;
+	struct ledger			 ledger;
+	struct notices			*notices;
+};
+
+#endif

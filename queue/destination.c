@@ -1,0 +1,129 @@
+/*
+ * When is there something to be done at which destination?
+ *
+ * Called when a message comes to exist (deposit.c), when an attempt is over
+ * (ending.c) and by the operator's verbs.  It does not judge attempts and
+ * does not know which destinations are being served.
+ */
+#include "queue/destination.h"
+
+#include "conf/log.h"
+
+static bool
+make(struct spool *spool, const char *domain, uint32_t class,
+    struct destination *destination)
+{
+	enum store_found found;
+	uint64_t number;
+
+	do {
+		number = queue_id_new();
+		found = spool_get_destination(spool, number, destination);
+	} while (found == STORE_FOUND);
+	if (found == STORE_FAILED)
+		return false;
+	*destination = (struct destination){ .number = number,
+	    .class = class };
+	if (!slice_store(slice_of(domain), destination->domain,
+	    sizeof(destination->domain)))
+		bug("domain %s", domain);
+	spool_put_name(spool, destination);
+	return true;
+}
+
+bool
+destination_for(struct spool *spool, const char *domain, uint32_t class,
+    struct destination *destination)
+{
+	uint64_t number = spool_get_name(spool, domain, class);
+
+	if (number != 0 && spool_get_destination(spool, number, destination)
+	    == STORE_FOUND)
+		return true;
+	if (spool_turn_lost(spool))
+		return false;
+	/* A damaged record loses back-off and proof, and no mail. */
+	return make(spool, domain, class, destination);
+}
+
+static uint64_t
+later(uint64_t a_ms, uint64_t b_ms)
+{
+	return a_ms > b_ms ? a_ms : b_ms;
+}
+
+/* Move the index entry to next_ms (0: none). */
+static void
+move_entry(struct spool *spool, struct destination *destination,
+    uint64_t next_ms)
+{
+	struct soon old = { destination->next_ms, destination->number };
+	struct soon new = { next_ms, destination->number };
+
+	if (old.next_ms != 0 && old.next_ms != next_ms)
+		spool_delete_soon(spool, &old);
+	/* Also where it stood: whoever walks has passed it by. */
+	if (next_ms != 0)
+		spool_put_soon(spool, &new);
+	destination->next_ms = next_ms;
+}
+
+void
+destination_owe(struct spool *spool, struct destination *destination,
+    uint64_t due_ms, uint64_t arrived_ms)
+{
+	uint64_t next_ms = later(due_ms, destination->backoff_ms);
+	bool sooner = !destination->held && (destination->next_ms == 0 ||
+	    next_ms < destination->next_ms);
+	bool older = destination->oldest_ms == 0 ||
+	    arrived_ms < destination->oldest_ms;
+
+	if (older)
+		destination->oldest_ms = arrived_ms;
+	if (sooner)
+		move_entry(spool, destination, next_ms);
+	if (older || sooner)
+		spool_put_destination(spool, destination);
+}
+
+/* Nothing waits: keep only what is worth knowing next time. */
+static void
+rest(struct spool *spool, struct destination *destination)
+{
+	move_entry(spool, destination, 0);
+	spool_drop_attempts(spool, destination->number);
+	destination->oldest_ms = 0;
+	if (destination->held || destination->proof[0] != '\0') {
+		spool_put_destination(spool, destination);
+		return;
+	}
+	spool_delete_destination(spool, destination);
+	destination->number = 0;
+}
+
+void
+destination_settle(struct spool *spool, struct destination *destination)
+{
+	struct due from = { .destination = destination->number }, first;
+	uint64_t next_ms = 0;
+
+	if (!spool_next_due(spool, &from, false, &first)) {
+		if (!spool_turn_lost(spool))
+			rest(spool, destination);
+		return;
+	}
+	if (!destination->held && first.due_ms != DUE_HELD)
+		next_ms = later(first.due_ms, destination->backoff_ms);
+	move_entry(spool, destination, next_ms);
+	spool_put_destination(spool, destination);
+}
+
+void
+destination_settle_number(struct spool *spool, uint64_t number)
+{
+	struct destination destination;
+
+	if (spool_get_destination(spool, number, &destination) ==
+	    STORE_FOUND)
+		destination_settle(spool, &destination);
+}

@@ -1,0 +1,39 @@
+/*
+ * Destinations: a next hop and a class, with everything that is the same for
+ * all mail that goes there.  Here their record, their name and their entry in
+ * the index are kept in step.
+ *
+ * The entry stands at max(earliest due recipient, end of the back-off): a
+ * million messages for a dead domain are one entry, and back-off is a change
+ * of one record.  An entry that is too early costs one look (settle mends
+ * it); too late would lose time, so changes only ever lower it, but for
+ * settle, which looks.
+ */
+#ifndef CULVER_QUEUE_DESTINATION_H
+#define CULVER_QUEUE_DESTINATION_H
+
+#include "queue/spool.h"
+
+/*
+ * The destination of that next hop and class, made if there is none.
+ * Local I/O.  False: the turn is lost.
+ */
+bool	destination_for(struct spool *, const char *domain, uint32_t class,
+	    struct destination *);
+/*
+ * Something that arrived at arrived_ms is due there at due_ms: see to it that
+ * the index says so.  Writes only if it did not.
+ */
+void	destination_owe(struct spool *, struct destination *, uint64_t due_ms,
+	    uint64_t arrived_ms);
+/*
+ * Write the record with what the caller changed in it (back-off, held) and
+ * look where its entry belongs now.  Where nothing waits any more attempts
+ * are forgotten, and the destination too unless it has shown what TLS it can
+ * or is held: destination->number is 0 then.
+ */
+void	destination_settle(struct spool *, struct destination *);
+/* The same by number; nothing happens when there is none. */
+void	destination_settle_number(struct spool *, uint64_t number);
+
+#endif

@@ -1,0 +1,287 @@
+/*
+ * An attempt at a destination is over: what now is due there, and when?
+ *
+ * Called by dispatch.c in the turns after a D_ENDED.
+ *
+ *	served		nothing against it: no back-off, step 0
+ *	ours		nothing is known: due again in a second
+ *	deferred	one step of back-off for the destination; whose life is
+ *			over is given up, but for policy's grace (ruling 20)
+ *	failed		all that was due is given up
+ *
+ * To give up is to walk the destination's places in slices.  A walk for
+ * expiry is made only when the oldest message there may be due for it: until
+ * then a million that wait cost one record.
+ */
+#include "queue/ending.h"
+
+#include "conf/loop.h"
+#include "queue/destination.h"
+#include "queue/result.h"
+#include "queue/schedule.h"
+
+#include <string.h>
+
+#define SLICE_PLACES	100
+#define LINES_MAX	100	/* attempt lines of a deferred attempt */
+#define AGAIN_MS	1000	/* after an end of our own doing */
+
+/* What one slice knows. */
+struct walk {
+	struct books		*books;
+	struct ending		*ending;
+	const struct ending_calls *calls;
+	struct d_host		 host;	/* the last that refused us */
+	struct message		 message;	/* of the last place */
+};
+
+static bool
+is_life_over(const struct walk *walk, uint64_t arrived_ms)
+{
+	const struct d_ended *said = &walk->ending->said;
+
+	return schedule_expired(arrived_ms, (*walk->books->config)->expire_s,
+	    schedule_grace_s(said->policy_refused, said->policy_checked),
+	    walk->ending->began_ms);
+}
+
+static void
+log_place(const struct walk *walk, const struct recipient *recipient,
+    const char *domain, enum outcome outcome)
+{
+	const struct d_ended *said = &walk->ending->said;
+	struct trail_line line = {
+		.id = recipient->id, .to = recipient->address,
+		.domain = domain,
+		.host = walk->host.host, .address = walk->host.address,
+		.outcome = outcome,
+		.enhanced = said->enhanced, .clause = said->clause,
+		.reply = said->text,
+		.arrived_ms = walk->message.arrived_ms,
+		.now_ms = walk->ending->ended_ms
+	};
+
+	trail_log(&walk->books->ledger, &line, &walk->host);
+}
+
+static void
+give_up(struct walk *walk, const struct recipient *recipient)
+{
+	const struct d_ended *said = &walk->ending->said;
+	/* No host: none took part in the verdict on the destination. */
+	struct bounce_recipient why = {
+		.address = recipient->address,
+		.enhanced = said->enhanced,
+		.host = "", .ip = "",
+		.reply = said->text, .clause = said->clause,
+		.repair = said->repair,
+		.expired = said->outcome == OUTCOME_DEFERRED,
+		.tried_ms = walk->ending->ended_ms
+	};
+	struct mailbox mailbox;
+
+	log_place(walk, recipient, mailbox_parse(slice_of(recipient->address),
+	    &mailbox) ? mailbox.domain.name : "", OUTCOME_FAILED);
+	result_give_up(walk->books, &walk->message, recipient, &why);
+}
+
+/* The message of a place; the walk keeps the last one. */
+static bool
+read_message(struct walk *walk, uint64_t id)
+{
+	return walk->message.id == id || spool_get_message(
+	    walk->books->spool, id, &walk->message) == STORE_FOUND;
+}
+
+static void
+stays(struct ending *ending, uint64_t arrived_ms)
+{
+	if (ending->oldest_ms == 0 || arrived_ms < ending->oldest_ms)
+		ending->oldest_ms = arrived_ms;
+}
+
+/* One place: is its recipient given up? */
+static void
+judge_place(struct walk *walk, const struct due *place)
+{
+	struct spool *spool = walk->books->spool;
+	struct recipient recipient;
+
+	if (spool_get_recipient(spool, place->id, place->number, &recipient)
+	    != STORE_FOUND || !read_message(walk, place->id)) {
+		walk->message.id = 0;
+		if (!spool_turn_lost(spool))
+			spool_hold_due(spool, place);
+		return;
+	}
+	if (place->due_ms > walk->ending->ended_ms ||
+	    walk->calls->in_flight(walk->calls->context, place) ||
+	    (walk->ending->said.outcome == OUTCOME_DEFERRED &&
+	    !is_life_over(walk, walk->message.arrived_ms)))
+		stays(walk->ending, walk->message.arrived_ms);
+	else
+		give_up(walk, &recipient);
+}
+
+static bool
+walk_slice(struct walk *walk)
+{
+	struct ending *ending = walk->ending;
+	struct due place;
+
+	for (int n = 0; n < SLICE_PLACES; n++) {
+		if (!spool_next_due(walk->books->spool, &ending->cursor,
+		    ending->walking, &place) || place.due_ms == DUE_HELD) {
+			ending->walked = true;
+			return true;
+		}
+		ending->cursor = place;
+		ending->walking = true;
+		judge_place(walk, &place);
+	}
+	return false;
+}
+
+/* SMTP-4.5.4.1-6 RFC 5321 4.5.4.1: all its mail waits by one record */
+static void
+back_off(struct destination *destination, const struct ending *ending,
+    const struct config *config)
+{
+	destination->step++;
+	destination->backoff_ms = ending->ended_ms + schedule_delay_ms(
+	    config->retry_s, config->retry_n, destination->step,
+	    destination->number);
+}
+
+static void
+keep_failure(struct destination *destination, const struct walk *walk)
+{
+	const struct d_ended *said = &walk->ending->said;
+
+	destination->failures++;
+	destination->failed_ms = walk->ending->ended_ms;
+	memcpy(destination->enhanced, said->enhanced,
+	    sizeof(destination->enhanced));
+	memcpy(destination->rule, said->rule, sizeof(destination->rule));
+	memcpy(destination->clause, said->clause,
+	    sizeof(destination->clause));
+	memcpy(destination->host, walk->host.host,
+	    sizeof(destination->host));
+	memcpy(destination->address, walk->host.address,
+	    sizeof(destination->address));
+	memcpy(destination->text, said->text, sizeof(destination->text));
+}
+
+/* A line for each of the first that were due, so that each can be traced. */
+static void
+log_due(struct walk *walk, const struct destination *destination)
+{
+	struct due place = { .destination = destination->number };
+	struct recipient recipient;
+	bool after = false;
+
+	for (int n = 0; n < LINES_MAX; n++) {
+		if (!spool_next_due(walk->books->spool, &place, after, &place)
+		    || place.due_ms > walk->ending->ended_ms)
+			return;
+		after = true;
+		if (read_message(walk, place.id) &&
+		    spool_get_recipient(walk->books->spool, place.id,
+		    place.number, &recipient) == STORE_FOUND)
+			log_place(walk, &recipient, destination->domain,
+			    OUTCOME_DEFERRED);
+	}
+}
+
+static void
+log_defer(struct walk *walk, const struct destination *destination)
+{
+	const struct d_ended *said = &walk->ending->said;
+	uint64_t delay_ms = destination->backoff_ms > walk->ending->ended_ms ?
+	    destination->backoff_ms - walk->ending->ended_ms : 0;
+	struct event event;
+
+	event_begin(&event, LOG_LEVEL_INFO, "defer");
+	event_text(&event, "domain", destination->domain);
+	event_number(&event, "failures", destination->step);
+	event_number(&event, "next", (int64_t)(delay_ms / 1000));
+	event_text(&event, "enh", said->enhanced);
+	event_text(&event, "rule", said->rule);
+	event_text(&event, "clause", said->clause);
+	event_text(&event, "text", said->text);
+	ledger_add(&walk->books->ledger, &event);
+}
+
+/* The verdict, in the destination's record. */
+static void
+conclude(struct walk *walk, struct destination *destination)
+{
+	const struct ending *ending = walk->ending;
+	const struct d_ended *said = &ending->said;
+
+	if (said->ours || (said->outcome == 0 && ending->idle)) {
+		destination->backoff_ms = ending->ended_ms + AGAIN_MS;
+		return;
+	}
+	if (said->outcome == OUTCOME_DEFERRED) {
+		keep_failure(destination, walk);
+		/* SMTP-4.5.4.1-2 RFC 5321 4.5.4.1 */
+		back_off(destination, ending, *walk->books->config);
+		log_due(walk, destination);
+		log_defer(walk, destination);
+		return;
+	}
+	if (said->outcome == OUTCOME_FAILED)
+		keep_failure(destination, walk);
+	destination->step = 0;
+	destination->backoff_ms = 0;
+}
+
+static void
+finish(struct walk *walk, struct destination *destination,
+    struct trail *trail)
+{
+	const struct d_ended *said = &walk->ending->said;
+	const char *proof = trail_proof(trail, destination->proof);
+
+	memmove(destination->proof, proof, strlen(proof) + 1);
+	if (walk->ending->walked)
+		destination->oldest_ms = walk->ending->oldest_ms;
+	conclude(walk, destination);
+	if ((said->outcome != 0 && !said->ours) || trail->written)
+		trail_write(trail, walk->books->spool, destination, said,
+		    walk->ending->ended_ms);
+	destination_settle(walk->books->spool, destination);
+}
+
+static bool
+needs_walk(const struct walk *walk, const struct destination *destination)
+{
+	const struct d_ended *said = &walk->ending->said;
+
+	if (said->ours || walk->ending->walked)
+		return false;
+	return said->outcome == OUTCOME_FAILED ||
+	    (said->outcome == OUTCOME_DEFERRED &&
+	    destination->oldest_ms != 0 &&
+	    is_life_over(walk, destination->oldest_ms));
+}
+
+bool
+ending_slice(struct books *books, struct ending *ending, struct trail *trail,
+    const struct ending_calls *calls)
+{
+	struct walk walk = { .books = books, .ending = ending,
+	    .calls = calls };
+	struct destination destination;
+
+	if (spool_get_destination(books->spool, ending->said.destination,
+	    &destination) != STORE_FOUND)
+		return true;	/* all of it was removed meanwhile */
+	ending->cursor.destination = destination.number;
+	trail_refused(trail, &walk.host);
+	if (needs_walk(&walk, &destination) && !walk_slice(&walk))
+		return false;
+	finish(&walk, &destination, trail);
+	return true;
+}

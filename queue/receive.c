@@ -1,0 +1,833 @@
+/*
+ * May this message be taken, and is it whole and safe?
+ *
+ * Called by the loop for each smtpd's link and for the pipes of bodies; its
+ * two ends of the turn are called by turn.c.  States of an intake:
+ *
+ *	open	sender and recipients come in; memory only
+ *	waiting	wants to send DATA, and too many others do already
+ *	data	Q_GO was said; the body is read from its pipe
+ *	whole	pipe ended, count right: written by the end of this turn
+ *
+ * From each it ends by Q_TAKEN, Q_REFUSED, Q_ABORT or the death of its link.
+ * It does not judge addresses or relaying: smtpd does.
+ */
+#include "queue/receive.h"
+
+#include "conf/link.h"
+#include "conf/log.h"
+#include "queue/body.h"
+#include "queue/deposit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#define BUCKETS		1024
+#define IN_DATA_MAX	256
+/* Of all open transactions together. */
+#define ADDRESSES_MAX	(16u << 20)
+#define READS_A_WAKE	16
+/* smtpd adds Received to what the client may send. */
+#define TRACE_OCTETS	(64u << 10)
+/*
+ * Most bodies fit into the pipe.  One that is not announced as larger is
+ * read when Q_END says that it is there, at the latest after this time: one
+ * wake a message instead of one for each piece.
+ */
+#define FITS_OCTETS	(48u << 10)
+#define UNWATCHED_MS	20
+
+enum state { STATE_OPEN, STATE_WAITING, STATE_DATA, STATE_WHOLE };
+
+struct source {			/* one smtpd */
+	struct receiver		*receiver;
+	struct link		*link;
+	LIST_HEAD(, intake)	 all;
+	LIST_ENTRY(source)	 sources;
+};
+
+struct intake {
+	LIST_ENTRY(intake)	 bucket;
+	LIST_ENTRY(intake)	 of_source;
+	TAILQ_ENTRY(intake)	 line;	/* waiting, unwatched or whole */
+	struct source		*source;
+	struct q_open		 open;
+	enum state		 state;
+	char			*addresses;	/* one after the other */
+	size_t			 addresses_len, addresses_size;
+	uint32_t		*hashes;	/* of the addresses */
+	uint32_t		 recipients;
+	int			 pipe;	/* -1: not yet, or at its end */
+	struct watch		*watch;
+	bool			 unwatched;	/* stands in that line */
+	int64_t			 go_ms;
+	struct body		 body;
+	bool			 eof;
+	bool			 ended;	/* Q_END came */
+	struct q_end		*end;
+	bool			 known;	/* its key was used before */
+	struct message		 message;
+};
+
+TAILQ_HEAD(intake_line, intake);
+
+struct receiver {
+	struct loop			*loop;
+	struct spool			*spool;
+	struct space			 space;
+	const struct config *const	*config;
+	void				(*end_turn)(void *);
+	void				*context;
+	LIST_HEAD(, source)		 sources;
+	LIST_HEAD(, intake)		 buckets[BUCKETS];
+	struct intake_line		 waiting, unwatched, whole;
+	unsigned			 in_data;
+	size_t				 addresses_octets;
+	struct timer			*watch_timer;
+	uint8_t				*room;
+	uint64_t			 turn;	/* about to end */
+	bool				 stopping;
+};
+
+static void	on_message(void *context, struct link *, unsigned kind,
+		    const void *message, int *fds);
+static void	on_closed(void *context, struct link *);
+static void	on_drained(void *context, struct link *);
+static void	on_pipe(void *context, int what);
+static void	on_watch_timer(void *context);
+static void	start_waiting(struct receiver *);
+
+static const struct link_calls calls = { on_message, on_closed, on_drained };
+
+struct receiver *
+receive_new(struct loop *loop, struct spool *spool,
+    const struct config *const *config, void (*end_turn)(void *),
+    void *context)
+{
+	struct receiver *receiver = mem_alloc(sizeof(*receiver));
+
+	receiver->loop = loop;
+	receiver->spool = spool;
+	space_init(&receiver->space, spool_dir_fd(spool), (*config)->min_free);
+	receiver->config = config;
+	receiver->end_turn = end_turn;
+	receiver->context = context;
+	TAILQ_INIT(&receiver->waiting);
+	TAILQ_INIT(&receiver->unwatched);
+	TAILQ_INIT(&receiver->whole);
+	receiver->watch_timer = timer_new(loop, on_watch_timer, receiver);
+	receiver->room = mem_alloc(BODY_ROOM);
+	return receiver;
+}
+
+void
+receive_serve(struct receiver *receiver, int fd)
+{
+	struct source *source = mem_alloc(sizeof(*source));
+
+	source->receiver = receiver;
+	LIST_INIT(&source->all);
+	LIST_INSERT_HEAD(&receiver->sources, source, sources);
+	source->link = link_new(receiver->loop, fd, &intake_wire, &calls,
+	    source);
+}
+
+static struct intake *
+find(const struct receiver *receiver, uint64_t id)
+{
+	struct intake *intake;
+
+	LIST_FOREACH(intake, &receiver->buckets[id % BUCKETS], bucket)
+		if (intake->open.id == id)
+			return intake;
+	return NULL;
+}
+
+bool
+receive_has(const struct receiver *receiver, uint64_t id)
+{
+	return find(receiver, id) != NULL;
+}
+
+/* ---- the end of an intake ---- */
+
+static void
+leave_line(struct receiver *receiver, struct intake *intake)
+{
+	if (intake->state == STATE_WAITING)
+		TAILQ_REMOVE(&receiver->waiting, intake, line);
+	else if (intake->state == STATE_WHOLE)
+		TAILQ_REMOVE(&receiver->whole, intake, line);
+	else if (intake->unwatched)
+		TAILQ_REMOVE(&receiver->unwatched, intake, line);
+	intake->unwatched = false;
+}
+
+static void
+close_pipe(struct intake *intake)
+{
+	watch_free(&intake->watch);
+	if (intake->pipe != -1)
+		close(intake->pipe);
+	intake->pipe = -1;
+}
+
+/* Whoever ends it has dealt with its body before. */
+static void
+free_intake(struct intake *intake)
+{
+	struct receiver *receiver = intake->source->receiver;
+
+	leave_line(receiver, intake);
+	if (intake->state == STATE_DATA || intake->state == STATE_WHOLE)
+		receiver->in_data--;
+	close_pipe(intake);
+	receiver->addresses_octets -= intake->addresses_size;
+	LIST_REMOVE(intake, bucket);
+	LIST_REMOVE(intake, of_source);
+	free(intake->addresses);
+	free(intake->hashes);
+	free(intake->end);
+	free(intake);
+}
+
+static void
+drop(struct intake *intake)
+{
+	struct receiver *receiver = intake->source->receiver;
+
+	if (intake->state == STATE_DATA || intake->state == STATE_WHOLE)
+		body_drop(&intake->body);
+	free_intake(intake);
+	start_waiting(receiver);
+}
+
+static void
+say_refused(const struct intake *intake, uint32_t code, const char *text)
+{
+	struct q_refused refused = { .id = intake->open.id, .code = code };
+
+	slice_store(slice_of(text), refused.text, sizeof(refused.text));
+	link_send(intake->source->link, Q_REFUSED, &refused, NULL);
+}
+
+static void
+refuse(struct intake *intake, uint32_t code, const char *text)
+{
+	say_refused(intake, code, text);
+	drop(intake);
+}
+
+static void
+say_full(const struct intake *intake)
+{
+	say_refused(intake, 452, "4.3.1 not enough room on the disk, "
+	    "try later");
+}
+
+/* ---- the envelope ---- */
+
+static void
+refuse_open(struct source *source, uint64_t id, const char *text)
+{
+	struct intake none = { .source = source, .open = { .id = id } };
+
+	say_refused(&none, 451, text);
+}
+
+/* Is the key of this message used up (then it is taken, and not kept)? */
+static bool
+key_is_used(struct receiver *receiver, const struct q_open *open)
+{
+	struct used_key used;
+
+	return open->key[0] != '\0' && spool_get_key(receiver->spool,
+	    open->key, &used) == STORE_FOUND;
+}
+
+static void
+on_open(struct source *source, const struct q_open *open)
+{
+	struct receiver *receiver = source->receiver;
+	struct message old;
+	struct intake *intake;
+
+	if (receiver->stopping) {
+		refuse_open(source, open->id, "4.3.2 shutting down");
+		return;
+	}
+	/* No smtpd can reach a message that is there by taking its id. */
+	if (open->id == 0 || open->class == 0 || receive_has(receiver,
+	    open->id) || spool_get_message(receiver->spool, open->id, &old) !=
+	    STORE_ABSENT) {
+		refuse_open(source, open->id, "4.3.0 try again");
+		return;
+	}
+	intake = mem_alloc(sizeof(*intake));
+	intake->source = source;
+	intake->open = *open;
+	intake->pipe = -1;
+	intake->known = key_is_used(receiver, open);
+	LIST_INSERT_HEAD(&receiver->buckets[open->id % BUCKETS], intake,
+	    bucket);
+	LIST_INSERT_HEAD(&source->all, intake, of_source);
+}
+
+/* FNV-1a: only to compare addresses quickly. */
+static uint32_t
+hash_of(const char *text)
+{
+	uint32_t hash = 2166136261u;
+
+	while (*text != '\0')
+		hash = (hash ^ (uint8_t)*text++) * 16777619u;
+	return hash;
+}
+
+/* SMTP-4.1.2-2: quoted forms of a local part are equal */
+static bool
+same_mailbox(const struct mailbox *mailbox, const char *text)
+{
+	struct mailbox other;
+
+	return mailbox_parse(slice_of(text), &other) &&
+	    strcmp(mailbox->local, other.local) == 0 &&
+	    domain_equal(&mailbox->domain, &other.domain);
+}
+
+/* Was this recipient named before in this message?  hash is its own. */
+static bool
+is_repeated(const struct intake *intake, const struct mailbox *mailbox,
+    uint32_t hash)
+{
+	const char *address = intake->addresses;
+
+	for (uint32_t i = 0; i < intake->recipients; i++) {
+		if (intake->hashes[i] == hash &&
+		    same_mailbox(mailbox, address))
+			return true;
+		address += strlen(address) + 1;
+	}
+	return false;
+}
+
+static void
+add_address(struct intake *intake, const char *address, uint32_t hash)
+{
+	size_t len = strlen(address) + 1;
+	size_t need = intake->addresses_len + len;
+
+	if (need > intake->addresses_size) {
+		size_t size = need + need / 2;
+
+		intake->source->receiver->addresses_octets += size -
+		    intake->addresses_size;
+		intake->addresses = mem_grow(intake->addresses, size);
+		intake->addresses_size = size;
+	}
+	if ((intake->recipients & (intake->recipients - 1)) == 0)
+		intake->hashes = mem_grow(intake->hashes,
+		    (2 * (size_t)intake->recipients + 1) *
+		    sizeof(*intake->hashes));
+	memcpy(intake->addresses + intake->addresses_len, address, len);
+	intake->addresses_len = need;
+	intake->hashes[intake->recipients++] = hash;
+}
+
+static void
+answer_rcpt(const struct intake *intake, uint32_t number, uint32_t code,
+    const char *text)
+{
+	struct q_rcpt_answer answer = { .id = intake->open.id,
+	    .number = number, .code = code };
+
+	slice_store(slice_of(text), answer.text, sizeof(answer.text));
+	link_send(intake->source->link, Q_RCPT_ANSWER, &answer, NULL);
+}
+
+static void
+on_rcpt(struct intake *intake, const struct q_rcpt *rcpt)
+{
+	struct receiver *receiver = intake->source->receiver;
+	char text[MAILBOX_TEXT_MAX];
+	struct mailbox mailbox;
+	uint32_t hash;
+
+	if (intake->state != STATE_OPEN ||
+	    !mailbox_parse(slice_of(rcpt->recipient), &mailbox) ||
+	    mailbox.domain.name[0] == '\0') {
+		answer_rcpt(intake, rcpt->number, 451, "4.3.0 try again");
+		return;
+	}
+	if (intake->recipients >= (*receiver->config)->max_recipients) {
+		answer_rcpt(intake, rcpt->number, 452,
+		    "4.5.3 too many recipients");
+		return;
+	}
+	if (receiver->addresses_octets > ADDRESSES_MAX) {
+		answer_rcpt(intake, rcpt->number, 451,
+		    "4.3.2 too many recipients at once, try later");
+		return;
+	}
+	hash = hash_of(mailbox_print(&mailbox, text));
+	if (!is_repeated(intake, &mailbox, hash))
+		add_address(intake, rcpt->recipient, hash);
+	answer_rcpt(intake, rcpt->number, 250, "2.1.5 ok");
+}
+
+/* ---- the body ---- */
+
+static void
+watch_pipe(struct intake *intake)
+{
+	struct receiver *receiver = intake->source->receiver;
+
+	if (intake->unwatched)
+		TAILQ_REMOVE(&receiver->unwatched, intake, line);
+	intake->unwatched = false;
+	if (intake->watch == NULL && intake->pipe != -1)
+		intake->watch = watch_new(receiver->loop, intake->pipe,
+		    WATCH_READ, on_pipe, intake);
+}
+
+static void
+set_watch_timer(struct receiver *receiver)
+{
+	struct intake *first = TAILQ_FIRST(&receiver->unwatched);
+
+	if (first != NULL && !timer_is_set(receiver->watch_timer))
+		timer_set(receiver->watch_timer, first->go_ms + UNWATCHED_MS -
+		    loop_now_ms());
+}
+
+static void
+on_watch_timer(void *context)
+{
+	struct receiver *receiver = context;
+	struct intake *first;
+
+	while ((first = TAILQ_FIRST(&receiver->unwatched)) != NULL &&
+	    loop_now_ms() - first->go_ms >= UNWATCHED_MS)
+		watch_pipe(first);
+	set_watch_timer(receiver);
+}
+
+/* It has a place among those in DATA. */
+static void
+start_data(struct intake *intake)
+{
+	struct receiver *receiver = intake->source->receiver;
+	struct q_id go = { .id = intake->open.id };
+
+	if (!body_begin(&intake->body, receiver->spool, &receiver->space,
+	    intake->open.id, intake->open.size_bytes)) {
+		say_full(intake);
+		free_intake(intake);
+		return;
+	}
+	intake->body.discard = intake->known;
+	intake->state = STATE_DATA;
+	receiver->in_data++;
+	intake->go_ms = loop_now_ms();
+	link_send(intake->source->link, Q_GO, &go, NULL);
+	if (intake->open.size_bytes > FITS_OCTETS) {
+		watch_pipe(intake);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&receiver->unwatched, intake, line);
+	intake->unwatched = true;
+	set_watch_timer(receiver);
+}
+
+static void
+start_waiting(struct receiver *receiver)
+{
+	struct intake *intake;
+
+	while (receiver->in_data < IN_DATA_MAX &&
+	    (intake = TAILQ_FIRST(&receiver->waiting)) != NULL) {
+		leave_line(receiver, intake);
+		intake->state = STATE_OPEN;
+		start_data(intake);
+	}
+}
+
+static void
+on_data(struct intake *intake, int *fd)
+{
+	struct receiver *receiver = intake->source->receiver;
+
+	if (intake->state != STATE_OPEN || intake->pipe != -1 ||
+	    intake->recipients == 0 || receiver->stopping ||
+	    fcntl(*fd, F_SETFL, O_NONBLOCK) == -1) {
+		refuse(intake, 451, "4.3.0 try again");
+		return;
+	}
+	intake->pipe = *fd;
+	*fd = -1;
+	intake->state = STATE_WAITING;
+	TAILQ_INSERT_TAIL(&receiver->waiting, intake, line);
+	start_waiting(receiver);
+}
+
+/* Both Q_END and the end of the pipe are there: are they about the same? */
+static void
+judge_whole(struct intake *intake)
+{
+	struct receiver *receiver = intake->source->receiver;
+
+	if (intake->body.size_bytes != intake->end->size_bytes) {
+		log_line(LOG_LEVEL_ERROR, "a body of %llu octets was "
+		    "announced and %llu came",
+		    (unsigned long long)intake->end->size_bytes,
+		    (unsigned long long)intake->body.size_bytes);
+		refuse(intake, 451, "4.3.0 try again");
+		return;
+	}
+	leave_line(receiver, intake);
+	intake->state = STATE_WHOLE;
+	TAILQ_INSERT_TAIL(&receiver->whole, intake, line);
+	spool_count_event(receiver->spool);
+	spool_want_flush(receiver->spool);
+}
+
+static bool
+is_too_large(const struct intake *intake)
+{
+	const struct config *config = *intake->source->receiver->config;
+
+	return intake->body.size_bytes > config->max_message_size +
+	    TRACE_OCTETS;
+}
+
+/* After a read; true: go on reading.  The intake may be gone. */
+static bool
+after_read(struct intake *intake, enum body_read result)
+{
+	switch (result) {
+	case BODY_MORE:
+		if (!is_too_large(intake))
+			return true;
+		refuse(intake, 552, "5.3.4 message too large");
+		return false;
+	case BODY_DRY:
+		if (intake->ended)
+			watch_pipe(intake);
+		return false;
+	case BODY_EOF:
+		intake->eof = true;
+		close_pipe(intake);
+		if (intake->ended)
+			judge_whole(intake);
+		return false;
+	case BODY_FULL:
+		say_full(intake);
+		drop(intake);
+		return false;
+	case BODY_FAILED:
+		log_line(LOG_LEVEL_ERROR, "a body cannot be stored: %s",
+		    strerror(errno));
+		refuse(intake, 451, "4.3.0 the message cannot be stored");
+		return false;
+	}
+	bug("body_read %d", result);
+}
+
+static void
+read_pipe(struct intake *intake)
+{
+	struct receiver *receiver = intake->source->receiver;
+
+	for (int n = 0; n < READS_A_WAKE; n++)
+		if (!after_read(intake, body_read(&intake->body,
+		    intake->pipe, receiver->room)))
+			return;
+	/* Others' turn; there is more. */
+	watch_pipe(intake);
+}
+
+static void
+end_full_turn(struct receiver *receiver)
+{
+	if (spool_turn_is_full(receiver->spool))
+		receiver->end_turn(receiver->context);
+}
+
+static void
+on_pipe(void *context, int what)
+{
+	struct intake *intake = context;
+	struct receiver *receiver = intake->source->receiver;
+
+	(void)what;
+	read_pipe(intake);
+	end_full_turn(receiver);
+}
+
+static void
+on_end(struct intake *intake, const struct q_end *end)
+{
+	if (intake->state != STATE_DATA || intake->ended) {
+		refuse(intake, 451, "4.3.0 try again");
+		return;
+	}
+	intake->ended = true;
+	intake->end = mem_alloc(sizeof(*end));
+	*intake->end = *end;
+	if (intake->eof)
+		judge_whole(intake);
+	else
+		read_pipe(intake);
+}
+
+/* ---- the link ---- */
+
+static void
+on_message(void *context, struct link *link, unsigned kind,
+    const void *message, int *fds)
+{
+	struct source *source = context;
+	struct receiver *receiver = source->receiver;
+	struct intake *intake;
+
+	/* Every message begins with the id. */
+	intake = kind == Q_OPEN ? NULL : find(receiver,
+	    *(const uint64_t *)message);
+	if (kind == Q_OPEN)
+		on_open(source, message);
+	else if (intake == NULL || intake->source != source)
+		;	/* crossed our Q_REFUSED: the id is forgotten */
+	else if (kind == Q_RCPT)
+		on_rcpt(intake, message);
+	else if (kind == Q_DATA)
+		on_data(intake, &fds[0]);
+	else if (kind == Q_END)
+		on_end(intake, message);
+	else if (kind == Q_ABORT)
+		drop(intake);
+	if (link_full(link))
+		link_pause(link, true);
+	end_full_turn(receiver);
+}
+
+static void
+on_drained(void *context, struct link *link)
+{
+	(void)context;
+	link_pause(link, false);
+}
+
+static void
+free_source(struct source *source)
+{
+	struct intake *intake;
+
+	while ((intake = LIST_FIRST(&source->all)) != NULL)
+		drop(intake);
+	LIST_REMOVE(source, sources);
+	free(source);
+}
+
+/* Its clients hear 451 from the parent's next smtpd, or nothing. */
+static void
+on_closed(void *context, struct link *link)
+{
+	(void)link;
+	free_source(context);
+}
+
+void
+receive_stop(struct receiver *receiver)
+{
+	struct intake *intake;
+
+	receiver->stopping = true;
+	while ((intake = TAILQ_FIRST(&receiver->waiting)) != NULL)
+		refuse(intake, 451, "4.3.2 shutting down");
+}
+
+bool
+receive_idle(const struct receiver *receiver)
+{
+	return receiver->in_data == 0;
+}
+
+void
+receive_free(struct receiver **pointer)
+{
+	struct receiver *receiver = *pointer;
+	struct source *source;
+
+	*pointer = NULL;
+	while ((source = LIST_FIRST(&receiver->sources)) != NULL) {
+		struct link *link = source->link;
+
+		free_source(source);
+		link_close(&link);
+	}
+	timer_free(&receiver->watch_timer);
+	free(receiver->room);
+	free(receiver);
+}
+
+/* ---- the end of the turn ---- */
+
+static void
+refuse_unstored(struct intake *intake)
+{
+	refuse(intake, 451, "4.3.0 the message cannot be stored");
+}
+
+/*
+ * See to it that what lies in files is safe before a record names it.  What
+ * fails is refused, and is in no other's way.
+ */
+static void
+sync_files(struct receiver *receiver)
+{
+	struct intake *intake, *next;
+	unsigned files = 0;
+	bool synced;
+
+	for (intake = TAILQ_FIRST(&receiver->whole); intake != NULL;
+	    intake = next) {
+		next = TAILQ_NEXT(intake, line);
+		if (!body_sync(&intake->body, &files))
+			refuse_unstored(intake);
+	}
+	synced = files == 0 || fsync(spool_bodies_fd(receiver->spool)) == 0;
+	for (intake = TAILQ_FIRST(&receiver->whole); !synced && intake != NULL;
+	    intake = next) {
+		next = TAILQ_NEXT(intake, line);
+		if (intake->body.file_bytes > 0)
+			refuse_unstored(intake);
+	}
+}
+
+static void
+deposit(struct intake *intake, uint64_t now_ms)
+{
+	struct receiver *receiver = intake->source->receiver;
+	struct message *message = &intake->message;
+	const struct q_open *open = &intake->open;
+	struct used_key used = { .message = open->id, .taken_ms = now_ms };
+
+	message->id = open->id;
+	body_finish(&intake->body, message);
+	memcpy(message->sender, open->sender, sizeof(message->sender));
+	message->arrived_ms = now_ms;
+	message->body = open->body;	/* EXT-6152-3-4 RFC 6152 3 */
+	message->class = open->class;
+	message->eight_bit = intake->end->eight_bit;
+	message->local = open->local;
+	message->uid = open->uid;
+	deposit_message(receiver->spool, message, intake->addresses,
+	    intake->recipients);
+	if (open->key[0] != '\0')
+		spool_put_key(receiver->spool, open->key, &used);
+}
+
+void
+receive_before_commit(struct receiver *receiver)
+{
+	uint64_t now_ms = (uint64_t)loop_wall_ms();
+	struct intake *intake;
+
+	receiver->turn = spool_turn(receiver->spool);
+	if (TAILQ_EMPTY(&receiver->whole))
+		return;
+	sync_files(receiver);
+	TAILQ_FOREACH(intake, &receiver->whole, line) {
+		/* Another of the same key may have come between. */
+		if (!intake->known && key_is_used(receiver, &intake->open)) {
+			intake->known = true;
+			body_discard(&intake->body);
+		}
+		if (!intake->known)
+			deposit(intake, now_ms);
+	}
+}
+
+static void
+log_accept(const struct intake *intake)
+{
+	const struct q_open *open = &intake->open;
+	char id[ID_TEXT_MAX];
+	struct event event;
+
+	event_begin(&event, LOG_LEVEL_INFO, "accept");
+	event_text(&event, "id", queue_id_print(open->id, id));
+	event_text(&event, "from", open->sender);
+	event_number(&event, "rcpts", intake->recipients);
+	event_number(&event, "size", (int64_t)intake->body.size_bytes);
+	event_text(&event, "msgid", intake->end->msgid);
+	event_text(&event, "client", open->client);
+	event_text(&event, "proto", open->proto);
+	event_text(&event, "tls", "");
+	event_text(&event, "auth", "");
+	if (open->local)
+		event_number(&event, "uid", open->uid);
+	else
+		event_text(&event, "uid", "");
+	event_end(&event);
+}
+
+/* SMTP-2.1-1 RFC 5321 2.1: from here on it is ours */
+static void
+say_taken(struct intake *intake)
+{
+	struct q_id taken = { .id = intake->open.id };
+
+	link_send(intake->source->link, Q_TAKEN, &taken, NULL);
+	if (!intake->known)
+		log_accept(intake);
+	body_end(&intake->body);
+	free_intake(intake);
+}
+
+/* Nothing of the turn exists: SMTP-4.2.5-1 RFC 5321 4.2.5 */
+static void
+refuse_lost(struct intake *intake)
+{
+	if (space_take(&intake->source->receiver->space, 0))
+		say_refused(intake, 451, "4.3.0 the message cannot be "
+		    "stored");
+	else
+		say_full(intake);
+	body_lost(&intake->body);
+	free_intake(intake);
+}
+
+static void
+refuse_touched(struct receiver *receiver)
+{
+	struct source *source;
+	struct intake *intake, *next;
+
+	LIST_FOREACH(source, &receiver->sources, sources)
+		for (intake = LIST_FIRST(&source->all); intake != NULL;
+		    intake = next) {
+			next = LIST_NEXT(intake, of_source);
+			if (intake->state == STATE_WHOLE ||
+			    (intake->state == STATE_DATA &&
+			    intake->body.turn == receiver->turn))
+				refuse_lost(intake);
+		}
+}
+
+void
+receive_after_commit(struct receiver *receiver, bool durable)
+{
+	struct intake *intake;
+
+	receiver->space.min_free = (*receiver->config)->min_free;
+	if (!durable)
+		refuse_touched(receiver);
+	while ((intake = TAILQ_FIRST(&receiver->whole)) != NULL)
+		say_taken(intake);
+	start_waiting(receiver);
+}

@@ -1,0 +1,188 @@
+/*
+ * What does the result for one recipient change in what is owed?
+ *
+ * Called by dispatch.c for each D_RESULT, before the end of the turn.
+ *
+ *	delivered	the recipient is deleted
+ *	deferred	it is due later by its own count of attempts; or, when
+ *			the attempt began after the end of its life, as failed
+ *	failed		the sender is told, and it is deleted
+ *
+ * With the last recipient the message goes, in the same turn.  All is found
+ * by message and address, never by what was in memory: results come again
+ * after a crash of either side.
+ */
+#include "queue/result.h"
+
+#include "conf/loop.h"
+#include "queue/schedule.h"
+
+#include <string.h>
+
+bool
+result_find(struct spool *spool, uint64_t message, const char *address,
+    uint32_t hint, struct recipient *recipient)
+{
+	uint32_t number = 0;
+
+	/* With a thousand recipients looking at each would be quadratic. */
+	if (spool_get_recipient(spool, message, hint, recipient) ==
+	    STORE_FOUND && strcmp(recipient->address, address) == 0)
+		return true;
+	while (spool_next_recipient(spool, message, number, recipient) ==
+	    STORE_FOUND) {
+		if (strcmp(recipient->address, address) == 0)
+			return true;
+		number = recipient->number + 1;
+	}
+	return false;
+}
+
+void
+result_give_up(struct books *books, const struct message *message,
+    const struct recipient *recipient, const struct bounce_recipient *why)
+{
+	/* SMTP-3.6.3-1 RFC 5321 3.6.3 */
+	notice_add(books->notices, message, why);
+	spool_delete_recipient(books->spool, recipient);
+	notice_perhaps_over(books->notices, recipient->id);
+}
+
+static void
+copy_text(char *to, size_t size, const char *from)
+{
+	size_t len = strnlen(from, size - 1);
+
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
+/* SMTP-4.5.4.1-1 RFC 5321 4.5.4.1 */
+static void
+defer(struct books *books, const struct d_result *result,
+    struct recipient *recipient, struct trail *trail,
+    const struct d_host *host, uint64_t now_ms)
+{
+	const struct config *config = *books->config;
+	struct destination destination;
+	uint64_t delay_ms;
+
+	recipient->attempts++;
+	recipient->last_ms = now_ms;
+	recipient->attempt = trail != NULL ? trail->attempt : 0;
+	recipient->code = result->code;
+	copy_text(recipient->enhanced, sizeof(recipient->enhanced),
+	    result->enhanced);
+	copy_text(recipient->verdict, sizeof(recipient->verdict),
+	    host->verdict);
+	copy_text(recipient->clause, sizeof(recipient->clause),
+	    result->clause);
+	copy_text(recipient->host, sizeof(recipient->host), result->host);
+	copy_text(recipient->address_tried, sizeof(recipient->address_tried),
+	    result->address);
+	copy_text(recipient->reply, sizeof(recipient->reply), result->reply);
+	/* By whole seconds: recipients of one message stay neighbours. */
+	delay_ms = schedule_delay_ms(config->retry_s, config->retry_n,
+	    recipient->attempts, recipient->id);
+	/* What was held while it was with delivery stays held. */
+	spool_move_recipient(books->spool, recipient,
+	    recipient->due_ms == DUE_HELD ? DUE_HELD :
+	    (now_ms + delay_ms + 999) / 1000 * 1000);
+	if (trail == NULL || spool_get_destination(books->spool,
+	    recipient->destination, &destination) != STORE_FOUND)
+		return;
+	trail_write(trail, books->spool, &destination, NULL, 0);
+	spool_put_destination(books->spool, &destination);
+}
+
+static void
+log_result(struct books *books, const struct d_result *result,
+    const struct message *message, enum outcome outcome,
+    const struct d_host *host, uint64_t now_ms)
+{
+	struct mailbox mailbox;
+	struct trail_line line = {
+		.id = result->message,
+		.to = result->recipient,
+		.host = result->host, .address = result->address,
+		.outcome = outcome,
+		.code = result->code,
+		.enhanced = result->enhanced,
+		.clause = result->clause, .reply = result->reply,
+		.arrived_ms = message->arrived_ms, .now_ms = now_ms
+	};
+
+	line.domain = mailbox_parse(slice_of(result->recipient), &mailbox) ?
+	    mailbox.domain.name : "";
+	trail_log(&books->ledger, &line, host);
+}
+
+static struct bounce_recipient
+why_of(const struct d_result *result, const struct d_host *host,
+    bool expired, uint64_t now_ms)
+{
+	return (struct bounce_recipient){
+		.address = result->recipient,
+		.code = result->code,
+		.enhanced = result->enhanced,
+		.host = result->host, .ip = result->address,
+		.reply = result->reply,
+		.clause = result->clause, .repair = host->repair,
+		.expired = expired, .tried_ms = now_ms
+	};
+}
+
+/* The recipient and its message are there: judge. */
+static void
+apply(struct books *books, const struct d_result *result,
+    const struct message *message, struct recipient *recipient,
+    struct trail *trail, uint64_t began_ms)
+{
+	uint64_t now_ms = (uint64_t)loop_wall_ms();
+	bool expired = result->outcome == OUTCOME_DEFERRED &&
+	    schedule_expired(message->arrived_ms, (*books->config)->expire_s,
+	    0, began_ms);
+	enum outcome outcome = expired ? OUTCOME_FAILED : result->outcome;
+	struct bounce_recipient why;
+	struct d_host host = { .session = 0 };
+
+	if (trail != NULL)
+		trail_find(trail, result->session, &host);
+	if (outcome == OUTCOME_DELIVERED) {
+		spool_delete_recipient(books->spool, recipient);
+		notice_perhaps_over(books->notices, recipient->id);
+	} else if (outcome == OUTCOME_DEFERRED) {
+		defer(books, result, recipient, trail, &host, now_ms);
+	} else {
+		why = why_of(result, &host, expired, now_ms);
+		result_give_up(books, message, recipient, &why);
+	}
+	log_result(books, result, message, outcome, &host, now_ms);
+}
+
+void
+result_apply(struct books *books, const struct d_result *result,
+    uint32_t hint, struct trail *trail, uint64_t began_ms)
+{
+	struct recipient recipient;
+	struct message message;
+	struct due due;
+
+	if (!result_find(books->spool, result->message, result->recipient,
+	    hint, &recipient))
+		return;
+	if (spool_get_message(books->spool, result->message, &message) ==
+	    STORE_FOUND) {
+		apply(books, result, &message, &recipient, trail, began_ms);
+		return;
+	}
+	if (spool_turn_lost(books->spool))
+		return;
+	/* Its message's record is damaged: there is no sender to tell. */
+	due = (struct due){ recipient.destination, recipient.due_ms,
+	    recipient.id, recipient.number };
+	if (result->outcome == OUTCOME_DELIVERED)
+		spool_delete_recipient(books->spool, &recipient);
+	else
+		spool_hold_due(books->spool, &due);
+}

@@ -1,0 +1,63 @@
+/*
+ * Is there room on the disk for one more message?
+ *
+ * Called by receive.c.  The ballast (store.h) counts as free: it is there to be
+ * given up.  A look is a system call, so its answer is used for a while, less
+ * twice what was written since: the database writes log and page.
+ */
+#include "queue/space.h"
+
+#include "conf/loop.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define LOOK_MS		200
+#define LOOK_OCTETS	(16u << 20)
+#define BLOCK_OCTETS	512	/* unit of st_blocks */
+
+void
+space_init(struct space *space, int fd, uint64_t min_free)
+{
+	*space = (struct space){ .fd = fd, .min_free = min_free };
+}
+
+/* A folder that cannot be asked has no room. */
+static void
+look(struct space *space)
+{
+	struct statvfs status;
+	struct stat ballast;
+
+	space->looked_ms = loop_now_ms();
+	space->written = 0;
+	space->free = 0;
+	if (fstatvfs(space->fd, &status) == -1)
+		return;
+	space->free = (uint64_t)status.f_bavail * status.f_frsize;
+	if (fstatat(space->fd, "ballast", &ballast, AT_SYMLINK_NOFOLLOW) == 0)
+		space->free += (uint64_t)ballast.st_blocks * BLOCK_OCTETS;
+}
+
+bool
+space_take(struct space *space, uint64_t octets)
+{
+	uint64_t used;
+
+	if (space->looked_ms == 0 || space->written > LOOK_OCTETS ||
+	    loop_now_ms() - space->looked_ms > LOOK_MS)
+		look(space);
+	used = space->reserved + 2 * space->written + space->min_free;
+	if (space->free < used || space->free - used < octets)
+		return false;
+	space->reserved += octets;
+	return true;
+}
+
+void
+space_give(struct space *space, uint64_t octets, uint64_t written)
+{
+	space->reserved -= octets;
+	space->written += written;
+}

@@ -1,0 +1,934 @@
+/*
+ * What of the queue lies on disk, and is it safe yet?
+ *
+ * Called by all of queue.  One table of the store for each question that
+ * must be cheap however much waits; their keys stand in spool.h, their values
+ * in record.h.  A message exists by the turn that holds message, recipients
+ * and the count of its chunks; a recipient exists as long as something is
+ * owed.  It decides nothing about mail: when, where and whether is said by
+ * its callers.
+ */
+#include "queue/spool.h"
+
+#include "conf/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define VERSION		1
+#define TURN_OCTETS	(1u << 20)
+#define TURN_EVENTS	256
+#define BALLAST_OCTETS	(48ull << 20)
+
+struct spool {
+	struct store		*store;
+	struct store_table	*messages, *recipients, *due, *destinations;
+	struct store_table	*names, *soon, *chunks, *intakes, *keys;
+	struct store_table	*attempts;
+	int			 dir_fd;
+	int			 bodies_fd;
+	struct soon		 soon_lowest;	/* written, not yet told */
+	bool			 soon_written;
+	/* the turn */
+	uint64_t		 turn;
+	unsigned		 events;
+	uint64_t		 octets;
+	bool			 flush;
+	uint64_t		*unlinks;	/* files of deleted messages */
+	size_t			 unlinks_n, unlinks_size;
+};
+
+/* A key in the making. */
+struct key {
+	uint8_t	octets[4 * 8];
+	size_t	len;
+};
+
+static struct key
+key_of(uint64_t number)
+{
+	struct key key = { .len = 8 };
+
+	store_key_u64(key.octets, number);
+	return key;
+}
+
+static void
+key_add(struct key *key, uint64_t number)
+{
+	store_key_u64(key->octets + key->len, number);
+	key->len += 8;
+}
+
+static void
+key_add_u32(struct key *key, uint32_t number)
+{
+	for (int shift = 24; shift >= 0; shift -= 8)
+		key->octets[key->len++] = (uint8_t)(number >> shift);
+}
+
+static struct slice
+key_slice(const struct key *key)
+{
+	return (struct slice){ (const char *)key->octets, key->len };
+}
+
+static uint64_t
+u64_at(struct slice key, size_t offset)
+{
+	return store_u64_of_key((const uint8_t *)key.at + offset);
+}
+
+static uint32_t
+u32_at(struct slice key, size_t offset)
+{
+	const uint8_t *at = (const uint8_t *)key.at + offset;
+
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 |
+	    (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Does a found key begin with these octets, and is it of that length? */
+static bool
+key_within(struct slice key, const struct key *prefix, size_t prefix_len,
+    size_t len)
+{
+	return key.len == len &&
+	    memcmp(key.at, prefix->octets, prefix_len) == 0;
+}
+
+/* ---- open and close ---- */
+
+static bool
+open_folders(struct spool *spool, const char *dir, char *error, size_t size)
+{
+	spool->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (spool->dir_fd == -1) {
+		snprintf(error, size, "%s cannot be opened: %s", dir,
+		    strerror(errno));
+		return false;
+	}
+	if (mkdirat(spool->dir_fd, "bodies", 0700) == 0)
+		fsync(spool->dir_fd);
+	spool->bodies_fd = openat(spool->dir_fd, "bodies",
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (spool->bodies_fd == -1) {
+		snprintf(error, size, "%s/bodies cannot be opened: %s", dir,
+		    strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static void
+open_tables(struct spool *spool)
+{
+	struct store *store = spool->store;
+
+	spool->messages = store_table(store, "messages", VERSION);
+	spool->recipients = store_table(store, "recipients", VERSION);
+	spool->due = store_table(store, "due", VERSION);
+	spool->destinations = store_table(store, "destinations", VERSION);
+	spool->names = store_table(store, "names", VERSION);
+	spool->soon = store_table(store, "soon", VERSION);
+	spool->chunks = store_table(store, "chunks", VERSION);
+	spool->intakes = store_table(store, "intakes", VERSION);
+	spool->keys = store_table(store, "keys", VERSION);
+	spool->attempts = store_table(store, "attempts", VERSION);
+}
+
+struct spool *
+spool_open(const char *dir, char *error, size_t error_size)
+{
+	static const struct store_options options = {
+		.cache_bytes = 32u << 20,
+		.log_file_bytes = 16u << 20,
+		.ballast_bytes = BALLAST_OCTETS
+	};
+	struct spool *spool = mem_alloc(sizeof(*spool));
+
+	spool->turn = 1;
+	spool->dir_fd = spool->bodies_fd = -1;
+	spool->store = store_open(dir, &options, error, error_size);
+	if (spool->store == NULL ||
+	    !open_folders(spool, dir, error, error_size)) {
+		spool_close(&spool);
+		return NULL;
+	}
+	open_tables(spool);
+	return spool;
+}
+
+void
+spool_close(struct spool **pointer)
+{
+	struct spool *spool = *pointer;
+
+	*pointer = NULL;
+	if (spool == NULL)
+		return;
+	store_close(&spool->store);
+	if (spool->bodies_fd != -1)
+		close(spool->bodies_fd);
+	if (spool->dir_fd != -1)
+		close(spool->dir_fd);
+	free(spool->unlinks);
+	free(spool);
+}
+
+int
+spool_bodies_fd(const struct spool *spool)
+{
+	return spool->bodies_fd;
+}
+
+int
+spool_dir_fd(const struct spool *spool)
+{
+	return spool->dir_fd;
+}
+
+uint64_t
+spool_flushes(const struct spool *spool)
+{
+	return store_flushes(spool->store);
+}
+
+/* ---- the turn ---- */
+
+void
+spool_want_flush(struct spool *spool)
+{
+	spool->flush = true;
+}
+
+bool
+spool_turn_is_full(const struct spool *spool)
+{
+	return spool->events >= TURN_EVENTS || spool->octets >= TURN_OCTETS;
+}
+
+void
+spool_count_event(struct spool *spool)
+{
+	spool->events++;
+}
+
+bool
+spool_turn_lost(const struct spool *spool)
+{
+	return store_turn_lost(spool->store);
+}
+
+uint64_t
+spool_turn(const struct spool *spool)
+{
+	return spool->turn;
+}
+
+static void
+unlink_body(struct spool *spool, uint64_t id)
+{
+	char name[ID_TEXT_MAX];
+
+	/* What stays behind is an orphan, swept at the next start. */
+	if (unlinkat(spool->bodies_fd, spool_body_name(id, name), 0) == -1 &&
+	    errno != ENOENT)
+		log_line(LOG_LEVEL_ERROR, "body file %s cannot be removed: %s",
+		    name, strerror(errno));
+}
+
+static void
+unlink_later(struct spool *spool, uint64_t id)
+{
+	if (spool->unlinks_n == spool->unlinks_size) {
+		spool->unlinks_size = spool->unlinks_size * 2 + 16;
+		spool->unlinks = mem_grow(spool->unlinks,
+		    spool->unlinks_size * sizeof(*spool->unlinks));
+	}
+	spool->unlinks[spool->unlinks_n++] = id;
+	/* Else a crash could bring the record back without its file. */
+	spool->flush = true;
+}
+
+enum durability
+spool_turn_end(struct spool *spool)
+{
+	enum durability result = store_turn_end(spool->store, spool->flush);
+
+	if (result == STORE_DURABLE)
+		for (size_t i = 0; i < spool->unlinks_n; i++)
+			unlink_body(spool, spool->unlinks[i]);
+	spool->turn++;
+	spool->unlinks_n = 0;
+	spool->events = 0;
+	spool->octets = 0;
+	spool->flush = false;
+	return result;
+}
+
+/* ---- damage ---- */
+
+/*
+ * A record is there and cannot be used: say which, once here; whoever asked
+ * for it sees to it that it is not asked for again.
+ */
+static enum store_found
+judge(enum store_found found, const char *table, uint64_t number, uint32_t n)
+{
+	if (found == STORE_DAMAGED)
+		log_alarm("record", "%s %016llx/%u is damaged and left out",
+		    table, (unsigned long long)number, n);
+	else if (found == STORE_NEWER)
+		log_alarm("record", "%s %016llx/%u was written by a newer "
+		    "culver and is left out", table,
+		    (unsigned long long)number, n);
+	else
+		return found;
+	return STORE_ABSENT;
+}
+
+/* ---- messages ---- */
+
+enum store_found
+spool_get_message(struct spool *spool, uint64_t id, struct message *message)
+{
+	struct key key = key_of(id);
+	enum store_found found = store_get_record(spool->messages,
+	    key_slice(&key), &record_message, message);
+
+	message->id = id;
+	return judge(found, "message", id, 0);
+}
+
+enum store_found
+spool_next_message(struct spool *spool, uint64_t after,
+    struct message *message)
+{
+	struct slice found, value;
+
+	for (;;) {
+		struct key key = key_of(after);
+		enum store_found result = store_next(spool->messages,
+		    key_slice(&key), true, &found, &value);
+
+		if (result == STORE_ABSENT || result == STORE_FAILED)
+			return result;
+		if (found.len != 8)
+			return STORE_ABSENT;
+		after = u64_at(found, 0);
+		if (result == STORE_FOUND &&
+		    !store_decode(value, &record_message, message))
+			result = STORE_DAMAGED;
+		message->id = after;
+		if (judge(result, "message", after, 0) == STORE_FOUND)
+			return STORE_FOUND;
+	}
+}
+
+void
+spool_put_message(struct spool *spool, const struct message *message)
+{
+	struct key key = key_of(message->id);
+
+	store_put_record(spool->messages, key_slice(&key), &record_message,
+	    message);
+	spool->octets += sizeof(key) + 200;
+}
+
+static struct key
+chunk_key(uint64_t id, uint32_t n)
+{
+	struct key key = key_of(id);
+
+	key_add_u32(&key, n);
+	return key;
+}
+
+void
+spool_delete_message(struct spool *spool, const struct message *message)
+{
+	struct key key = key_of(message->id);
+
+	store_delete(spool->messages, key_slice(&key));
+	for (uint32_t n = 0; n < message->chunks; n++) {
+		struct key chunk = chunk_key(message->id, n);
+
+		store_delete(spool->chunks, key_slice(&chunk));
+	}
+	if (message->file_bytes > 0)
+		unlink_later(spool, message->id);
+}
+
+/* ---- recipients ---- */
+
+static struct key
+recipient_key(uint64_t id, uint32_t number)
+{
+	struct key key = key_of(id);
+
+	key_add_u32(&key, number);
+	return key;
+}
+
+static struct key
+due_key(const struct due *due)
+{
+	struct key key = key_of(due->destination);
+
+	key_add(&key, due->due_ms);
+	key_add(&key, due->id);
+	key_add_u32(&key, due->number);
+	return key;
+}
+
+static struct due
+due_of(const struct recipient *recipient)
+{
+	return (struct due){ recipient->destination, recipient->due_ms,
+	    recipient->id, recipient->number };
+}
+
+enum store_found
+spool_get_recipient(struct spool *spool, uint64_t id, uint32_t number,
+    struct recipient *recipient)
+{
+	struct key key = recipient_key(id, number);
+	enum store_found found = store_get_record(spool->recipients,
+	    key_slice(&key), &record_recipient, recipient);
+
+	recipient->id = id;
+	recipient->number = number;
+	return judge(found, "recipient", id, number);
+}
+
+enum store_found
+spool_next_recipient(struct spool *spool, uint64_t id, uint32_t number,
+    struct recipient *recipient)
+{
+	struct key key = recipient_key(id, number);
+	bool after = false;
+	struct slice found, value;
+
+	for (;;) {
+		enum store_found result = store_next(spool->recipients,
+		    key_slice(&key), after, &found, &value);
+
+		if (result == STORE_ABSENT || result == STORE_FAILED)
+			return result;
+		if (!key_within(found, &key, 8, 12))
+			return STORE_ABSENT;
+		number = u32_at(found, 8);
+		if (result == STORE_FOUND &&
+		    !store_decode(value, &record_recipient, recipient))
+			result = STORE_DAMAGED;
+		recipient->id = id;
+		recipient->number = number;
+		if (judge(result, "recipient", id, number) == STORE_FOUND)
+			return STORE_FOUND;
+		key = recipient_key(id, number);
+		after = true;
+	}
+}
+
+bool
+spool_is_owed(struct spool *spool, uint64_t id)
+{
+	struct key key = recipient_key(id, 0);
+	struct slice found, value;
+	enum store_found result = store_next(spool->recipients,
+	    key_slice(&key), false, &found, &value);
+
+	if (result == STORE_ABSENT)
+		return false;
+	return result == STORE_FAILED || key_within(found, &key, 8, 12);
+}
+
+static void
+write_recipient(struct spool *spool, const struct recipient *recipient)
+{
+	struct key key = recipient_key(recipient->id, recipient->number);
+
+	store_put_record(spool->recipients, key_slice(&key),
+	    &record_recipient, recipient);
+	spool->octets += sizeof(key) + 200;
+}
+
+void
+spool_put_recipient(struct spool *spool, const struct recipient *recipient)
+{
+	struct due due = due_of(recipient);
+	struct key key = due_key(&due);
+
+	write_recipient(spool, recipient);
+	store_put(spool->due, key_slice(&key), SLICE(""));
+}
+
+static void
+delete_due(struct spool *spool, const struct due *due)
+{
+	struct key key = due_key(due);
+
+	store_delete(spool->due, key_slice(&key));
+}
+
+void
+spool_move_recipient(struct spool *spool, struct recipient *recipient,
+    uint64_t due_ms)
+{
+	struct due due = due_of(recipient);
+
+	delete_due(spool, &due);
+	recipient->due_ms = due_ms;
+	spool_put_recipient(spool, recipient);
+}
+
+void
+spool_delete_recipient(struct spool *spool, const struct recipient *recipient)
+{
+	struct key key = recipient_key(recipient->id, recipient->number);
+	struct due due = due_of(recipient);
+
+	store_delete(spool->recipients, key_slice(&key));
+	delete_due(spool, &due);
+}
+
+bool
+spool_next_due(struct spool *spool, const struct due *from, bool after,
+    struct due *found)
+{
+	struct key key = due_key(from);
+	struct slice at, value;
+	enum store_found result = store_next(spool->due, key_slice(&key),
+	    after, &at, &value);
+
+	/* The key is all there is to it: a damaged value harms nothing. */
+	if (result == STORE_ABSENT || result == STORE_FAILED ||
+	    !key_within(at, &key, 8, 28))
+		return false;
+	*found = (struct due){ from->destination, u64_at(at, 8),
+	    u64_at(at, 16), u32_at(at, 24) };
+	return true;
+}
+
+void
+spool_hold_due(struct spool *spool, const struct due *due)
+{
+	struct due held = *due;
+	struct recipient recipient;
+	struct key key;
+
+	if (spool_get_recipient(spool, due->id, due->number, &recipient) ==
+	    STORE_FOUND) {
+		spool_move_recipient(spool, &recipient, DUE_HELD);
+		return;
+	}
+	delete_due(spool, due);
+	held.due_ms = DUE_HELD;
+	key = due_key(&held);
+	store_put(spool->due, key_slice(&key), SLICE(""));
+}
+
+int
+spool_compare_due(const struct due *a, const struct due *b)
+{
+	if (a->destination != b->destination)
+		return a->destination < b->destination ? -1 : 1;
+	if (a->due_ms != b->due_ms)
+		return a->due_ms < b->due_ms ? -1 : 1;
+	if (a->id != b->id)
+		return a->id < b->id ? -1 : 1;
+	return a->number < b->number ? -1 : a->number > b->number;
+}
+
+/* ---- bodies ---- */
+
+void
+spool_put_chunk(struct spool *spool, uint64_t id, uint32_t n,
+    const void *octets, size_t len)
+{
+	struct key key = chunk_key(id, n);
+
+	store_put(spool->chunks, key_slice(&key),
+	    (struct slice){ octets, len });
+	spool->octets += len;
+}
+
+enum store_found
+spool_get_chunk(struct spool *spool, uint64_t id, uint32_t n,
+    struct slice *octets)
+{
+	struct key key = chunk_key(id, n);
+
+	return judge(store_get(spool->chunks, key_slice(&key), octets),
+	    "chunk", id, n);
+}
+
+void
+spool_drop_body(struct spool *spool, uint64_t id)
+{
+	struct key from = chunk_key(id, 0);
+	struct slice found, value;
+	enum store_found result;
+
+	for (;;) {
+		struct key key;
+
+		result = store_next(spool->chunks, key_slice(&from), false,
+		    &found, &value);
+		if (result == STORE_ABSENT || result == STORE_FAILED ||
+		    !key_within(found, &from, 8, 12))
+			break;
+		key = chunk_key(id, u32_at(found, 8));
+		store_delete(spool->chunks, key_slice(&key));
+	}
+	/* No record names it, so it need not wait for the turn's end. */
+	unlink_body(spool, id);
+}
+
+char *
+spool_body_name(uint64_t id, char name[ID_TEXT_MAX])
+{
+	return queue_id_print(id, name);
+}
+
+void
+spool_mark_intake(struct spool *spool, uint64_t id, uint64_t now_ms)
+{
+	struct key key = key_of(id);
+	struct intake_mark mark = { .since_ms = now_ms };
+
+	store_put_record(spool->intakes, key_slice(&key), &record_intake,
+	    &mark);
+}
+
+void
+spool_unmark_intake(struct spool *spool, uint64_t id)
+{
+	struct key key = key_of(id);
+
+	store_delete(spool->intakes, key_slice(&key));
+}
+
+bool
+spool_next_intake(struct spool *spool, uint64_t after, uint64_t *id)
+{
+	struct key key = key_of(after);
+	struct slice found, value;
+	enum store_found result = store_next(spool->intakes, key_slice(&key),
+	    true, &found, &value);
+
+	if (result == STORE_ABSENT || result == STORE_FAILED ||
+	    found.len != 8)
+		return false;
+	*id = u64_at(found, 0);
+	return true;
+}
+
+/* ---- idempotency keys ---- */
+
+enum store_found
+spool_get_key(struct spool *spool, const char *key, struct used_key *used)
+{
+	return judge(store_get_record(spool->keys, slice_of(key), &record_key,
+	    used), "key", 0, 0);
+}
+
+void
+spool_put_key(struct spool *spool, const char *key,
+    const struct used_key *used)
+{
+	store_put_record(spool->keys, slice_of(key), &record_key, used);
+}
+
+void
+spool_delete_key(struct spool *spool, const char *key)
+{
+	store_delete(spool->keys, slice_of(key));
+}
+
+bool
+spool_next_key(struct spool *spool, char after[64], struct used_key *used)
+{
+	struct slice found, value;
+
+	for (;;) {
+		enum store_found result = store_next(spool->keys,
+		    slice_of(after), true, &found, &value);
+
+		if (result == STORE_ABSENT || result == STORE_FAILED ||
+		    !slice_store(found, after, 64))
+			return false;
+		if (result == STORE_FOUND &&
+		    store_decode(value, &record_key, used))
+			return true;
+	}
+}
+
+/* ---- destinations ---- */
+
+enum store_found
+spool_get_destination(struct spool *spool, uint64_t number,
+    struct destination *destination)
+{
+	struct key key = key_of(number);
+	enum store_found found = store_get_record(spool->destinations,
+	    key_slice(&key), &record_destination, destination);
+
+	destination->number = number;
+	return judge(found, "destination", number, 0);
+}
+
+enum store_found
+spool_next_destination(struct spool *spool, uint64_t after,
+    struct destination *destination)
+{
+	struct slice found, value;
+
+	for (;;) {
+		struct key key = key_of(after);
+		enum store_found result = store_next(spool->destinations,
+		    key_slice(&key), true, &found, &value);
+
+		if (result == STORE_ABSENT || result == STORE_FAILED)
+			return result;
+		if (found.len != 8)
+			return STORE_ABSENT;
+		after = u64_at(found, 0);
+		if (result == STORE_FOUND &&
+		    !store_decode(value, &record_destination, destination))
+			result = STORE_DAMAGED;
+		destination->number = after;
+		if (judge(result, "destination", after, 0) == STORE_FOUND)
+			return STORE_FOUND;
+	}
+}
+
+void
+spool_put_destination(struct spool *spool,
+    const struct destination *destination)
+{
+	struct key key = key_of(destination->number);
+
+	store_put_record(spool->destinations, key_slice(&key),
+	    &record_destination, destination);
+	spool->octets += sizeof(key) + 200;
+}
+
+/* One octet of class before the domain. */
+static struct slice
+name_key(char text[DOMAIN_TEXT_MAX + 1], const char *domain, uint32_t class)
+{
+	size_t len = strlen(domain);
+
+	text[0] = (char)class;
+	memcpy(text + 1, domain, len);
+	return (struct slice){ text, len + 1 };
+}
+
+uint64_t
+spool_get_name(struct spool *spool, const char *domain, uint32_t class)
+{
+	char text[DOMAIN_TEXT_MAX + 1];
+	struct slice value;
+	enum store_found found = store_get(spool->names,
+	    name_key(text, domain, class), &value);
+
+	if (judge(found, "name", class, 0) != STORE_FOUND || value.len != 8)
+		return 0;
+	return u64_at(value, 0);
+}
+
+void
+spool_put_name(struct spool *spool, const struct destination *destination)
+{
+	char text[DOMAIN_TEXT_MAX + 1];
+	struct key number = key_of(destination->number);
+
+	store_put(spool->names, name_key(text, destination->domain,
+	    destination->class), key_slice(&number));
+}
+
+void
+spool_delete_destination(struct spool *spool,
+    const struct destination *destination)
+{
+	char text[DOMAIN_TEXT_MAX + 1];
+	struct key key = key_of(destination->number);
+
+	store_delete(spool->destinations, key_slice(&key));
+	store_delete(spool->names, name_key(text, destination->domain,
+	    destination->class));
+}
+
+static struct key
+soon_key(const struct soon *soon)
+{
+	struct key key = key_of(soon->next_ms);
+
+	key_add(&key, soon->destination);
+	return key;
+}
+
+static bool
+soon_before(const struct soon *a, const struct soon *b)
+{
+	return a->next_ms < b->next_ms || (a->next_ms == b->next_ms &&
+	    a->destination < b->destination);
+}
+
+void
+spool_put_soon(struct spool *spool, const struct soon *soon)
+{
+	struct key key = soon_key(soon);
+
+	store_put(spool->soon, key_slice(&key), SLICE(""));
+	if (!spool->soon_written || soon_before(soon, &spool->soon_lowest))
+		spool->soon_lowest = *soon;
+	spool->soon_written = true;
+}
+
+bool
+spool_soon_written(struct spool *spool, struct soon *lowest)
+{
+	bool written = spool->soon_written;
+
+	*lowest = spool->soon_lowest;
+	spool->soon_written = false;
+	return written;
+}
+
+void
+spool_delete_soon(struct spool *spool, const struct soon *soon)
+{
+	struct key key = soon_key(soon);
+
+	store_delete(spool->soon, key_slice(&key));
+}
+
+bool
+spool_next_soon(struct spool *spool, const struct soon *from,
+    struct soon *found)
+{
+	struct key key = soon_key(from);
+	struct slice at, value;
+	enum store_found result = store_next(spool->soon, key_slice(&key),
+	    false, &at, &value);
+
+	if (result == STORE_ABSENT || result == STORE_FAILED || at.len != 16)
+		return false;
+	*found = (struct soon){ u64_at(at, 0), u64_at(at, 8) };
+	return true;
+}
+
+/* ---- attempts ---- */
+
+static struct key
+attempt_key(uint64_t destination, uint64_t attempt, uint32_t n)
+{
+	struct key key = key_of(destination);
+
+	key_add(&key, attempt);
+	key_add_u32(&key, n);
+	return key;
+}
+
+void
+spool_put_attempt(struct spool *spool, const struct attempt *attempt)
+{
+	struct key key = attempt_key(attempt->destination, attempt->number,
+	    0);
+
+	store_put_record(spool->attempts, key_slice(&key), &record_attempt,
+	    attempt);
+	spool->octets += sizeof(key) + 200;
+}
+
+enum store_found
+spool_next_attempt(struct spool *spool, uint64_t destination, uint64_t number,
+    struct attempt *attempt)
+{
+	struct slice found, value;
+
+	for (;;) {
+		struct key key = attempt_key(destination, number, 0);
+		enum store_found result = store_next(spool->attempts,
+		    key_slice(&key), false, &found, &value);
+
+		if (result == STORE_ABSENT || result == STORE_FAILED)
+			return result;
+		if (!key_within(found, &key, 8, 20))
+			return STORE_ABSENT;
+		number = u64_at(found, 8);
+		if (result == STORE_FOUND && (u32_at(found, 16) != 0 ||
+		    !store_decode(value, &record_attempt, attempt)))
+			result = STORE_DAMAGED;
+		attempt->destination = destination;
+		attempt->number = number;
+		if (judge(result, "attempt", destination, 0) == STORE_FOUND)
+			return STORE_FOUND;
+		number++;
+	}
+}
+
+void
+spool_put_host(struct spool *spool, uint64_t destination, uint64_t attempt,
+    uint32_t n, struct slice octets)
+{
+	struct key key = attempt_key(destination, attempt, n + 1);
+
+	store_put(spool->attempts, key_slice(&key), octets);
+	spool->octets += sizeof(key) + octets.len;
+}
+
+enum store_found
+spool_get_host(struct spool *spool, uint64_t destination, uint64_t attempt,
+    uint32_t n, struct d_host *host)
+{
+	struct key key = attempt_key(destination, attempt, n + 1);
+
+	return judge(store_get_record(spool->attempts, key_slice(&key),
+	    record_host(), host), "host", destination, n);
+}
+
+/* Delete every key that begins with the first len octets of prefix. */
+static void
+drop_attempt_keys(struct spool *spool, const struct key *prefix, size_t len)
+{
+	struct slice found, value;
+
+	for (;;) {
+		enum store_found result = store_next(spool->attempts,
+		    key_slice(prefix), false, &found, &value);
+		struct key old;
+
+		if (result == STORE_ABSENT || result == STORE_FAILED ||
+		    !key_within(found, prefix, len, 20))
+			return;
+		old = attempt_key(u64_at(found, 0), u64_at(found, 8),
+		    u32_at(found, 16));
+		store_delete(spool->attempts, key_slice(&old));
+	}
+}
+
+void
+spool_drop_attempt(struct spool *spool, uint64_t destination,
+    uint64_t attempt)
+{
+	struct key key = attempt_key(destination, attempt, 0);
+
+	drop_attempt_keys(spool, &key, 16);
+}
+
+void
+spool_drop_attempts(struct spool *spool, uint64_t destination)
+{
+	struct key key = attempt_key(destination, 0, 0);
+
+	drop_attempt_keys(spool, &key, 8);
+}

@@ -1,0 +1,56 @@
+/*
+ * One command line of an SMTP client, as RFC 5321 4.1 reads it, with the
+ * parameters of the extensions that we offer (SIZE, 8BITMIME).
+ */
+#ifndef CULVER_COMMAND_H
+#define CULVER_COMMAND_H
+
+#include "conf/addr.h"
+#include "queue/queue.h"
+#include "smtpd/answer.h"
+
+enum command_verb {
+	COMMAND_UNKNOWN,
+	COMMAND_UNBUILT,	/* known, not offered: EXPN, AUTH, BDAT, ... */
+	COMMAND_EHLO,
+	COMMAND_HELO,
+	COMMAND_MAIL,
+	COMMAND_RCPT,
+	COMMAND_DATA,
+	COMMAND_RSET,
+	COMMAND_NOOP,
+	COMMAND_QUIT,
+	COMMAND_VRFY,
+	COMMAND_HELP
+};
+
+/* The longest lines, CRLF included.  RFC 5321 4.5.3.1.4, RFC 1870 3, 6152 2 */
+#define COMMAND_LINE_MAX	512
+#define COMMAND_MAIL_LINE_MAX	(COMMAND_LINE_MAX + 26 + 17)
+
+struct command {
+	enum command_verb	 verb;
+	struct domain		 name;		/* EHLO, HELO */
+	/*
+	 * MAIL: the reverse-path, null for "<>".  RCPT: the forward-path.
+	 * domain "" with a local part: a bare one, perhaps Postmaster.  A
+	 * source route was parsed and dropped.
+	 */
+	struct mailbox		 mailbox;
+	uint64_t		 size_bytes;	/* SIZE=; 0: none */
+	enum body_kind		 body;		/* BODY= */
+};
+
+/*
+ * Which command is this, without its arguments?  Pure.
+ */
+enum command_verb command_verb(struct slice line);
+
+/*
+ * Parse one line, without its CRLF.  Pure; keeps nothing of line.
+ * Returns the refusal, code 0 when the command is well-formed; command->verb
+ * is set in any case, the rest only when it is.  RFC 5321 4.1.1, 4.1.2
+ */
+struct answer	command_parse(struct slice line, struct command *command);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * What is said in a session: each command's meaning, the message's end, and
+ * what queue answers.
+ */
+#ifndef CULVER_DIALOGUE_H
+#define CULVER_DIALOGUE_H
+
+#include "smtpd/session.h"
+
+/* The first line. */
+void	dialogue_greet(struct session *session);
+/*
+ * One line without its CRLF.  False: it was not taken, because queue's answer
+ * to an RCPT before it is awaited; come again with it.
+ */
+bool	dialogue_line(struct session *session, struct slice line);
+/* A line longer than its limit was dropped. */
+void	dialogue_long_line(struct session *session);
+/* Octets in DATA: takes what it can, input then begins behind that. */
+void	dialogue_data(struct session *session, struct slice *input);
+/* The client said nothing for too long. */
+void	dialogue_timeout(struct session *session);
+/* We end: 421, but in DATA not before cut. */
+void	dialogue_stop(struct session *session, bool cut);
+/* What queue says; for intake_new. */
+extern const struct intake_calls dialogue_intake_calls;
+
+#endif

@@ -1,0 +1,15 @@
+/*
+ * What must hold whatever the table says.
+ */
+#ifndef CULVER_TEST_PROPERTY_H
+#define CULVER_TEST_PROPERTY_H
+
+#include <stdbool.h>
+
+/*
+ * Check all properties over all inputs; tell the caller of each by name and
+ * how many inputs break it.
+ */
+void	property_check(void (*tell)(const char *name, unsigned broken));
+
+#endif

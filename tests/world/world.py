@@ -1,0 +1,122 @@
+"""Everything that a scenario may find outside the relay, started together.
+
+    world = World(build)        inside the namespaces of space.py
+    world.start()
+    …
+    (nothing to stop: it ends with its namespaces)
+
+Names that every world has: the signed root, the signed top level domains
+`example` and `test`, the relay's own name relay.world.example, and
+home.example, where senders live and where their bounces arrive.
+"""
+
+import itertools
+import threading
+
+from . import culver, dns, mx, pki, postfix, space, web
+
+HOME = "home.example"
+HOME_MX = "mx.home.example"
+DANE_MISMATCH = "3 1 1 " + "ab" * 32
+
+
+class World:
+    def __init__(self, build, log=lambda text: None):
+        self.build, self.log = build, log
+        self.lock = threading.RLock()
+        self.alive = itertools.chain(
+            (f"198.51.100.{host}" for host in range(1, 255)),
+            (f"198.18.{net}.{host}" for net in range(256)
+             for host in range(1, 255)))
+        self.alive6 = (f"2001:db8::{host:x}" for host in range(0x100, 0xffff))
+        self.silent = (f"192.0.2.{host}" for host in itertools.cycle(
+            range(1, 255)))
+        self.running = False
+        self.pki = pki.Pki()
+        self.dns = dns.Dns()
+        self.mx = mx.Mx(self.pki)
+        self.web = web.Web(self.pki)
+        self.postfix = postfix.Postfix(self.pki)
+        self._furnish()
+
+    def _furnish(self):
+        self.dns.add_zone(".", "signed")
+        for name in ("example", "test", "world.example", HOME):
+            self.dns.add_zone(name, "signed")
+        self.dns.add("relay.world.example", "A 203.0.113.1")
+        self.dns.add("world.example", "MX 10 relay.world.example.")
+        self.dns.add(HOME, f"MX 10 {HOME_MX}.")
+        self.dns.add("mx.postfix.example", f"A {postfix.ADDRESS}")
+        self.add_host(HOME_MX)
+
+    def start(self, with_postfix=True):
+        self.log("unbound and knot")
+        self.dns.start()
+        self.log("nginx")
+        self.web.start()
+        if with_postfix:
+            self.log("Postfix")
+            self.postfix.start()
+        self.running = True
+
+    # What scenarios declare. Before start() nothing is published.
+
+    def add_host(self, name, kinds=("alive",)):
+        """A mail server with an address of each kind, and their records."""
+        with self.lock:
+            host = self.mx.host(name)
+            for kind in kinds:
+                self._address(host, kind)
+            return host
+
+    def _address(self, host, kind):
+        source = {"alive": self.alive, "refusing": self.alive,
+                  "silent": self.silent, "alive6": self.alive6,
+                  "refusing6": self.alive6}.get(kind)
+        if kind == "none":
+            return
+        if source is None:
+            raise ValueError(f"an address is alive, refusing, silent, alive6, "
+                             f"refusing6 or none, not {kind}")
+        address = next(source)
+        self.dns.add(host.name, ("AAAA " if ":" in address else "A ")
+                     + address)
+        if kind.startswith("alive"):
+            self.mx.listen(host, address)
+
+    def add_policy(self, domain):
+        """A policy host for this domain, with its address record."""
+        with self.lock:
+            policy = self.web.policy(domain)
+            self.dns.remove(f"mta-sts.{domain}", "A")
+            self.dns.add(f"mta-sts.{domain}", f"A {policy.address}")
+            return policy
+
+    def place_policy(self, policy):
+        """Its address record follows the kind of server that serves it."""
+        name = f"mta-sts.{policy.domain}"
+        if self.dns.remove(name, "A"):
+            self.dns.add(name, f"A {policy.address}")
+
+    def publish_dns(self, name):
+        """The zone of this name becomes what the world sees."""
+        if self.running:
+            self.dns.publish(self.dns.zone_of(name).name)
+
+    def culver(self, name, settings=()):
+        return culver.Culver(name, space.BUILD, self.pki.ca_file, settings)
+
+    # What happened.
+
+    def arrivals(self, mark):
+        """[(host, session, message)…] of the message with this mark."""
+        head = f"X-World: {mark}\r\n".encode()
+        return [found for found in self.mx.marked(mark)
+                if head in found[2].data.partition(b"\r\n\r\n")[0] + b"\r\n"]
+
+    def bounces(self, mark):
+        """[(host, session, message)…] taken null-sender mail about it."""
+        head = f"X-World: {mark}\r\n".encode()
+        return [found for found in self.mx.marked(mark)
+                if found[2].sender == "" and found[2].accepted
+                and head not in found[2].data.partition(b"\r\n\r\n")[0]]
