@@ -315,6 +315,8 @@ begin(struct control *control)
 	int taken = 0;
 
 	control->state = RUNNING;
+	/* What it begins may go on at once. */
+	control->said = true;
 	row = find_verb(control, &taken);
 	if (row == NULL) {
 		control_error(control, "there is no %s %s", control->argv[0],

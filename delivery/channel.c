@@ -108,8 +108,8 @@ channel_free(struct channel *channel)
 	TAILQ_REMOVE(&manager->channels, channel, entry);
 	manager->channels_n--;
 	load->channels--;
+	manager->loads_changed = true;
 	free(channel);
-	manager_wake(manager, load);
 }
 
 struct channel *
@@ -263,7 +263,8 @@ channel_cut(struct channel *channel)
 		pool_send(channel->worker, W_CUT, NULL, NULL);
 		return;
 	case CHANNEL_FILLING:
-		job_return(channel->job);
+		if (channel->job != NULL)
+			job_return(channel->job);
 		break;
 	case CHANNEL_PROVING:
 	case CHANNEL_READY:
@@ -288,7 +289,8 @@ channel_leave(struct channel *channel)
 		channel_orphan(channel);
 		return;
 	case CHANNEL_FILLING:
-		job_return(channel->job);
+		if (channel->job != NULL)
+			job_return(channel->job);
 		quit(channel);
 		return;
 	case CHANNEL_READY:
@@ -412,7 +414,7 @@ take_failed(struct channel *channel, const struct w_proof *proof)
 	const struct session_verdict *judged = NULL;
 	struct session_verdict verdict;
 	struct session_facts facts;
-	char why[512];
+	char why[300];
 
 	if (proof->failure == PROOF_POLICY ||
 	    proof->failure == PROOF_RECONNECT) {
@@ -433,9 +435,9 @@ take_failed(struct channel *channel, const struct w_proof *proof)
 		open_again(channel, true);
 		return;
 	}
-	snprintf(why, sizeof(why), "%s", judged != NULL &&
-	    verdict.rule.repair[0] != '\0' ? verdict.rule.repair :
-	    proof->reply);
+	snprintf(why, sizeof(why), "%.250s", judged == NULL ? proof->reply :
+	    proof->certificate[0] != '\0' ? proof->certificate :
+	    verdict.rule.repair);
 	attempt_failed(channel->attempt, channel, end_of(judged),
 	    judged != NULL ? &verdict.rule : NULL, why);
 	channel_orphan(channel);
@@ -635,17 +637,18 @@ channel_take_none(struct manager *manager, const struct d_none *none)
 {
 	struct channel *channel = channel_find(manager, none->session);
 	struct attempt *attempt;
+	struct job *job;
 
 	if (channel == NULL || channel->state != CHANNEL_ASKED)
 		return;
 	attempt = channel->attempt;
 	attempt->drained = true;
 	channel->state = CHANNEL_READY;
-	/* It may be of use to a message that left another host. */
-	if (TAILQ_EMPTY(&attempt->homeless))
-		quit(channel);
+	job = find_homeless(channel);
+	if (job != NULL)
+		job_run(job, channel);
 	else
-		attempt_mark(attempt);
+		quit(channel);
 	if (attempt->walker != NULL && attempt->walker->extra)
 		channel_leave(attempt->walker);
 }

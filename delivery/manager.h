@@ -14,6 +14,7 @@
 #define CULVER_MANAGER_H
 
 #include "conf/link.h"
+#include "conf/proc.h"
 #include "delivery/delivery.h"
 #include "delivery/walk.h"
 
@@ -21,15 +22,15 @@
 
 struct pool_worker;
 
+TAILQ_HEAD(attempts, attempt);
+
 /* Connections that an address has from us, and who waits for one. */
 struct load {
 	LIST_ENTRY(load)	 entry;
 	struct address		 address;
 	unsigned		 channels;
-	TAILQ_HEAD(, attempt)	 waiting;
+	struct attempts		 waiting;
 };
-
-TAILQ_HEAD(attempts, attempt);
 
 #define ATTEMPT_BUCKETS	1024
 #define ALARM_DOMAINS	5
@@ -54,7 +55,9 @@ struct manager {
 	LIST_HEAD(, load)	 loads;
 
 	TAILQ_HEAD(, job)	 jobs;
-	TAILQ_HEAD(, unsettled)	 unsettled;
+	TAILQ_HEAD(, unsettled)	 unsettled;	/* results, oldest first */
+	struct unsettled	*unsent;	/* the first not said, or NULL */
+	bool			 synced;	/* all D_HELD are said */
 
 	struct link		*spawner;
 	LIST_HEAD(, pool_worker) workers;
@@ -68,7 +71,8 @@ struct manager {
 	bool			 has_connected;
 	unsigned		 timed_out_n;
 	char			 timed_out[ALARM_DOMAINS][DOMAIN_TEXT_MAX];
-	/* The last two deaths of a worker: see attempt.c. */
+	bool			 loads_changed;
+	/* The last death of a worker: see attempt.c. */
 	uint64_t		 death_destination;
 	int64_t			 death_ms;
 };
@@ -89,8 +93,7 @@ void	 manager_tell_queue(struct manager *, unsigned kind,
 	    const void *message);
 /* May one more connection be begun? */
 bool	 manager_has_slot(const struct manager *);
-/* A slot, or a place in an address's load, is free again. */
-void	 manager_wake(struct manager *, struct load *);
+/* What we have at this address; made when there is nothing. */
 struct load *manager_load(struct manager *, const struct address *);
 /* Connections succeed, or one destination's all timed out. */
 void	 manager_note_connected(struct manager *);
@@ -132,9 +135,11 @@ struct attempt {
 						   connection having broken */
 	unsigned		 timeouts;	/* connects that ran into it */
 	unsigned		 ours;		/* workers that died on us */
+	bool			 again;		/* one did not long ago, too */
 	struct timer		*pause;		/* before an end that is ours */
 	/* The last thing that a host said or that happened, for D_ENDED. */
 	char			 last[512];
+	struct d_ended		 ended;		/* what is told at the end */
 };
 
 void	 attempt_new(struct manager *, const struct d_due *);
@@ -155,10 +160,13 @@ void	 attempt_ask_again(struct manager *);
 void	 attempt_stop_waiting(struct attempt *);
 /* Is the route past its time?  Then it is asked for (once) from here. */
 bool	 attempt_route_is_old(struct attempt *);
-/* The channel that was sought is ready; or is not, and freed by the caller. */
+/* The channel that was sought is ready; or is not: the caller lets it go. */
 void	 attempt_found(struct attempt *, struct channel *);
 void	 attempt_failed(struct attempt *, struct channel *, enum walk_end,
 	    const struct rule *rule, const char *what);
+/* A connection broke under a message. */
+void	 attempt_note_loss(struct attempt *, struct channel *,
+	    const char *what);
 /* A worker died on a session of this attempt. */
 void	 attempt_note_death(struct attempt *);
 /* A message leaves this host for the next one. */
@@ -249,12 +257,13 @@ struct job {
 	bool			 dotted;	/* past the final dot */
 	unsigned		 rcpts_n;	/* that have come */
 	unsigned		 open_n;	/* without result */
+	unsigned		 held_n;	/* told by D_HELD, of rcpts */
 	struct job_rcpt		*rcpts;
 	/* Hosts that it has been to; how many of them lacked something. */
 	char			(*hosts)[DOMAIN_TEXT_MAX];
 	unsigned		 hosts_n;
 	unsigned		 lacking_8bit, lacking_size;
-	bool			 lost;		/* its last connection broke */
+	bool			 lost;		/* its last session broke */
 	/* Where it was last, and what was said there. */
 	uint64_t		 session;
 	char			 host[DOMAIN_TEXT_MAX];
@@ -266,6 +275,7 @@ struct job {
 
 struct unsettled {
 	TAILQ_ENTRY(unsettled)	entry;
+	bool			held;		/* D_HELD was said */
 	struct d_result		result;
 };
 
@@ -275,8 +285,10 @@ void	 job_take_rcpt(struct manager *, const struct d_rcpt *);
 /* fds[0] is the body; taken (set to -1) when it is passed on. */
 void	 job_take_pipe(struct manager *, const struct d_pipe *, int *fds);
 void	 job_settle(struct manager *, const struct d_settled *);
-/* A fresh link to queue: say what is held, then all results again. */
-void	 job_sync(struct manager *);
+/* A fresh link to queue: what is held is to be said, all results again. */
+void	 job_begin_sync(struct manager *);
+/* Say what is still to be said, as far as the link takes it. */
+void	 job_say_results(struct manager *);
 /* Does this host take such a message?  If not, *job remembers what lacks. */
 bool	 job_fits(struct job *, const struct channel *);
 /* Give it to a ready channel. */

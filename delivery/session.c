@@ -140,7 +140,7 @@ print_loss(const struct session *session, char *text, size_t size)
 /* ---- proving ---- */
 
 void
-session_open(struct session *session, int fd, int watch_fd,
+session_begin(struct session *session, int fd, int watch_fd,
     const struct w_socket *about, SSL_CTX *tls,
     const struct session_limits *limits, const struct session_calls *calls,
     void *context)

@@ -2,11 +2,11 @@
  * One SMTP session with one server, seen from its worker: blocking, straight
  * through, in the order of RFC 5321 3 and RFC 3207 4.
  *
- * session_open; session_prove; if that was well session_deliver any number of
+ * session_begin; session_prove; if that was well session_deliver any number of
  * times while it leaves the session alive; session_quit.
  */
-#ifndef CULVER_SESSION_H
-#define CULVER_SESSION_H
+#ifndef CULVER_DELIVERY_SESSION_H
+#define CULVER_DELIVERY_SESSION_H
 
 #include "delivery/delivery.h"
 #include "delivery/ehlo.h"
@@ -80,7 +80,7 @@ struct session_job {
  * stream.h.  tls, limits, calls and context are borrowed for the session's
  * life; about is copied.
  */
-void	session_open(struct session *session, int fd, int watch_fd,
+void	session_begin(struct session *session, int fd, int watch_fd,
 	    const struct w_socket *about, SSL_CTX *tls,
 	    const struct session_limits *limits,
 	    const struct session_calls *calls, void *context);

@@ -184,7 +184,7 @@ serve(struct worker *worker, const struct w_socket *about, int fd)
 	struct w_proof proof;
 	bool ready;
 
-	session_open(session, fd, worker->port.fd, about, worker->tls,
+	session_begin(session, fd, worker->port.fd, about, worker->tls,
 	    &session_limits, &calls, worker);
 	ready = session_prove(session, &proof);
 	tell(worker, ready ? W_READY : W_FAILED, &proof);

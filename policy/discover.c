@@ -96,6 +96,13 @@ found_new(const struct search *search)
 	return found;
 }
 
+/* How a policy that applies was come by. */
+enum origin {
+	CONFIRMED,	/* kept; the TXT has its id */
+	FALLBACK,	/* kept; the live one could not be had */
+	FETCHED		/* just now */
+};
+
 /* A policy from the cache; one from the host was logged by obtain.c. */
 static void
 say_kept(const struct search *search, const struct discovered *found,
@@ -176,7 +183,7 @@ read_record(struct search *search, struct cache_record *record)
 
 static void
 end_kept(struct search *search, const struct cache_record *record,
-    bool cached, enum tls_result error, const char *text)
+    enum origin origin, enum tls_result error, const char *text)
 {
 	struct discovered *found = found_new(search);
 
@@ -185,11 +192,11 @@ end_kept(struct search *search, const struct cache_record *record,
 		end_again(search, false, "the kept policy is damaged");
 		return;
 	}
-	found->cached = cached;
+	found->cached = origin == FALLBACK;
 	found->error = error;
 	snprintf(found->error_text, sizeof(found->error_text), "%s", text);
-	if (cached || error == RESULT_NONE)
-		say_kept(search, found, cached ? "RFC 8461 3.3" :
+	if (origin != FETCHED)
+		say_kept(search, found, origin == FALLBACK ? "RFC 8461 3.3" :
 		    "RFC 8461 3.1");
 	search_end(search, found);
 }
@@ -241,8 +248,8 @@ on_obtained(void *context, const struct obtained *obtained)
 	switch (currency_after_fetch(obtained->outcome, facts.known,
 	    facts.lost)) {
 	case CURRENCY_KEPT:
-		end_kept(search, &record, bad,
-		    bad ? obtained->result : RESULT_SUCCESS, obtained->text);
+		end_kept(search, &record, bad ? FALLBACK : FETCHED,
+		    bad ? obtained->result : RESULT_NONE, obtained->text);
 		return;
 	case CURRENCY_AGAIN:
 		end_again(search, bad, obtained->text);
@@ -264,7 +271,7 @@ keep(struct search *search, struct cache_record *record,
 		currency_note_txt(record, search->txt.ttl_s, loop_wall_s());
 	if (note_mail(search->discover, record) || same)
 		cache_put(search->discover->cache, record, NULL);
-	end_kept(search, record, !same,
+	end_kept(search, record, same ? CONFIRMED : FALLBACK,
 	    failed ? record->error : RESULT_NONE,
 	    failed ? record->error_text : search->txt.text);
 }
@@ -318,7 +325,7 @@ on_kept(void *context)
 	search->txt.ttl_s = (uint32_t)(record.txt_until_s - now_s);
 	if (note_mail(search->discover, &record))
 		cache_put(search->discover->cache, &record, NULL);
-	end_kept(search, &record, false, RESULT_NONE, "");
+	end_kept(search, &record, CONFIRMED, RESULT_NONE, "");
 }
 
 struct discover *

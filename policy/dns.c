@@ -41,10 +41,9 @@ struct entry {
 	unsigned	 held;
 	bool		 kept;
 	size_t		 octets;
-	struct region	*region;
 	struct domain	 name;
 	enum rr_type	 type;
-	struct rr_answer answer;
+	struct rr_answer answer;	/* records and data: one piece */
 	const char	*failure;
 	int64_t		 expires_ms;
 };
@@ -122,7 +121,7 @@ entry_release(struct entry *entry)
 {
 	if (--entry->held > 0)
 		return;
-	region_free(&entry->region);
+	free(entry->answer.records);
 	free(entry);
 }
 
@@ -133,10 +132,33 @@ entry_new(const struct domain *name, enum rr_type type)
 
 	entry = mem_alloc(sizeof(*entry));
 	entry->held = 1;
-	entry->region = region_new();
 	entry->name = *name;
 	entry->type = type;
 	return entry;
+}
+
+/* Copy an answer of other memory into the entry's own. */
+static void
+entry_fill(struct entry *entry, const struct rr_answer *from)
+{
+	size_t octets = from->records_n * sizeof(from->records[0]), i;
+	struct rr *records;
+	char *data;
+
+	for (i = 0; i < from->records_n; i++)
+		octets += from->records[i].data.len;
+	entry->answer = *from;
+	entry->octets = sizeof(*entry) + octets;
+	entry->answer.records = records = mem_alloc(octets + 1);
+	data = (char *)(records + from->records_n);
+	for (i = 0; i < from->records_n; i++) {
+		records[i] = from->records[i];
+		records[i].data.at = data;
+		if (records[i].data.len > 0)
+			memcpy(data, from->records[i].data.at,
+			    records[i].data.len);
+		data += records[i].data.len;
+	}
 }
 
 static struct entry *
@@ -216,17 +238,6 @@ find(struct dns *dns, const struct domain *name, enum rr_type type)
 	return entry;
 }
 
-static size_t
-octets_of(const struct rr_answer *answer)
-{
-	size_t octets = sizeof(struct entry), i;
-
-	octets += answer->records_n * sizeof(answer->records[0]);
-	for (i = 0; i < answer->records_n; i++)
-		octets += answer->records[i].data.len;
-	return octets;
-}
-
 /* STS-8.1-1 RFC 8461 8.1: for its TTL, and not a second longer. */
 static void
 keep(struct dns *dns, struct entry *entry)
@@ -252,7 +263,6 @@ keep(struct dns *dns, struct entry *entry)
 	use_add(dns, entry);
 	entry->kept = true;
 	entry->held++;
-	entry->octets = octets_of(&entry->answer);
 	dns->kept_octets += entry->octets;
 	while (dns->kept_octets > KEPT_OCTETS_MAX && dns->oldest != entry)
 		forget(dns, dns->oldest);
@@ -384,24 +394,6 @@ question_fail(struct question *question, const char *failure)
 	    failure));
 }
 
-/* Records of another answer's region, in this one's. */
-static void
-copy_records(struct entry *entry, const struct rr_answer *from)
-{
-	struct rr *records;
-	size_t i;
-
-	records = region_alloc(entry->region,
-	    (from->records_n + 1) * sizeof(records[0]));
-	for (i = 0; i < from->records_n; i++) {
-		records[i] = from->records[i];
-		records[i].data.at = region_text(entry->region,
-		    from->records[i].data);
-	}
-	entry->answer.records = records;
-	entry->answer.records_n = from->records_n;
-}
-
 /*
  * The alias' target has answered.  DANE-7672-2.1.3-4, DANE-7672-2.1.3-5
  * RFC 7672 2.1.3: an error anywhere is the look-up's; what is insecure
@@ -419,12 +411,11 @@ on_chased(void *context, const struct rr_answer *answer, const char *failure)
 		return;
 	}
 	entry = entry_new(&question->name, question->type);
-	entry->answer = *answer;
+	entry_fill(entry, answer);
 	entry->answer.alias = true;
 	entry->answer.secure = answer->secure && alias->secure;
 	if (alias->ttl_s < answer->ttl_s)
 		entry->answer.ttl_s = alias->ttl_s;
-	copy_records(entry, answer);
 	question_end(question, entry);
 }
 
@@ -495,40 +486,57 @@ failure_of(const struct rr_answer *answer)
 	return "error answer";
 }
 
+/* The octets as an entry, AD only where it counts. */
+static struct entry *
+read_reply(const struct attempt *attempt, struct slice octets)
+{
+	const struct question *question = attempt->question;
+	struct region *region = region_new();
+	struct rr_answer answer;
+	struct entry *entry;
+
+	rr_parse(octets, &question->name, question->type, region, &answer);
+	if (!(attempt->dns->believed & 1u << attempt->resolver))
+		answer.secure = false;
+	entry = entry_new(&question->name, question->type);
+	entry_fill(entry, &answer);
+	entry->failure = failure_of(&answer);
+	region_free(&region);
+	return entry;
+}
+
+/* This resolver had no answer, or a failure: perhaps another has one. */
+static void
+attempt_failed(struct question *question, const char *failure)
+{
+	question->failure = failure;
+	question_go_on(question);
+}
+
 static void
 on_reply(void *context, struct slice octets)
 {
 	struct attempt attempt = *(struct attempt *)context;
 	struct question *question = attempt.question;
-	struct entry *entry;
+	int64_t *slow_until_ms =
+	    &attempt.dns->slow_until_ms[attempt.resolver];
+	struct entry *entry = NULL;
 
 	free(context);
-	if (question == NULL) {
-		queue_run(attempt.dns);
-		return;
-	}
-	question->attempt = NULL;
-	if (octets.at == NULL) {
-		attempt.dns->slow_until_ms[attempt.resolver] =
-		    loop_now_ms() + SLOW_MS;
-		question->failure = "no answer";
-		question_go_on(question);
-		queue_run(attempt.dns);
-		return;
-	}
-	attempt.dns->slow_until_ms[attempt.resolver] = 0;
-	entry = entry_new(&question->name, question->type);
-	rr_parse(octets, &question->name, question->type, entry->region,
-	    &entry->answer);
-	entry->failure = failure_of(&entry->answer);
-	if (!(attempt.dns->believed & 1u << attempt.resolver))
-		entry->answer.secure = false;
-	if (entry->failure == NULL) {
-		question_answered(question, entry);
-	} else {
-		question->failure = entry->failure;
-		entry_release(entry);
-		question_go_on(question);
+	if (question != NULL) {
+		question->attempt = NULL;
+		*slow_until_ms = octets.at == NULL ?
+		    loop_now_ms() + SLOW_MS : 0;
+		if (octets.at != NULL)
+			entry = read_reply(&attempt, octets);
+		if (entry == NULL) {
+			attempt_failed(question, "no answer");
+		} else if (entry->failure != NULL) {
+			attempt_failed(question, entry->failure);
+			entry_release(entry);
+		} else {
+			question_answered(question, entry);
+		}
 	}
 	queue_run(attempt.dns);
 }

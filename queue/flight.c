@@ -212,6 +212,12 @@ flight_done(struct flight *flight, struct job *job, int place)
 }
 
 void
+flight_drop(struct flight *flight, struct job *job)
+{
+	free_job(flight, job);
+}
+
+void
 flight_return(struct flight *flight, struct job *job)
 {
 	struct active *active = job->active;

@@ -90,6 +90,8 @@ void	 flight_add_to(struct job *, const struct recipient *);
 int	 flight_place(const struct job *, const char *address);
 /* One of its recipients has its result; frees the job with the last. */
 void	 flight_done(struct flight *, struct job *, int place);
+/* It was never given to anybody. */
+void	 flight_drop(struct flight *, struct job *);
 /* The rest of it waits as before; frees the job. */
 void	 flight_return(struct flight *, struct job *);
 /* How many jobs are under way? */

@@ -297,12 +297,12 @@ put_body(struct notices *notices, struct message *message,
 static uint64_t
 fresh_id(struct notices *notices)
 {
-	struct message old;
 	uint64_t id;
 
 	do
 		id = queue_id_new();
-	while (spool_get_message(notices->spool, id, &old) == STORE_FOUND ||
+	while ((!spool_turn_lost(notices->spool) &&
+	    spool_has_message(notices->spool, id)) ||
 	    (notices->in_use != NULL && notices->in_use(notices->context,
 	    id)));
 	return id;

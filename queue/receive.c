@@ -253,7 +253,6 @@ static void
 on_open(struct source *source, const struct q_open *open)
 {
 	struct receiver *receiver = source->receiver;
-	struct message old;
 	struct intake *intake;
 
 	if (receiver->stopping) {
@@ -262,8 +261,7 @@ on_open(struct source *source, const struct q_open *open)
 	}
 	/* No smtpd can reach a message that is there by taking its id. */
 	if (open->id == 0 || open->class == 0 || receive_has(receiver,
-	    open->id) || spool_get_message(receiver->spool, open->id, &old) !=
-	    STORE_ABSENT) {
+	    open->id) || spool_has_message(receiver->spool, open->id)) {
 		refuse_open(source, open->id, "4.3.0 try again");
 		return;
 	}

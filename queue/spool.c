@@ -306,6 +306,16 @@ spool_get_message(struct spool *spool, uint64_t id, struct message *message)
 	return judge(found, "message", id, 0);
 }
 
+bool
+spool_has_message(struct spool *spool, uint64_t id)
+{
+	struct key key = key_of(id);
+	struct slice value;
+
+	return store_get(spool->messages, key_slice(&key), &value) !=
+	    STORE_ABSENT;
+}
+
 enum store_found
 spool_next_message(struct spool *spool, uint64_t after,
     struct message *message)
@@ -519,10 +529,13 @@ spool_next_due(struct spool *spool, const struct due *from, bool after,
 void
 spool_hold_due(struct spool *spool, const struct due *due)
 {
-	struct due held = *due;
+	struct due held = *due, found;
 	struct recipient recipient;
 	struct key key;
 
+	if (!spool_next_due(spool, due, false, &found) ||
+	    spool_compare_due(due, &found) != 0)
+		return;
 	if (spool_get_recipient(spool, due->id, due->number, &recipient) ==
 	    STORE_FOUND) {
 		spool_move_recipient(spool, &recipient, DUE_HELD);

@@ -74,6 +74,8 @@ enum durability spool_turn_end(struct spool *);
  */
 enum store_found spool_get_message(struct spool *, uint64_t id,
 	    struct message *);
+/* Is there a record of it, readable or not?  A lost turn says yes. */
+bool	 spool_has_message(struct spool *, uint64_t id);
 /* The first message with an id above `after`.  As above. */
 enum store_found spool_next_message(struct spool *, uint64_t after,
 	    struct message *);
@@ -115,7 +117,8 @@ bool	 spool_next_due(struct spool *, const struct due *from, bool after,
 	    struct due *found);
 /*
  * Hold a place whose message or recipient cannot be read, so that it is not
- * met again: only what stands in the key is moved.
+ * met again: what can be read is moved to DUE_HELD.  Nothing happens when the
+ * place is not there any more.
  */
 void	 spool_hold_due(struct spool *, const struct due *);
 int	 spool_compare_due(const struct due *, const struct due *);

@@ -107,7 +107,8 @@ turn(int fd, const char *which)
 	    "connect to AF_UNSPEC on %s", which);
 	attempt(sendto(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL,
 	    (struct sockaddr *)&to, sizeof(to)), "MSG_FASTOPEN on %s", which);
-	struct iovec part = { .iov_base = "x", .iov_len = 1 };
+	char octet = 'x';
+	struct iovec part = { .iov_base = &octet, .iov_len = 1 };
 	struct msghdr message = { .msg_name = &to, .msg_namelen = sizeof(to),
 	    .msg_iov = &part, .msg_iovlen = 1 };
 	attempt(sendmsg(fd, &message, MSG_FASTOPEN | MSG_NOSIGNAL),

@@ -319,6 +319,7 @@ class Dns:
     # Zones. Each call writes files only; publish() makes them live.
 
     def add_zone(self, name, security="unsigned"):
+        name = name.lower()
         with self.lock:
             if name in self.zones:
                 raise ValueError(f"zone {name} exists already")

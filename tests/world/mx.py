@@ -402,7 +402,7 @@ class Conversation:
         self.sock = self.host.context(seen).wrap_socket(self.sock,
                                                         server_side=True)
         self.session.tls = {"version": self.sock.version(),
-                            "cipher": self.sock.cipher()[0],
+                            "cipher": (self.sock.cipher() or ("",))[0],
                             "sni": seen[0] if seen else None}
         self._forget()
 

@@ -724,7 +724,7 @@ def reached(player, mail, host, tls):
 
 
 WITHIN = rf"(?: within (?P<within>{LENGTH}))?"
-WHOSE = r"(?:(?P<name>(?!no |every |the )\w+) )?"
+WHOSE = r"(?:(?P<name>(?!(?:no|not|every|the) )\w+) )?"
 
 
 def patience(player, within):
@@ -1068,7 +1068,7 @@ def expect_fetched(player, step, domain, count, within):
           r"(?: (?P<count>\d+) times?|(?P<never> never))?")
 def expect_asked(player, step, kind, name, count, never):
     def seen():
-        return player.world.dns.asked()[0].count((name, kind))
+        return player.world.dns.asked()[0].count((name.lower(), kind))
 
     if not never:
         player.until(seen, f"{kind} {name} was never asked")

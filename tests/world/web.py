@@ -123,6 +123,7 @@ class Web:
 
     def policy(self, domain):
         """This domain's policy host, made when it is new."""
+        domain = domain.lower()
         with self.lock:
             return self.policies.setdefault(domain, Policy(domain))
 
@@ -141,7 +142,7 @@ class Web:
 
     def fetched(self, domain):
         """How often was this domain's policy asked for? (any answer)"""
-        host, count = f"mta-sts.{domain}", 0
+        host, count = f"mta-sts.{domain.lower()}", 0
         with open(self.folder + "/access.log", errors="replace") as log:
             count += sum(line.split(" ", 1)[0] == host for line in log)
         return count + self.scripted.asked.count(host)
@@ -247,13 +248,13 @@ class Scripted:
                     if not part:
                         return
                     request += part
-                self.asked.append(asked[-1])
+                self.asked.append((asked[-1] or "").lower())
                 self._misbehave(tls, self._policy(asked[-1]))
         except OSError:
             pass
 
     def _policy(self, host):
-        return self.web.policies.get((host or "").removeprefix("mta-sts."))
+        return self.web.policies.get((host or "").lower().removeprefix("mta-sts."))
 
     @staticmethod
     def _misbehave(tls, policy):

@@ -1,0 +1,662 @@
+/*
+ * Where does this destination's mail go, now?
+ *
+ * Called by manager.c (D_DUE, D_HOLD, policy's answers, the end of a turn)
+ * and by channel.c and job.c when something became of a host.
+ *
+ * An attempt asks policy for the route, then walks: host by host, address by
+ * address, until a session is proven.  Proven, it lives as long as one of
+ * its sessions; more are opened to the proven host while messages wait.  A
+ * message that its host would not take is homeless until a further host
+ * takes it.  With no session, no search and no homeless message left, the
+ * attempt is over and says D_ENDED.
+ *
+ * It does not connect or prove (channel.c), and what a verdict is it does not
+ * know: decide.c does.
+ */
+#include "delivery/manager.h"
+
+#include "conf/log.h"
+#include "delivery/connect.h"
+#include "delivery/facts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Workers dying again and again: how long to wait, how long to remember. */
+#define PAUSE_MS	5000
+#define DEATH_MS	(60 * 1000)
+
+/* ---- making, finding, marking ---- */
+
+static unsigned
+bucket_of(uint64_t destination)
+{
+	return (unsigned)(destination % ATTEMPT_BUCKETS);
+}
+
+struct attempt *
+attempt_find(struct manager *manager, uint64_t destination)
+{
+	struct attempt *attempt;
+
+	LIST_FOREACH(attempt, &manager->attempts[bucket_of(destination)],
+	    entry)
+		if (attempt->destination == destination)
+			return attempt;
+	return NULL;
+}
+
+void
+attempt_mark(struct attempt *attempt)
+{
+	if (attempt->is_marked)
+		return;
+	attempt->is_marked = true;
+	TAILQ_INSERT_TAIL(&attempt->manager->marked, attempt, mark);
+}
+
+static void
+wait_in(struct attempt *attempt, struct attempts *list)
+{
+	attempt->waits_in = list;
+	TAILQ_INSERT_TAIL(list, attempt, wait);
+}
+
+void
+attempt_stop_waiting(struct attempt *attempt)
+{
+	if (attempt->waits_in == NULL)
+		return;
+	TAILQ_REMOVE(attempt->waits_in, attempt, wait);
+	attempt->waits_in = NULL;
+	attempt->manager->loads_changed = true;
+}
+
+void
+attempt_new(struct manager *manager, const struct d_due *due)
+{
+	struct attempt *attempt;
+
+	if (attempt_find(manager, due->destination) != NULL) {
+		log_line(LOG_LEVEL_ERROR, "destination %s is due twice",
+		    due->domain);
+		return;
+	}
+	attempt = mem_alloc(sizeof(*attempt));
+	attempt->manager = manager;
+	attempt->destination = due->destination;
+	memcpy(attempt->domain, due->domain, sizeof(attempt->domain));
+	attempt->class = (enum mail_class)due->class;
+	attempt->ended.destination = due->destination;
+	TAILQ_INIT(&attempt->channels);
+	TAILQ_INIT(&attempt->homeless);
+	LIST_INSERT_HEAD(&manager->attempts[bucket_of(due->destination)],
+	    attempt, entry);
+	manager->attempts_n++;
+	wait_in(attempt, &manager->fresh);
+	if (manager->stopping)
+		attempt_stop(attempt);
+}
+
+static void
+forget_question(struct attempt *attempt)
+{
+	if (attempt->question == 0)
+		return;
+	attempt->question = 0;
+	nexthop_free(&attempt->coming);
+	TAILQ_REMOVE(&attempt->manager->asking, attempt, ask);
+	attempt->manager->asks_n--;
+}
+
+static void
+attempt_free(struct attempt *attempt)
+{
+	struct manager *manager = attempt->manager;
+
+	if (attempt->is_marked)
+		TAILQ_REMOVE(&manager->marked, attempt, mark);
+	attempt_stop_waiting(attempt);
+	forget_question(attempt);
+	nexthop_free(&attempt->route);
+	timer_free(&attempt->pause);
+	LIST_REMOVE(attempt, entry);
+	manager->attempts_n--;
+	free(attempt);
+}
+
+/* ---- the route ---- */
+
+static void
+put_question(struct attempt *attempt)
+{
+	struct r_ask ask = {
+		.question = attempt->question, .class = attempt->class
+	};
+
+	memcpy(ask.domain, attempt->domain, sizeof(ask.domain));
+	if (attempt->manager->policy != NULL)
+		link_send(attempt->manager->policy, R_ASK, &ask, NULL);
+}
+
+static void
+ask(struct attempt *attempt)
+{
+	struct manager *manager = attempt->manager;
+
+	if (attempt->question != 0)
+		return;
+	attempt->question = ++manager->last_question;
+	TAILQ_INSERT_TAIL(&manager->asking, attempt, ask);
+	manager->asks_n++;
+	put_question(attempt);
+}
+
+/*
+ * A question that died with policy is put once more; what came of an answer
+ * to it is worth nothing without its end.
+ */
+void
+attempt_ask_again(struct manager *manager)
+{
+	struct attempt *attempt;
+
+	TAILQ_FOREACH(attempt, &manager->asking, ask) {
+		nexthop_free(&attempt->coming);
+		put_question(attempt);
+	}
+}
+
+static struct attempt *
+find_asker(struct manager *manager, uint64_t question)
+{
+	struct attempt *attempt;
+
+	TAILQ_FOREACH(attempt, &manager->asking, ask)
+		if (attempt->question == question)
+			return attempt;
+	return NULL;
+}
+
+void
+attempt_take_route(struct manager *manager, const struct r_route *route)
+{
+	struct attempt *attempt = find_asker(manager, route->question);
+
+	if (attempt == NULL)
+		return;
+	nexthop_free(&attempt->coming);
+	attempt->coming = nexthop_new(route, attempt->domain);
+}
+
+void
+attempt_take_host(struct manager *manager, const struct r_host *from)
+{
+	struct attempt *attempt = find_asker(manager, from->question);
+	struct nexthop_host *host;
+
+	if (attempt == NULL || attempt->coming == NULL ||
+	    !nexthop_add(attempt->coming, from))
+		return;
+	host = &attempt->coming->hosts[attempt->coming->hosts_n - 1];
+	connect_order(host->addresses, host->addresses_n, manager->config);
+}
+
+/* There is no way there, or none for now: policy has said why. */
+static void
+end_without_route(struct attempt *attempt, const struct r_route *route)
+{
+	struct d_ended *ended = &attempt->ended;
+
+	attempt->over = true;
+	if (attempt->proven)
+		return;		/* it is asked anew when it is due again */
+	ended->outcome = route->outcome == ROUTE_FAIL ? OUTCOME_FAILED :
+	    OUTCOME_DEFERRED;
+	memcpy(ended->enhanced, route->enhanced, sizeof(ended->enhanced));
+	memcpy(ended->rule, route->rule, sizeof(ended->rule));
+	memcpy(ended->clause, route->clause, sizeof(ended->clause));
+	memcpy(ended->text, route->text, sizeof(ended->text));
+	ended->policy_checked = !route->sts_cached;
+}
+
+void
+attempt_take_end(struct manager *manager, const struct r_end *end)
+{
+	struct attempt *attempt = find_asker(manager, end->question);
+
+	if (attempt == NULL || attempt->coming == NULL)
+		return;
+	nexthop_free(&attempt->route);
+	attempt->route = attempt->coming;
+	attempt->coming = NULL;
+	attempt->route_unused = true;
+	forget_question(attempt);
+	if (attempt->route->route.outcome != ROUTE_OK)
+		end_without_route(attempt, &attempt->route->route);
+	attempt_mark(attempt);
+}
+
+bool
+attempt_route_is_old(struct attempt *attempt)
+{
+	if (attempt->question != 0 || attempt->route == NULL)
+		return true;
+	/* One step is made on every answer, however short its life. */
+	if (attempt->route_unused ||
+	    loop_wall_s() <= attempt->route->route.valid_until) {
+		attempt->route_unused = false;
+		return false;
+	}
+	ask(attempt);
+	return true;
+}
+
+/* ---- the search ---- */
+
+/* STS-8.4-1, DANE-7672-10-1: as if unreachable, in its turn, untouched. */
+static void
+tell_skipped(struct attempt *attempt, const struct walk_step *step)
+{
+	struct walk *walk = &attempt->walk;
+	struct d_host note;
+
+	facts_host(&note, attempt->destination, attempt->route, step->host,
+	    &step->facts, &step->verdict);
+	manager_tell_queue(attempt->manager, D_HOST, &note);
+	walk_note_end(walk, step->host->name, step->verdict.definite ?
+	    END_UNFIT_TLS : END_POLICY, true, &step->verdict.rule);
+	snprintf(attempt->last, sizeof(attempt->last), "%s: %s",
+	    step->host->name, step->verdict.rule.repair);
+}
+
+static void
+tell_nowhere(struct attempt *attempt, const struct walk_step *step)
+{
+	struct d_host note;
+
+	facts_host(&note, attempt->destination, attempt->route, step->host,
+	    &step->facts, &step->verdict);
+	facts_unreachable(&note, step->text);
+	manager_tell_queue(attempt->manager, D_HOST, &note);
+	walk_note_end(&attempt->walk, step->host->name,
+	    step->host->lookup == ROUTE_FAIL ? END_NONEXISTENT :
+	    END_TEMPORARY, true, NULL);
+	snprintf(attempt->last, sizeof(attempt->last), "%s: %s",
+	    step->host->name, step->text);
+}
+
+/* True: wait, there is no room for a connection to it now. */
+static bool
+must_wait(struct attempt *attempt, const struct address *address)
+{
+	struct manager *manager = attempt->manager;
+	struct load *load;
+
+	if (!manager_has_slot(manager)) {
+		wait_in(attempt, &manager->for_slot);
+		return true;
+	}
+	load = manager_load(manager, address);
+	if (load->channels >= manager->config->per_host) {
+		wait_in(attempt, &load->waiting);
+		return true;
+	}
+	return false;
+}
+
+/* True: a connection is begun, or waited for. */
+static bool
+open_host(struct attempt *attempt, const struct walk_step *step,
+    bool secondary)
+{
+	struct channel_plan plan = {
+		.host = step->host, .address = step->address,
+		.secondary = secondary
+	};
+
+	if (must_wait(attempt, &step->address))
+		return true;
+	attempt->route_unused = false;
+	walk_note_try(&attempt->walk, step->host->name, &step->address,
+	    loop_now_ms());
+	return channel_open(attempt, &plan);
+}
+
+/*
+ * Find a host, for this message if it is not NULL.  False: there is none,
+ * after all; true: something is under way.
+ */
+static bool
+search(struct attempt *attempt, struct job *job)
+{
+	struct walk_except except = { NULL, 0 };
+	struct walk_step step;
+
+	for (;;) {
+		if (attempt->route == NULL) {
+			ask(attempt);
+			return true;
+		}
+		if (job != NULL)
+			except = (struct walk_except){ job->hosts,
+			    job->hosts_n };
+		walk_next(&attempt->walk, attempt->route, attempt->class,
+		    attempt->manager->config, &except, loop_wall_s(),
+		    loop_now_ms(), &step);
+		if (step.what == WALK_ASK && !attempt->route_unused) {
+			ask(attempt);
+			return true;
+		}
+		if (step.what == WALK_OVER)
+			return false;
+		if (step.what == WALK_SKIP)
+			tell_skipped(attempt, &step);
+		else if (step.what == WALK_NOWHERE)
+			tell_nowhere(attempt, &step);
+		else if (open_host(attempt, &step, job != NULL))
+			return true;
+	}
+}
+
+/* Is there a proven session that may take this message when it is free? */
+static bool
+has_home(const struct attempt *attempt, const struct job *job)
+{
+	const struct channel *channel;
+	unsigned i;
+
+	TAILQ_FOREACH(channel, &attempt->channels, in_attempt) {
+		for (i = 0; i < job->hosts_n; i++)
+			if (strcmp(job->hosts[i], channel->host) == 0)
+				break;
+		if (i == job->hosts_n)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A host for the first homeless message; without one, or when nothing is
+ * begun any more, it is settled.
+ */
+static void
+search_for_homeless(struct attempt *attempt)
+{
+	struct job *job;
+
+	while ((job = TAILQ_FIRST(&attempt->homeless)) != NULL) {
+		if (!attempt->over &&
+		    (has_home(attempt, job) || search(attempt, job)))
+			return;
+		attempt->lost = attempt->lost || job->lost;
+		job_end(job, attempt->route);
+	}
+}
+
+/* ---- more sessions ---- */
+
+/*
+ * Worth one more?  Only where one has succeeded, while each has two messages
+ * to carry, and never more than a quarter of all workers.
+ */
+static bool
+wants_more(const struct attempt *attempt)
+{
+	const struct manager *manager = attempt->manager;
+	unsigned most = manager->config->workers / 4;
+
+	if (most < 1)
+		most = 1;
+	if (most > manager->config->per_domain)
+		most = manager->config->per_domain;
+	return !attempt->drained && !attempt->extra_failed &&
+	    attempt->channels_n > 0 && attempt->channels_n < most &&
+	    attempt->more >= 2 * attempt->channels_n &&
+	    TAILQ_EMPTY(&manager->fresh) && TAILQ_EMPTY(&manager->for_slot) &&
+	    manager_has_slot(manager);
+}
+
+static void
+open_extra(struct attempt *attempt)
+{
+	struct manager *manager = attempt->manager;
+	struct channel_plan plan = {
+		.address = attempt->proven_address, .extra = true
+	};
+	struct load *load = manager_load(manager, &plan.address);
+
+	if (load->channels >= manager->config->per_host ||
+	    !TAILQ_EMPTY(&load->waiting) || attempt_route_is_old(attempt))
+		return;
+	plan.host = nexthop_find(attempt->route, attempt->proven_host);
+	if (plan.host != NULL)
+		channel_open(attempt, &plan);
+}
+
+/* ---- what became of it ---- */
+
+void
+attempt_found(struct attempt *attempt, struct channel *channel)
+{
+	attempt->walker = NULL;
+	TAILQ_INSERT_TAIL(&attempt->channels, channel, in_attempt);
+	attempt->channels_n++;
+	if (!channel->secondary && !channel->clear_retry) {
+		attempt->proven = true;
+		memcpy(attempt->proven_host, channel->host,
+		    sizeof(attempt->proven_host));
+		attempt->proven_address = channel->address;
+	}
+	attempt->proven = true;
+	attempt_mark(attempt);
+}
+
+void
+attempt_failed(struct attempt *attempt, struct channel *channel,
+    enum walk_end end, const struct rule *rule, const char *what)
+{
+	if (channel->extra) {
+		attempt->extra_failed = true;
+	} else {
+		walk_note_end(&attempt->walk, channel->host, end, false,
+		    rule);
+		snprintf(attempt->last, sizeof(attempt->last), "%s: %.250s",
+		    channel->host, what);
+	}
+	attempt_mark(attempt);
+}
+
+void
+attempt_note_loss(struct attempt *attempt, struct channel *channel,
+    const char *what)
+{
+	walk_note_end(&attempt->walk, channel->host, END_TEMPORARY, false,
+	    NULL);
+	snprintf(attempt->last, sizeof(attempt->last), "%s: %.250s",
+	    channel->host, what);
+}
+
+void
+attempt_take_homeless(struct attempt *attempt, struct job *job)
+{
+	job->attempt = attempt;
+	TAILQ_INSERT_TAIL(&attempt->homeless, job, in_attempt);
+	attempt_mark(attempt);
+}
+
+void
+attempt_note_death(struct attempt *attempt)
+{
+	struct manager *manager = attempt->manager;
+	int64_t now_ms = loop_now_ms();
+
+	attempt->ours++;
+	if (manager->death_destination == attempt->destination &&
+	    now_ms - manager->death_ms < DEATH_MS)
+		attempt->again = true;
+	manager->death_destination = attempt->destination;
+	manager->death_ms = now_ms;
+}
+
+/* ---- the end ---- */
+
+/*
+ * No host: what does that mean for the mail?  T20, STS-5-7 RFC 8461 5 are
+ * decide_domain's to know.
+ */
+static void
+judge_domain(struct attempt *attempt)
+{
+	struct d_ended *ended = &attempt->ended;
+	struct domain_verdict verdict;
+	struct domain_facts facts;
+
+	walk_domain_facts(&attempt->walk, attempt->route, attempt->class,
+	    &facts);
+	verdict = decide_domain(&facts);
+	ended->outcome = verdict.action == DOMAIN_FAIL ? OUTCOME_FAILED :
+	    OUTCOME_DEFERRED;
+	/* Not one host but our own programs failed. */
+	ended->ours = attempt->ours > 0 &&
+	    attempt->ours == attempt->walk.connections;
+	ended->policy_refused = facts.policy > 0;
+	ended->policy_checked = !attempt->route->route.sts_cached;
+	snprintf(ended->enhanced, sizeof(ended->enhanced), "%s",
+	    verdict.rule.enhanced);
+	snprintf(ended->rule, sizeof(ended->rule), "%s", verdict.rule.name);
+	snprintf(ended->clause, sizeof(ended->clause), "%s",
+	    verdict.rule.clause);
+	snprintf(ended->repair, sizeof(ended->repair), "%s",
+	    verdict.rule.repair);
+	snprintf(ended->text, sizeof(ended->text), "%s", attempt->last);
+	if (attempt->timeouts > 0 &&
+	    attempt->timeouts == attempt->walk.connections)
+		manager_note_timed_out(attempt->manager, attempt->domain);
+}
+
+/* A message broke each connection: the rest of the mail had better wait. */
+static void
+judge_loss(struct attempt *attempt)
+{
+	struct d_ended *ended = &attempt->ended;
+
+	ended->outcome = OUTCOME_DEFERRED;
+	snprintf(ended->enhanced, sizeof(ended->enhanced), "4.4.2");
+	snprintf(ended->rule, sizeof(ended->rule), "closed");
+	snprintf(ended->clause, sizeof(ended->clause), "RFC 5321 3.8");
+	snprintf(ended->text, sizeof(ended->text), "%s", attempt->last);
+}
+
+static void
+say_ended(void *context)
+{
+	struct attempt *attempt = context;
+
+	manager_tell_queue(attempt->manager, D_ENDED, &attempt->ended);
+	attempt_free(attempt);
+}
+
+static void
+end(struct attempt *attempt)
+{
+	bool served = attempt->proven || attempt->ended.outcome != 0 ||
+	    attempt->ended.ours;
+
+	if (!served && attempt->route != NULL)
+		judge_domain(attempt);
+	else if (attempt->lost && attempt->ended.outcome == 0 &&
+	    !attempt->ended.ours)
+		judge_loss(attempt);
+	else if (attempt->proven && attempt->ours > 0)
+		attempt->ended.ours = true;
+	if (!attempt->ended.ours || !attempt->again) {
+		say_ended(attempt);
+		return;
+	}
+	/* Our workers die of it: not at full speed. */
+	attempt->over = true;
+	attempt->pause = timer_new(attempt->manager->loop, say_ended, attempt);
+	timer_set(attempt->pause, PAUSE_MS);
+}
+
+/* What runs may finish; nothing is begun any more. */
+void
+attempt_stop(struct attempt *attempt)
+{
+	struct channel *channel, *next;
+	struct job *job;
+
+	attempt->over = true;
+	attempt_stop_waiting(attempt);
+	forget_question(attempt);
+	while ((job = TAILQ_FIRST(&attempt->homeless)) != NULL)
+		job_return(job);
+	if (attempt->walker != NULL)
+		channel_leave(attempt->walker);
+	for (channel = TAILQ_FIRST(&attempt->channels); channel != NULL;
+	    channel = next) {
+		next = TAILQ_NEXT(channel, in_attempt);
+		if (channel->state != CHANNEL_RUNNING)
+			channel_leave(channel);
+	}
+	/* Held or stopped: nothing is known against the peer. */
+	attempt->ended.ours = attempt->manager->stopping || !attempt->proven;
+	attempt_mark(attempt);
+}
+
+void
+attempt_drop(struct attempt *attempt)
+{
+	struct channel *channel;
+
+	if (attempt->walker != NULL)
+		channel_cut(attempt->walker);
+	while ((channel = TAILQ_FIRST(&attempt->channels)) != NULL)
+		channel_orphan(channel);
+	attempt_free(attempt);
+}
+
+static bool
+is_finished(const struct attempt *attempt)
+{
+	return attempt->walker == NULL && attempt->channels_n == 0 &&
+	    TAILQ_EMPTY(&attempt->homeless) && attempt->waits_in == NULL &&
+	    (attempt->proven || attempt->over);
+}
+
+/* Nothing is under way to find a host: should it be? */
+static void
+seek(struct attempt *attempt)
+{
+	if (!TAILQ_EMPTY(&attempt->homeless))
+		search_for_homeless(attempt);
+	else if (!attempt->proven)
+		attempt->over = !search(attempt, NULL);
+	else if (wants_more(attempt))
+		open_extra(attempt);
+}
+
+void
+attempt_advance(struct attempt *attempt)
+{
+	struct channel *channel, *next;
+
+	if (attempt->pause != NULL)
+		return;
+	for (channel = TAILQ_FIRST(&attempt->channels); channel != NULL;
+	    channel = next) {
+		next = TAILQ_NEXT(channel, in_attempt);
+		if (channel->state == CHANNEL_READY)
+			channel_next(channel);
+	}
+	if (attempt->over)
+		search_for_homeless(attempt);
+	else if (attempt->walker == NULL && attempt->question == 0 &&
+	    attempt->waits_in == NULL)
+		seek(attempt);
+	if (is_finished(attempt))
+		end(attempt);
+}

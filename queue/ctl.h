@@ -1,0 +1,12 @@
+/*
+ * The operator's verbs that queue answers.
+ */
+#ifndef CULVER_QUEUE_CTL_H
+#define CULVER_QUEUE_CTL_H
+
+#include "conf/control.h"
+
+/* For control_serve and control_run, with a struct queue as the program. */
+extern const struct control_verb queue_verbs[];
+
+#endif

@@ -1,0 +1,915 @@
+/*
+ * Who gets which message next, and what became of it?
+ *
+ * Called by the loop for delivery's link and by turn.c for the two ends of
+ * the turn.  What delivery says is gathered during the turn.  Before its end
+ * results are applied to the spool; after it, and only if it is durable,
+ * memory follows and answers go out, in the order in which things were said.
+ * So a lost turn changes nothing and is simply done again.
+ *
+ * States of a destination, as seen from here: resting (not in memory), handed
+ * (D_DUE was said, D_ENDED will come), ending (D_ENDED came; its consequences
+ * are written in the next turns).  A fresh link starts with none handed;
+ * D_HELD names jobs that a surviving delivery still has.
+ *
+ * Which recipients are due is said by keys on disk (spool.h); it walks the
+ * index of destinations from `scan` on, behind which everything due is handed.
+ */
+#include "queue/dispatch.h"
+
+#include "conf/link.h"
+#include "conf/log.h"
+#include "queue/destination.h"
+#include "queue/pull.h"
+#include "queue/result.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define AGAIN_MS	1000	/* after a lost turn */
+#define TIMER_MAX_MS	3600000	/* the wall clock may have been set */
+#define UNFIT_MAX	20	/* messages given up for one D_NEXT */
+#define WORKERS_AHEAD	2	/* destinations handed for each worker */
+
+/* Something delivery said that is dealt with at the end of the turn. */
+struct heard {
+	TAILQ_ENTRY(heard)	 line;
+	unsigned		 kind;
+	union {
+		struct d_result	result;
+		struct d_next	next;
+		struct d_return	returned;
+		struct d_ended	ended;
+	};
+};
+
+/* A list of numbers: destinations, or messages. */
+struct numbers {
+	uint64_t	*at;
+	size_t		 n, size;
+};
+
+struct dispatch {
+	struct loop		*loop;
+	struct books		*books;
+	void			(*end_turn)(void *);
+	void			*context;
+	struct link		*link;		/* NULL: delivery is gone */
+	bool			 synced;
+	bool			 stopping;
+	struct flight		*flight;
+	struct pulls		*pulls;
+	uint64_t		 next_job;
+	uint64_t		 settled;	/* sequence, on this link */
+	TAILQ_HEAD(heard_line, heard) heard;
+	TAILQ_HEAD(, active)	 endings;
+	/* A turn was lost: wait before it is done again. */
+	bool			 waiting;
+	bool			 applied;	/* in the turn about to end */
+	struct timer		*again_timer;
+	struct numbers		 damaged;	/* messages to be held */
+	struct numbers		 unsettled;	/* index entry is wrong */
+	struct due		 bad[WINDOW_PLACES];	/* places to be held */
+	unsigned		 bad_n;
+	bool			 unfit;		/* results of our own wait */
+	struct soon		 scan;
+	struct timer		*due_timer;
+	/* Addresses of the job in the making. */
+	char			 addresses[JOB_RECIPIENTS_MAX]
+				    [MAILBOX_TEXT_MAX];
+};
+
+static void	on_message(void *context, struct link *, unsigned kind,
+		    const void *message, int *fds);
+static void	on_closed(void *context, struct link *);
+static void	on_drained(void *context, struct link *);
+static void	on_again(void *context);
+static void	on_due(void *context);
+static void	send_body(void *context, uint64_t job, int fd);
+static void	on_damaged(void *context, uint64_t message);
+
+static const struct link_calls calls = { on_message, on_closed, on_drained };
+static const struct pull_calls pull_calls = { send_body, on_damaged };
+
+struct dispatch *
+dispatch_new(struct loop *loop, struct books *books,
+    void (*end_turn)(void *context), void *context)
+{
+	struct dispatch *dispatch = mem_alloc(sizeof(*dispatch));
+
+	dispatch->loop = loop;
+	dispatch->books = books;
+	dispatch->end_turn = end_turn;
+	dispatch->context = context;
+	dispatch->flight = flight_new();
+	dispatch->pulls = pull_new(loop, books->spool, &pull_calls, dispatch);
+	/* Never a number that an earlier queue gave out. */
+	dispatch->next_job = queue_id_new();
+	TAILQ_INIT(&dispatch->heard);
+	TAILQ_INIT(&dispatch->endings);
+	dispatch->again_timer = timer_new(loop, on_again, dispatch);
+	dispatch->due_timer = timer_new(loop, on_due, dispatch);
+	return dispatch;
+}
+
+static void
+add_number(struct numbers *numbers, uint64_t number)
+{
+	if (numbers->n == numbers->size) {
+		numbers->size = numbers->size * 2 + 16;
+		numbers->at = mem_grow(numbers->at, numbers->size *
+		    sizeof(*numbers->at));
+	}
+	numbers->at[numbers->n++] = number;
+}
+
+static void
+forget_heard(struct dispatch *dispatch, struct heard *heard)
+{
+	TAILQ_REMOVE(&dispatch->heard, heard, line);
+	free(heard);
+}
+
+static void
+clear_memory(struct dispatch *dispatch)
+{
+	struct heard *heard;
+
+	while ((heard = TAILQ_FIRST(&dispatch->heard)) != NULL)
+		forget_heard(dispatch, heard);
+	TAILQ_INIT(&dispatch->endings);
+	pull_stop(dispatch->pulls);
+	flight_clear(dispatch->flight);
+	dispatch->scan = (struct soon){ 0, 0 };
+}
+
+void
+dispatch_free(struct dispatch **pointer)
+{
+	struct dispatch *dispatch = *pointer;
+
+	*pointer = NULL;
+	clear_memory(dispatch);
+	link_close(&dispatch->link);
+	flight_free(&dispatch->flight);
+	pull_free(&dispatch->pulls);
+	timer_free(&dispatch->again_timer);
+	timer_free(&dispatch->due_timer);
+	free(dispatch->damaged.at);
+	free(dispatch->unsettled.at);
+	free(dispatch);
+}
+
+/* ---- what is said during the turn ---- */
+
+static struct heard *
+hear(struct dispatch *dispatch, unsigned kind, const void *message,
+    size_t size)
+{
+	struct heard *heard = mem_alloc(sizeof(*heard));
+
+	heard->kind = kind;
+	if (message != NULL)
+		memcpy(&heard->result, message, size);
+	TAILQ_INSERT_TAIL(&dispatch->heard, heard, line);
+	spool_count_event(dispatch->books->spool);
+	return heard;
+}
+
+/* A destination that delivery names; NULL: it is not one of ours any more. */
+static struct active *
+active_of(struct dispatch *dispatch, uint64_t number)
+{
+	struct active *active = flight_find(dispatch->flight, number);
+	struct destination destination;
+
+	if (active == NULL && spool_get_destination(dispatch->books->spool,
+	    number, &destination) == STORE_FOUND)
+		active = flight_add(dispatch->flight, &destination);
+	return active;
+}
+
+/* The same, of which delivery says that it is serving it. */
+static struct active *
+handed_of(struct dispatch *dispatch, uint64_t number)
+{
+	struct active *active = flight_find(dispatch->flight, number);
+	struct destination destination;
+
+	if (active != NULL && active->handed)
+		return active;
+	if (spool_get_destination(dispatch->books->spool, number,
+	    &destination) != STORE_FOUND)
+		return NULL;
+	if (active == NULL)
+		active = flight_add(dispatch->flight, &destination);
+	flight_hand(dispatch->flight, active, &destination,
+	    (uint64_t)loop_wall_ms());
+	return active;
+}
+
+/* A surviving delivery has it in hand: nobody else may get it. */
+static void
+on_held(struct dispatch *dispatch, const struct d_held *held)
+{
+	struct flight *flight = dispatch->flight;
+	struct job *job = flight_find_job(flight, held->job);
+	struct recipient recipient;
+	struct message message;
+	struct active *active;
+
+	if (!result_find(dispatch->books->spool, held->message,
+	    held->recipient, 0, &recipient) ||
+	    spool_get_message(dispatch->books->spool, held->message,
+	    &message) != STORE_FOUND)
+		return;		/* its result is a repeated one */
+	active = active_of(dispatch, recipient.destination);
+	if (active == NULL)
+		return;
+	if (job == NULL)
+		job = flight_new_job(flight, active, held->job, &message);
+	/* Its attempt began we do not know when: nothing expires by it. */
+	job->began_ms = 0;
+	flight_add_to(job, &recipient);
+}
+
+static void
+on_host(struct dispatch *dispatch, const struct d_host *host)
+{
+	struct active *active = flight_find(dispatch->flight,
+	    host->destination);
+
+	if (active != NULL && active->handed)
+		trail_add(&active->trail, host);
+}
+
+static void
+on_body(struct dispatch *dispatch, const struct d_body *body)
+{
+	const struct job *job = flight_find_job(dispatch->flight, body->job);
+	struct message message;
+	bool exists = job != NULL && spool_get_message(
+	    dispatch->books->spool, job->message.id, &message) ==
+	    STORE_FOUND;
+
+	/* Removed by the operator: the pipe ends at once, nothing is sent. */
+	pull_begin(dispatch->pulls, body->job, exists ? &message : NULL);
+}
+
+static void
+send_body(void *context, uint64_t number, int fd)
+{
+	struct dispatch *dispatch = context;
+	const struct job *job = flight_find_job(dispatch->flight, number);
+	struct d_pipe pipe = { .job = number };
+
+	if (dispatch->link == NULL || job == NULL) {
+		close(fd);
+		return;
+	}
+	pipe.size_bytes = job->message.size_bytes;
+	link_send(dispatch->link, D_PIPE, &pipe, &fd);
+}
+
+static void
+on_damaged(void *context, uint64_t message)
+{
+	struct dispatch *dispatch = context;
+
+	add_number(&dispatch->damaged, message);
+}
+
+static void
+on_message(void *context, struct link *link, unsigned kind,
+    const void *message, int *fds)
+{
+	struct dispatch *dispatch = context;
+
+	(void)link;
+	(void)fds;
+	if (kind == D_HOST)
+		on_host(dispatch, message);
+	else if (kind == D_BODY)
+		on_body(dispatch, message);
+	else if (kind == D_HELD)
+		on_held(dispatch, message);
+	else if (kind == D_SYNCED)
+		dispatch->synced = true;
+	else if (kind == D_RESULT)
+		hear(dispatch, kind, message, sizeof(struct d_result));
+	else if (kind == D_NEXT)
+		hear(dispatch, kind, message, sizeof(struct d_next));
+	else if (kind == D_RETURN)
+		hear(dispatch, kind, message, sizeof(struct d_return));
+	else if (kind == D_ENDED)
+		hear(dispatch, kind, message, sizeof(struct d_ended));
+	if (spool_turn_is_full(dispatch->books->spool))
+		dispatch->end_turn(dispatch->context);
+}
+
+static void
+on_drained(void *context, struct link *link)
+{
+	(void)context;
+	(void)link;	/* the end of this turn goes on where it stopped */
+}
+
+/*
+ * Delivery is gone: its results in hand still count, all else waits as before.
+ */
+static void
+on_closed(void *context, struct link *link)
+{
+	struct dispatch *dispatch = context;
+
+	(void)link;
+	dispatch->link = NULL;
+	dispatch->synced = false;
+	dispatch->end_turn(dispatch->context);
+	clear_memory(dispatch);
+}
+
+void
+dispatch_serve(struct dispatch *dispatch, int fd)
+{
+	if (dispatch->link != NULL) {
+		dispatch->end_turn(dispatch->context);
+		clear_memory(dispatch);
+		link_close(&dispatch->link);
+	}
+	dispatch->synced = false;
+	dispatch->settled = 0;
+	dispatch->link = link_new(dispatch->loop, fd, &feed_wire, &calls,
+	    dispatch);
+	link_pause(dispatch->link, dispatch->waiting);
+}
+
+/* ---- before the end of the turn ---- */
+
+static bool
+is_repeated(const struct dispatch *dispatch, const struct d_result *result)
+{
+	return result->sequence != 0 && result->sequence <= dispatch->settled;
+}
+
+static void
+apply_result(struct dispatch *dispatch, const struct d_result *result)
+{
+	struct job *job = flight_find_job(dispatch->flight, result->job);
+	struct active *active = flight_find(dispatch->flight,
+	    result->destination);
+	int place = job != NULL ? flight_place(job, result->recipient) : -1;
+	bool attempt = active != NULL && active->handed;
+
+	spool_want_flush(dispatch->books->spool);
+	if (is_repeated(dispatch, result))
+		return;
+	result_apply(dispatch->books, result,
+	    place >= 0 ? job->to[place].number : 0,
+	    attempt ? &active->trail : NULL, job != NULL ? job->began_ms : 0);
+}
+
+static bool
+in_flight(void *context, const struct due *place)
+{
+	const struct dispatch *dispatch = context;
+
+	return flight_has(dispatch->flight, place->destination, place->id,
+	    place->number);
+}
+
+/* On a copy: the turn may be lost. */
+static void
+apply_ending(struct dispatch *dispatch, struct active *active)
+{
+	const struct ending_calls walk = { in_flight, dispatch };
+
+	active->ending_turn = spool_turn(dispatch->books->spool);
+	active->ending_next = *active->ending;
+	active->ending_done = ending_slice(dispatch->books,
+	    &active->ending_next, &active->trail, &walk);
+}
+
+/* Nothing of it can be read: it is not to be drawn again. */
+static void
+hold_damaged(struct dispatch *dispatch, uint64_t message)
+{
+	struct recipient recipient;
+	uint32_t number = 0;
+
+	while (spool_next_recipient(dispatch->books->spool, message, number,
+	    &recipient) == STORE_FOUND) {
+		spool_move_recipient(dispatch->books->spool, &recipient,
+		    DUE_HELD);
+		number = recipient.number + 1;
+	}
+}
+
+void
+dispatch_before_commit(struct dispatch *dispatch)
+{
+	struct spool *spool = dispatch->books->spool;
+	struct active *active;
+	struct heard *heard;
+
+	dispatch->applied = !dispatch->waiting;
+	if (dispatch->waiting)
+		return;
+	dispatch->unfit = false;
+	TAILQ_FOREACH(heard, &dispatch->heard, line)
+		if (heard->kind == D_RESULT)
+			apply_result(dispatch, &heard->result);
+	TAILQ_FOREACH(active, &dispatch->endings, endings) {
+		if (spool_turn_is_full(spool) && active !=
+		    TAILQ_FIRST(&dispatch->endings))
+			break;
+		apply_ending(dispatch, active);
+	}
+	for (unsigned i = 0; i < dispatch->bad_n; i++)
+		spool_hold_due(spool, &dispatch->bad[i]);
+	for (size_t i = 0; i < dispatch->damaged.n; i++)
+		hold_damaged(dispatch, dispatch->damaged.at[i]);
+	for (size_t i = 0; i < dispatch->unsettled.n; i++)
+		destination_settle_number(spool, dispatch->unsettled.at[i]);
+}
+
+/* ---- drawing a message ---- */
+
+/* EXT-1870-6.2-2 RFC 1870 6.2 */
+static bool
+is_too_large(const struct message *message, const struct d_next *next)
+{
+	return next->has_size && next->size_limit != 0 &&
+	    message->size_bytes > next->size_limit;
+}
+
+/* Ruling 14: 8 bit is not converted. */
+static bool
+needs_8bitmime(const struct message *message, const struct d_next *next)
+{
+	return message->eight_bit && !next->has_8bitmime;
+}
+
+/*
+ * Is the recipient of a place still owed there, as it was read ahead?  If not
+ * it was removed or moved, or its record is damaged: spool_hold_due knows.
+ */
+static bool
+is_current(const struct recipient *recipient, const struct due *place)
+{
+	return recipient->destination == place->destination &&
+	    recipient->due_ms == place->due_ms;
+}
+
+/*
+ * A job of the message that is due next and its neighbours in the order, all
+ * to this destination.  Perhaps without any recipient.
+ */
+static struct job *
+gather(struct dispatch *dispatch, struct active *active,
+    const struct message *message, uint64_t now_ms)
+{
+	struct spool *spool = dispatch->books->spool;
+	struct job *job = flight_new_job(dispatch->flight, active,
+	    dispatch->next_job++, message);
+	const struct due *place;
+	struct recipient recipient;
+
+	job->began_ms = now_ms;
+	while (job->n < JOB_RECIPIENTS_MAX && (place = flight_peek(active,
+	    spool, now_ms)) != NULL && place->id == message->id) {
+		if (spool_get_recipient(spool, place->id, place->number,
+		    &recipient) == STORE_FOUND &&
+		    is_current(&recipient, place)) {
+			memcpy(dispatch->addresses[job->n], recipient.address,
+			    sizeof(recipient.address));
+			flight_add_to(job, &recipient);
+		} else if (dispatch->bad_n < WINDOW_PLACES) {
+			dispatch->bad[dispatch->bad_n++] = *place;
+		}
+		flight_pop(active);
+	}
+	return job;
+}
+
+/*
+ * No server of this session can take it.  D_UNFIT (other hosts first) comes
+ * with its own issue; until then it fails here, as ruling 14 has it.
+ */
+static void
+give_up_unfit(struct dispatch *dispatch, const struct job *job,
+    const struct d_next *next)
+{
+	bool large = is_too_large(&job->message, next);
+	struct d_host host;
+	struct d_result *result;
+
+	trail_find(&job->active->trail, next->session, &host);
+	dispatch->unfit = true;
+	for (uint32_t i = 0; i < job->n; i++) {
+		result = &hear(dispatch, D_RESULT, NULL, 0)->result;
+		result->job = job->number;
+		result->message = job->message.id;
+		result->session = next->session;
+		result->destination = next->destination;
+		memcpy(result->recipient, dispatch->addresses[i],
+		    sizeof(result->recipient));
+		result->outcome = OUTCOME_FAILED;
+		memcpy(result->host, host.host, sizeof(result->host));
+		memcpy(result->address, host.address,
+		    sizeof(result->address));
+		/* EXT-3463-3-1 RFC 3463 3 */
+		snprintf(result->enhanced, sizeof(result->enhanced), "%s",
+		    large ? "5.3.4" : "5.6.3");
+		snprintf(result->clause, sizeof(result->clause), "%s",
+		    large ? "RFC 1870 6.2" : "RFC 6152 3");
+		snprintf(result->reply, sizeof(result->reply), large ?
+		    "the message has %llu octets, the server takes %llu" :
+		    "the message holds 8-bit text and the server does not "
+		    "take such (8BITMIME)",
+		    (unsigned long long)job->message.size_bytes,
+		    (unsigned long long)next->size_limit);
+	}
+}
+
+/* The next job for a session; NULL: nothing more is due that fits it. */
+static struct job *
+draw(struct dispatch *dispatch, struct active *active,
+    const struct d_next *next)
+{
+	uint64_t now_ms = (uint64_t)loop_wall_ms();
+	struct spool *spool = dispatch->books->spool;
+	const struct due *place;
+	struct message message;
+	int unfit = 0;
+
+	while (unfit < UNFIT_MAX && (place = flight_peek(active, spool,
+	    now_ms)) != NULL) {
+		enum store_found found = spool_get_message(spool, place->id,
+		    &message);
+		struct job *job;
+
+		if (found != STORE_FOUND) {
+			if (found == STORE_ABSENT)
+				on_damaged(dispatch, place->id);
+			flight_pop(active);
+			continue;
+		}
+		job = gather(dispatch, active, &message, now_ms);
+		if (job->n == 0) {
+			flight_drop(dispatch->flight, job);
+			continue;
+		}
+		job->session = next->session;
+		if (!is_too_large(&message, next) &&
+		    !needs_8bitmime(&message, next))
+			return job;
+		give_up_unfit(dispatch, job, next);
+		unfit++;
+	}
+	return NULL;
+}
+
+static void
+send_job(struct dispatch *dispatch, const struct job *job,
+    const struct d_next *next)
+{
+	const struct message *message = &job->message;
+	struct d_job out = {
+		.destination = job->active->number,
+		.session = job->session,
+		.job = job->number,
+		.message = message->id,
+		.size_bytes = message->size_bytes,
+		.body = BODY_7BIT,
+		.recipients = job->n,
+		.more = flight_waiting(job->active)
+	};
+	struct d_rcpt rcpt = { .job = job->number };
+
+	/* EXT-6152-3-4: what was announced, where it can be said */
+	if (next->has_8bitmime && (message->eight_bit ||
+	    message->body == BODY_8BITMIME))
+		out.body = BODY_8BITMIME;
+	memcpy(out.sender, message->sender, sizeof(out.sender));
+	link_send(dispatch->link, D_JOB, &out, NULL);
+	for (uint32_t i = 0; i < job->n; i++) {
+		rcpt.number = i;
+		memcpy(rcpt.recipient, dispatch->addresses[i],
+		    sizeof(rcpt.recipient));
+		link_send(dispatch->link, D_RCPT, &rcpt, NULL);
+	}
+}
+
+static void
+answer_next(struct dispatch *dispatch, const struct d_next *next)
+{
+	struct active *active = dispatch->stopping ? NULL :
+	    handed_of(dispatch, next->destination);
+	struct d_none none = { next->destination, next->session };
+	struct job *job = NULL;
+
+	if (active != NULL && active->ending == NULL)
+		job = draw(dispatch, active, next);
+	if (job != NULL)
+		send_job(dispatch, job, next);
+	else
+		link_send(dispatch->link, D_NONE, &none, NULL);
+}
+
+/* ---- after the end of the turn ---- */
+
+/*
+ * A job of an older queue or delivery: no D_ENDED will say where the
+ * destination's index entry belongs now.
+ */
+static void
+look_again(struct dispatch *dispatch, const struct active *active)
+{
+	if (!active->handed)
+		add_number(&dispatch->unsettled, active->number);
+}
+
+static void
+after_result(struct dispatch *dispatch, const struct d_result *result)
+{
+	struct active *active = flight_find(dispatch->flight,
+	    result->destination);
+	struct job *job = flight_find_job(dispatch->flight, result->job);
+	int place = job != NULL ? flight_place(job, result->recipient) : -1;
+
+	if (result->sequence > dispatch->settled)
+		dispatch->settled = result->sequence;
+	if (active != NULL) {
+		active->results++;
+		look_again(dispatch, active);
+	}
+	if (place >= 0)
+		flight_done(dispatch->flight, job, place);
+}
+
+static void
+after_return(struct dispatch *dispatch, const struct d_return *returned)
+{
+	struct job *job = flight_find_job(dispatch->flight, returned->job);
+
+	if (job == NULL)
+		return;
+	look_again(dispatch, job->active);
+	flight_return(dispatch->flight, job);
+}
+
+/* Its consequences are written in the turns to come. */
+static void
+after_ended(struct dispatch *dispatch, const struct d_ended *ended)
+{
+	struct active *active = handed_of(dispatch, ended->destination);
+	struct ending *ending;
+
+	if (active == NULL || active->ending != NULL)
+		return;
+	ending = mem_alloc(sizeof(*ending));
+	ending->said = *ended;
+	ending->began_ms = active->trail.began_ms;
+	ending->ended_ms = (uint64_t)loop_wall_ms();
+	ending->idle = active->results == 0;
+	active->ending = ending;
+	TAILQ_INSERT_TAIL(&dispatch->endings, active, endings);
+}
+
+static bool
+is_waiting_for_room(const struct dispatch *dispatch)
+{
+	return dispatch->link != NULL && link_full(dispatch->link);
+}
+
+/* One thing that was heard; false: not now, the link is full. */
+static bool
+after_heard(struct dispatch *dispatch, const struct heard *heard)
+{
+	if (heard->kind == D_NEXT && is_waiting_for_room(dispatch))
+		return false;
+	if (heard->kind == D_RESULT)
+		after_result(dispatch, &heard->result);
+	else if (heard->kind == D_RETURN)
+		after_return(dispatch, &heard->returned);
+	else if (heard->kind == D_ENDED)
+		after_ended(dispatch, &heard->ended);
+	else if (dispatch->link != NULL)
+		answer_next(dispatch, &heard->next);
+	return true;
+}
+
+/*
+ * In the order in which it was said, up to `last`: what is heard meanwhile (by
+ * ourselves, of unfit messages) was not in the turn that is durable now.
+ */
+static void
+after_all_heard(struct dispatch *dispatch)
+{
+	struct heard *last = TAILQ_LAST(&dispatch->heard, heard_line);
+	struct heard *heard, *next;
+	uint64_t settled = dispatch->settled;
+	bool results = false;
+
+	for (heard = TAILQ_FIRST(&dispatch->heard); heard != NULL;
+	    heard = next) {
+		bool over = heard == last;
+
+		next = TAILQ_NEXT(heard, line);
+		if (heard->kind == D_RESULT && heard->result.sequence != 0)
+			results = true;
+		if (after_heard(dispatch, heard))
+			forget_heard(dispatch, heard);
+		if (over)
+			break;
+	}
+	if (dispatch->link != NULL && (results || dispatch->settled >
+	    settled)) {
+		struct d_settled out = { dispatch->settled };
+
+		link_send(dispatch->link, D_SETTLED, &out, NULL);
+	}
+}
+
+/* Endings that had a slice in this turn. */
+static void
+after_endings(struct dispatch *dispatch)
+{
+	uint64_t turn = spool_turn(dispatch->books->spool) - 1;
+	struct active *active, *next;
+
+	for (active = TAILQ_FIRST(&dispatch->endings); active != NULL;
+	    active = next) {
+		next = TAILQ_NEXT(active, endings);
+		if (active->ending_turn != turn)
+			continue;
+		*active->ending = active->ending_next;
+		if (!active->ending_done)
+			continue;
+		TAILQ_REMOVE(&dispatch->endings, active, endings);
+		flight_end(dispatch->flight, active);
+	}
+}
+
+/* The store failed: what was heard is kept, and nothing more is taken. */
+static void
+wait_and_repeat(struct dispatch *dispatch)
+{
+	dispatch->waiting = true;
+	dispatch->scan = (struct soon){ 0, 0 };
+	timer_set(dispatch->again_timer, AGAIN_MS);
+	if (dispatch->link != NULL)
+		link_pause(dispatch->link, true);
+}
+
+static void
+on_again(void *context)
+{
+	struct dispatch *dispatch = context;
+
+	dispatch->waiting = false;
+	if (dispatch->link != NULL)
+		link_pause(dispatch->link, false);
+}
+
+/* ---- handing out destinations ---- */
+
+static void
+hand_out(struct dispatch *dispatch, uint64_t number, uint64_t now_ms)
+{
+	struct active *active = flight_find(dispatch->flight, number);
+	struct destination destination;
+	struct d_due due = { .destination = number };
+
+	if (active != NULL && (active->handed || active->ending != NULL))
+		return;
+	if (spool_get_destination(dispatch->books->spool, number,
+	    &destination) != STORE_FOUND)
+		return;
+	if (active == NULL)
+		active = flight_add(dispatch->flight, &destination);
+	flight_hand(dispatch->flight, active, &destination, now_ms);
+	if (destination.held || flight_peek(active, dispatch->books->spool,
+	    now_ms) == NULL) {
+		/* The entry is too early; or older jobs have it all. */
+		if (LIST_EMPTY(&active->jobs))
+			add_number(&dispatch->unsettled, number);
+		flight_end(dispatch->flight, active);
+		return;
+	}
+	memcpy(due.domain, destination.domain, sizeof(due.domain));
+	due.class = destination.class;
+	due.waiting = flight_waiting(active);
+	link_send(dispatch->link, D_DUE, &due, NULL);
+}
+
+static bool
+can_hand_out(const struct dispatch *dispatch)
+{
+	uint32_t workers = (*dispatch->books->config)->workers;
+
+	return dispatch->link != NULL && dispatch->synced &&
+	    !dispatch->stopping && !dispatch->waiting &&
+	    !link_full(dispatch->link) &&
+	    flight_handed(dispatch->flight) < WORKERS_AHEAD * workers;
+}
+
+/* Entries were written before the scan: go back to them. */
+static void
+lower_scan(struct dispatch *dispatch)
+{
+	struct soon lowest, *scan = &dispatch->scan;
+
+	if (!spool_soon_written(dispatch->books->spool, &lowest))
+		return;
+	if (lowest.next_ms < scan->next_ms || (lowest.next_ms ==
+	    scan->next_ms && lowest.destination < scan->destination))
+		*scan = lowest;
+}
+
+static void
+wait_until(struct dispatch *dispatch, uint64_t due_ms, uint64_t now_ms)
+{
+	uint64_t delay_ms = due_ms - now_ms;
+
+	timer_set(dispatch->due_timer, delay_ms > TIMER_MAX_MS ?
+	    TIMER_MAX_MS : (int64_t)delay_ms);
+}
+
+/* The turn that the timer makes hands out what is due. */
+static void
+on_due(void *context)
+{
+	(void)context;
+}
+
+static void
+hand_out_due(struct dispatch *dispatch)
+{
+	uint64_t now_ms = (uint64_t)loop_wall_ms();
+	struct soon found;
+
+	lower_scan(dispatch);
+	while (can_hand_out(dispatch) && spool_next_soon(
+	    dispatch->books->spool, &dispatch->scan, &found)) {
+		if (found.next_ms > now_ms) {
+			wait_until(dispatch, found.next_ms, now_ms);
+			return;
+		}
+		dispatch->scan = found;
+		dispatch->scan.destination++;
+		hand_out(dispatch, found.destination, now_ms);
+	}
+}
+
+bool
+dispatch_after_commit(struct dispatch *dispatch, bool durable)
+{
+	if (!durable && dispatch->applied)
+		wait_and_repeat(dispatch);
+	if (durable && dispatch->applied) {
+		dispatch->damaged.n = 0;
+		dispatch->unsettled.n = 0;
+		dispatch->bad_n = 0;
+		after_endings(dispatch);
+		after_all_heard(dispatch);
+	}
+	hand_out_due(dispatch);
+	return pull_turn(dispatch->pulls) || (!dispatch->waiting &&
+	    (!TAILQ_EMPTY(&dispatch->endings) || dispatch->unfit ||
+	    dispatch->bad_n + dispatch->damaged.n + dispatch->unsettled.n >
+	    0));
+}
+
+void
+dispatch_stop(struct dispatch *dispatch)
+{
+	dispatch->stopping = true;
+}
+
+bool
+dispatch_idle(const struct dispatch *dispatch)
+{
+	return flight_jobs(dispatch->flight) == 0 &&
+	    TAILQ_EMPTY(&dispatch->heard);
+}
+
+bool
+dispatch_has(const struct dispatch *dispatch,
+    const struct recipient *recipient)
+{
+	return flight_has(dispatch->flight, recipient->destination,
+	    recipient->id, recipient->number);
+}
+
+bool
+dispatch_serves(const struct dispatch *dispatch, uint64_t destination)
+{
+	const struct active *active = flight_find(dispatch->flight,
+	    destination);
+
+	return active != NULL && active->handed;
+}

@@ -1,0 +1,528 @@
+#!/bin/bash
+# Is the tree built as its design says?  TAP; run from the top folder:
+#
+#	tests/arch.sh [BUILD]		BUILD is build if not given
+#
+# Sources are read as text; programs are looked at with readelf and nm, and
+# traced with strace from their own confinement on.  What a page of the manual
+# must list stands in it as `.It Ic NAME`: keywords in culver.conf.5, verbs in
+# culverctl.8, log events in culverd.8.
+set -u
+build=${1:-build}
+folders='conf smtpd queue policy delivery reports'
+number=0
+failed=0
+
+# check NAME: a line of TAP; standard input holds what is wrong, if anything.
+check() {
+	local wrong
+	wrong=$(cat)
+	number=$((number + 1))
+	if [ -z "$wrong" ]; then
+		echo "ok $number - $1"
+	else
+		echo "not ok $number - $1"
+		printf '%s\n' "$wrong" | sed 's/^/#   /' | head -40
+		printf '%s:\n%s\n' "$1" "$wrong" | head -40 >&2
+		failed=$((failed + 1))
+	fi
+}
+
+skip() {	# NAME REASON
+	number=$((number + 1))
+	echo "ok $number - $1 # SKIP $2"
+}
+
+sources() {
+	local folder
+	for folder in $folders; do
+		find "$folder" -name '*.[ch]' 2>/dev/null
+	done | sort
+}
+
+# The file without comments and strings, its lines kept: FILE:LINE:TEXT.
+code_of() {
+	awk -v file="$1" '
+	{
+		text = $0
+		out = ""
+		while (text != "") {
+			if (inside) {
+				end = index(text, "*/")
+				if (end == 0)
+					break
+				text = substr(text, end + 2)
+				inside = 0
+				continue
+			}
+			if (match(text, /^\/\*/)) {
+				inside = 1
+				text = substr(text, 3)
+			} else if (match(text, /^\/\//)) {
+				break
+			} else if (match(text, /^"([^"\\]|\\.)*"/) ||
+			    match(text, /^\x27([^\x27\\]|\\.)*\x27/)) {
+				out = out "\"\""
+				text = substr(text, RLENGTH + 1)
+			} else {
+				out = out substr(text, 1, 1)
+				text = substr(text, 2)
+			}
+		}
+		print file ":" FNR ":" out
+	}' "$1"
+}
+
+# --- the tree
+
+top_level() {
+	local known=' smtpd queue policy delivery reports conf tests man
+		Makefile README.md LICENSE .ci .gitignore .clang-format '
+	local made=' .git build run ' name
+	for name in $(ls -A); do
+		[[ " $(echo $known $made) " = *" $name "* ]] ||
+			echo "$name does not belong at the top"
+	done
+}
+
+# Which header of another folder may a file include?  (design.md 6)
+may_include() {		# FOLDER HEADER
+	case $2 in
+	conf/*|"$1"/*)	return 0 ;;
+	esac
+	case "$1 $2" in
+	'smtpd queue/queue.h')		return 0 ;;
+	'reports queue/queue.h')	return 0 ;;
+	'reports policy/policy.h')	return 0 ;;
+	'delivery queue/queue.h')	return 0 ;;
+	'delivery policy/policy.h')	return 0 ;;
+	'delivery reports/reports.h')	return 0 ;;
+	esac
+	return 1
+}
+
+includes() {
+	local file header
+	sources | xargs grep -Ho '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*"' |
+	while IFS=: read -r file header; do
+		header=${header#*\"}
+		header=${header%\"}
+		case $header in
+		*/*)	;;
+		*)	header=${file%/*}/$header ;;
+		esac
+		[ -e "$header" ] || echo "$file includes $header, which is not"
+		may_include "${file%%/*}" "$header" ||
+			echo "$file includes $header"
+	done
+}
+
+# A library stands behind one door; conf knows no SMTP, DNS or TLS.
+library_headers() {
+	sources | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*<' |
+	while IFS=: read -r file line text; do
+		case "$file $text" in
+		conf/store.c*)		;;
+		*'<db.h>'*)		echo "$file:$line: Berkeley DB" ;;
+		esac
+		case "$file $text" in
+		conf/loop.c*)		;;
+		*'<event2/'*)		echo "$file:$line: libevent" ;;
+		esac
+		case "$file $text" in
+		conf/*'<openssl/'*|conf/*'<ares'*|conf/*'<curl/'*|\
+		conf/*'<idn2'*|conf/*'<resolv'*|conf/*'<arpa/nameser'*)
+			echo "$file:$line: conf knows no SMTP, DNS or TLS" ;;
+		esac
+	done
+}
+
+no_goto() {
+	local file
+	for file in $(sources); do
+		code_of "$file"
+	done | grep -E '(^|[^[:alnum:]_])goto([^[:alnum:]_]|$)'
+}
+
+# Conditional compilation: the guard of a header, nothing else.
+no_if() {
+	local file guard
+	for file in $(sources); do
+		guard=
+		if [[ $file = *.h ]]; then
+			guard=CULVER_$(basename "$file" .h |
+				tr 'a-z-' 'A-Z_')_H
+			grep -qx "#ifndef $guard" "$file" ||
+				echo "$file has no guard $guard"
+		fi
+		code_of "$file" | grep -E \
+		    '^[^:]*:[0-9]+:[[:space:]]*#[[:space:]]*(if|ifdef|ifndef|elif|else)([^[:alnum:]_]|$)' |
+		    grep -vE ":#ifndef ${guard:-none at all}\$"
+	done
+}
+
+head_comments() {
+	local file
+	for file in $(sources); do
+		[ "$(head -c 2 "$file")" = '/*' ] ||
+			echo "$file does not begin with its comment"
+	done
+}
+
+# --- conf: a closed list, and each module in two programs
+
+# Modules and programs of conf/README: `modules` or `programs`.
+readme() {
+	awk -v want="$1" '
+	/^Programs/ { programs = 1; next }
+	/^[a-z][a-z0-9]*  +[^ ]/ && !programs { if (want == "modules") print $1 }
+	programs && /^ *[a-z][a-z0-9]* / { if (want == "programs") print $1 }
+	' conf/README
+}
+
+conf_closed() {
+	local listed present
+	listed=$({ readme modules; readme programs; } | sort)
+	present=$(find conf -name '*.c' -exec basename {} .c \; | sort)
+	comm -13 <(echo "$listed") <(echo "$present") |
+		sed 's,.*,conf/&.c is not listed in conf/README,'
+	comm -23 <(echo "$listed") <(echo "$present") |
+		sed 's,.*,conf/README lists &\, which is not,'
+	find conf -name '*.h' -exec basename {} .h \; | sort |
+		comm -23 - <(echo "$present") |
+		sed 's,.*,conf/&.h has no conf/&.c,'
+}
+
+programs="bin/culverd bin/culverctl bin/sendmail libexec/culver-smtpd
+	libexec/culver-queue libexec/culver-policy libexec/culver-fetch
+	libexec/culver-delivery"
+
+programs_exist() {
+	local program
+	for program in $programs; do
+		[ -x "$build/$program" ] || echo "$build/$program is not built"
+	done
+}
+
+# A module is in a program when what it defines is.
+conf_shared() {
+	local module program symbols n
+	for module in $(readme modules); do
+		symbols=$(nm -g --defined-only "$build/obj/conf/$module.o" |
+			awk '$2 ~ /[TDBR]/ { print $3 }' | sort)
+		n=0
+		for program in $programs; do
+			[ -n "$(nm "$build/$program" |
+			    awk '$2 ~ /[TDBRtdbr]/ { print $3 }' | sort |
+			    comm -12 - <(echo "$symbols"))" ] && n=$((n + 1))
+		done
+		[ "$n" -ge 2 ] ||
+			echo "conf/$module.c is in $n programs"
+	done
+}
+
+# --- what programs link (design.md 2)
+
+allowed_libraries() {
+	case $1 in
+	culverd)		echo libevent_core ;;
+	culverctl)		echo libjansson ;;
+	sendmail)		echo libidn2 ;;
+	culver-smtpd)		echo libevent_core libidn2 ;;
+	culver-queue)		echo libevent_core libdb ;;
+	culver-policy)		echo libevent_core libdb libcares libidn2 ;;
+	culver-fetch)		echo libcurl libssl libcrypto ;;
+	culver-delivery)	echo libevent_core libssl libcrypto ;;
+	culver-reports)		echo libevent_core libdb libz libjansson ;;
+	esac
+}
+
+libraries() {
+	local program name allowed library plain
+	for program in $programs; do
+		name=${program##*/}
+		allowed=" libc libseccomp ld-linux $(allowed_libraries "$name") "
+		for library in $(readelf -d "$build/$program" |
+		    sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
+			# libevent_core-2.1.so.7, libdb-5.3.so, ld-linux-x86-64.so.2
+			plain=$(echo "$library" |
+				sed -E 's/\.so.*//; s/-x86-64$|-aarch64$//; s/-[0-9.]+$//')
+			[[ $allowed = *" $plain "* ]] ||
+				echo "$name needs $library"
+		done
+	done
+}
+
+# --- the manual lists what there is
+
+# Items of a page, a name a line, the first N words of each.
+page_items() {		# PAGE N
+	sed -n 's/^\.It Ic //p' "man/$1" | sed 's/\\-/-/g' |
+	awk -v n="$2" '{
+		name = $1
+		for (i = 2; i <= n && $i ~ /^[a-z][a-z-]*$/; i++)
+			name = name " " $i
+		print name
+	}' | sort -u
+}
+
+# Both ways: standard input holds the names that the program has.
+same_as_page() {	# PAGE N WHAT
+	local there
+	if [ ! -e "man/$1" ]; then
+		cat >/dev/null
+		echo "man/$1 is missing"
+		return
+	fi
+	there=$(sort -u)
+	[ -n "$there" ] || echo "no $3 was found in the program"
+	comm -23 <(echo "$there") <(page_items "$1" "$2") |
+		sed "s,.*,$3 & is not in man/$1,"
+	comm -13 <(echo "$there") <(page_items "$1" "$2") |
+		sed "s,.*,man/$1 has $3 & that the program lacks,"
+}
+
+# Every keyword of the table; those not built yet are refused as such.
+all_keywords() {
+	sed -n '/^static const struct keyword keywords\[\] = {/,/^};/p' \
+		conf/config.c | grep -oE '^[[:space:]]*\{ "[a-z-]+"' |
+		grep -oE '[a-z-]+'
+}
+
+keywords() {
+	local keyword
+	for keyword in $(all_keywords); do
+		"$build/bin/culverd" -n -c /dev/null -o "$keyword=" 2>&1 |
+			grep -q 'not yet' || echo "$keyword"
+	done
+	echo include
+}
+
+# The keywords of interfaces that the issue at hand leaves for later.
+later_keywords='masquerade aliases relay-to tls-cert tls-key auth-users
+	rate-client rate-user relayhost relayhost-password
+	relayhost-password-command dane tls-required exempt warn history
+	history-size tls-report report-from report-organization report-contact
+	report-at dkim metrics'
+later_are_refused() {
+	local keyword said
+	for keyword in $later_keywords; do
+		all_keywords | grep -qx "$keyword" || {
+			echo "$keyword has no row"; continue; }
+		said=$("$build/bin/culverd" -n -c /dev/null \
+			-o "$keyword=x" 2>&1) &&
+			echo "$keyword is taken"
+		[[ $said = *'not yet'* ]] || echo "$keyword: $said"
+	done
+}
+
+# Rows of culverctl's table that are answered, as "noun verb" or "noun".
+verbs() {
+	sed -n '/^static const struct verb verbs\[\] = {/,/^};/p' \
+		conf/culverctl.c | tr '\n\t' '  ' | sed 's/}, *{/}\n{/g' |
+		grep -v NOT_YET |
+		sed -nE 's/.*\{ "([a-z-]+)", ("([a-z-]+)"|NULL),.*/\1 \3/p' |
+		sed 's/ $//'
+}
+
+verbs_known() {
+	local verb
+	verbs | while read -r verb; do
+		# Not "unknown", whatever else: no relay runs here.
+		# shellcheck disable=SC2086
+		"$build/bin/culverctl" -c /dev/null $verb </dev/null 2>&1 |
+			grep -iE 'not yet|no such (noun|verb)|unknown verb' |
+			sed "s/^/$verb: /"
+	done
+}
+
+# Names of the events that the code writes.
+events() {
+	echo alarm
+	sources | grep -v '^conf/log\.' | xargs cat | tr '\n\t' '  ' |
+		grep -oE 'event_begin\([^;]*;' |
+		grep -oE '"[a-z]+" *\) *;$' | grep -oE '[a-z]+'
+}
+
+known_events='start stop config connect accept reject attempt session defer
+	bounce policy report admin alarm'
+events_known() {
+	events | sort -u |
+		comm -23 - <(echo $known_events | tr ' ' '\n' | sort) |
+		sed 's,.*,event & is none of those users rely on,'
+	# An event whose name is not a literal would escape this test.
+	sources | grep -v '^conf/log\.' | xargs cat | tr '\n\t' '  ' |
+		grep -oE 'event_begin\([^;]*;' |
+		grep -vE '"[a-z]+" *\) *;$'
+}
+
+# Everything of this issue but report, session (and alarms about TLS).
+events_written() {
+	local event
+	for event in start stop config connect accept reject attempt defer \
+	    bounce policy admin alarm; do
+		events | grep -qx $event || echo "no line is written for $event"
+	done
+}
+
+# --- requirement ids
+
+id='(STS|RPT|DANE|RTLS|TLS|SMTP|MSG|SUB|EXT|DSN|DKIM)-[0-9A-Z][0-9A-Za-z_.]*(-[0-9A-Z][0-9A-Za-z_.]*)?-[0-9]+'
+cited_ids() {
+	{ sources; find tests man -type f ! -name '*.tsv' \
+		! -path '*/corpus/*' ! -path '*/__pycache__/*'; } |
+	xargs grep -oHE "\\b$id\\b" | sort -u
+}
+
+ids_known() {
+	cut -f 1 tests/conformance.tsv | sort -u >"$work/ids"
+	[ "$(wc -l <"$work/ids")" -gt 500 ] ||
+		echo "tests/conformance.tsv is not whole"
+	cited_ids | awk -F: -v known="$work/ids" '
+		BEGIN { while ((getline line < known) > 0) is[line] = 1 }
+		!($NF in is) { print $1 " cites " $NF }'
+}
+
+# --- traced: no path is opened but those of a program's row
+
+# What a program may name after its filter stands (paths as it sees them).
+may_open() {		# PROGRAM PATH
+	case $1 in
+	culver-queue|culver-policy)
+		# One folder: its root when chrooted, else under the spool.
+		case $2 in
+		*/../*|*/..|/proc/*|/sys/*|/dev/*|/etc/*|/usr/*|/lib/*)
+			return 1 ;;
+		/*|[!/]*)
+			return 0 ;;
+		esac ;;
+	esac
+	return 1
+}
+
+# A build folder whose culverd is the real one under strace.
+make_traced_build() {
+	local here
+	here=$(cd "$build" && pwd)
+	mkdir -p "$work/traced/bin" "$work/traces"
+	chmod 755 "$work" "$work/traced" "$work/traced/bin"
+	chmod 1777 "$work/traces"
+	ln -s "$here/libexec" "$work/traced/libexec"
+	ln -s "$here/tests" "$work/traced/tests"
+	ln -s "$here/bin/culverctl" "$here/bin/sendmail" "$work/traced/bin/"
+	cat >"$work/traced/bin/culverd" <<END
+#!/bin/bash
+# -D: the tracer stands aside, culverd keeps its process and its signals.
+exec strace -D -ff -y -qq -e signal=none \\
+	-e trace=%file,seccomp,prctl,execve,clone,clone3,fork,vfork \\
+	-o $work/traces/trace $here/bin/culverd "\$@"
+END
+	chmod 755 "$work/traced/bin/culverd"
+}
+
+# Each traced process: its program, then what it named after its filter.
+# A fork of a confined program is confined from its first line on.
+judge_traces() {
+	local trace name line path confined
+	for trace in "$work"/traces/trace.*; do
+		name=$(sed -nE 's/^execve\("[^"]*\/([a-z-]+)".*= 0$/\1/p' \
+			"$trace" | tail -1)
+		confined=no
+		if [ -z "$name" ]; then
+			name=worker	# forked by culver-delivery
+		fi
+		[ "$name" = culverd ] && continue
+		echo "program $name"
+		sed -n '/^seccomp(SECCOMP_SET_MODE_FILTER.*= 0$\|^prctl(PR_SET_SECCOMP.*= 0$/,$p' \
+			"$trace" >"$work/after"
+		[ -s "$work/after" ] && echo "confined $name"
+		grep -E '^[a-z0-9_]+\(([A-Z_]+(<[^>]*>)?, |[0-9]+<[^>]*>, )?"' \
+			"$work/after" |
+		sed -nE 's/^([a-z0-9_]+)\(([A-Z_]+(<[^>]*>)?, |[0-9]+<[^>]*>, )?"([^"]*)".*/\1 \4/p' |
+		sort -u | while read -r line path; do
+			may_open "$name" "$path" ||
+				echo "wrong $name: $line $path"
+		done
+	done
+}
+
+# Why nothing can be traced here, or nothing.
+no_trace() {
+	[ "$(id -u)" = 0 ] || { echo 'not root'; return; }
+	command -v strace >/dev/null || { echo 'strace is missing'; return; }
+	strace -qq -o /dev/null true 2>/dev/null ||
+		{ echo 'CAP_SYS_PTRACE is missing'; return; }
+	unshare --net --mount --pid --fork true 2>/dev/null ||
+		echo 'CAP_SYS_ADMIN is missing (unshare --net --mount --pid)'
+}
+
+# Scenarios that make every program do all it does.
+traced_scenarios='enforce-good cached-record-gone culverctl permanent-refusals
+	retry-schedule'
+
+play_traced() {
+	local name files=
+	make_traced_build
+	for name in $traced_scenarios; do
+		[ -e "tests/scenario/$name.scn" ] ||
+			echo "tests/scenario/$name.scn is missing"
+		files="$files tests/scenario/$name.scn"
+	done
+	mkdir -p "$work/tap"
+	# shellcheck disable=SC2086
+	/usr/bin/python3 tests/run.py --build "$work/traced" --jobs 1 \
+		--tap "$work/tap" $files >"$work/played" 2>"$work/played.err" ||
+		{ grep '^not ok' "$work/played"; tail -5 "$work/played.err"; }
+	judge_traces >"$work/judged"
+}
+
+all_were_traced() {
+	local name
+	for name in culver-smtpd culver-queue culver-policy culver-fetch \
+	    culver-delivery; do
+		grep -qx "program $name" "$work/judged" ||
+			{ echo "$name did not run"; continue; }
+		grep -qx "confined $name" "$work/judged" ||
+			echo "$name was not seen to confine itself"
+	done
+}
+
+# --- the test itself
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/culver-arch.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+top_level | check 'nothing else is at the top'
+includes | check 'includes across folders are those of the design'
+library_headers | check 'Berkeley DB and libevent stand behind one door each'
+no_goto | check 'no goto'
+no_if | check 'no conditional compilation but include guards'
+head_comments | check 'every file says what it is for'
+conf_closed | check 'conf is the closed list of conf/README'
+programs_exist | check 'the programs are built'
+conf_shared | check 'every module of conf is in two programs'
+libraries | check 'programs link the libraries of their row'
+keywords | same_as_page culver.conf.5 1 keyword |
+	check 'the manual lists every keyword, and no other'
+later_are_refused | check 'keywords of later are refused with "not yet"'
+verbs | same_as_page culverctl.8 2 verb |
+	check 'the manual lists every verb, and no other'
+verbs_known | check 'culverctl knows every verb of its table'
+events | same_as_page culverd.8 1 event |
+	check 'the manual lists every log event, and no other'
+events_known | check 'log events are those that users rely on'
+events_written | check 'every log event of this version is written'
+ids_known | check 'requirement ids that are cited exist'
+reason=$(no_trace)
+if [ -n "$reason" ]; then
+	skip 'traced scenarios pass' "$reason"
+	skip 'every program was traced past its confinement' "$reason"
+	skip 'no path is named but those of a row' "$reason"
+else
+	play_traced | check 'traced scenarios pass'
+	all_were_traced | check 'every program was traced past its confinement'
+	sed -n 's/^wrong //p' "$work/judged" |
+		check 'no path is named but those of a row'
+fi
+echo "1..$number"
+[ "$failed" -eq 0 ]

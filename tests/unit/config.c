@@ -1,0 +1,1168 @@
+/*
+ * conf/config.c: the keyword table, the file, defaults, and that what is
+ * printed is taken again.
+ *
+ * The module itself is included, so that what it reads of /etc/hosts can be
+ * tried without an /etc/hosts.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "conf/config.c"
+
+#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
+
+/* What was printed of one keyword, values joined by "|". */
+struct printed {
+	const char	*keyword;
+	struct buffer	 values;
+};
+
+static void
+gather(void *context, const char *keyword, const char *value)
+{
+	struct printed *printed = context;
+
+	if (printed->keyword != NULL && strcmp(printed->keyword, keyword) != 0)
+		return;
+	if (printed->values.len > 0)
+		buffer_add(&printed->values, SLICE("|"));
+	if (printed->keyword == NULL)
+		buffer_printf(&printed->values, "%s ", keyword);
+	buffer_add(&printed->values, slice_of(value));
+}
+
+static char *
+printed_of(const struct config *config, const char *keyword)
+{
+	struct printed printed = { .keyword = keyword };
+
+	buffer_add(&printed.values, SLICE(""));
+	config_each(config, gather, &printed);
+	return printed.values.text;
+}
+
+/* ---- single settings ---- */
+
+struct setting {
+	const char	*keyword, *value;
+	const char	*expected;	/* printed; NULL: refused */
+	const char	*says;		/* of a refusal: part of the error */
+};
+
+static const struct setting settings[] = {
+	/* hostname */
+	{ "hostname", "mx.example.org", "mx.example.org", NULL },
+	{ "hostname", "MX.Example.ORG", "mx.example.org", NULL },
+	{ "hostname", "mx.example.org.", "mx.example.org", NULL },
+	{ "hostname", "\"mx.example.org\"", "mx.example.org", NULL },
+	{ "hostname", "mx.example.org # ours", "mx.example.org", NULL },
+	{ "hostname", "mx", "mx", NULL },
+	{ "hostname", "xn--mller-kva.example", "xn--mller-kva.example", NULL },
+	{ "hostname", "m\xc3\xbcller.example", NULL, "xn--" },
+	{ "hostname", "[192.0.2.1]", NULL, "is no domain name" },
+	{ "hostname", "mx..example", NULL, "is no domain name" },
+	{ "hostname", "-mx.example", NULL, "is no domain name" },
+	{ "hostname", "mx example", NULL, "is not understood" },
+	{ "hostname", "", NULL, "accepted: the full name" },
+	{ "hostname", "\"\"", NULL, "is no domain name" },
+	/* mail-domain */
+	{ "mail-domain", "example.org", "example.org", NULL },
+	{ "mail-domain", "a b", NULL, "accepted: a domain" },
+	{ "mail-domain", "@example.org", NULL, "is no domain name" },
+	/* local-domain */
+	{ "local-domain", "a.example b.example", "a.example|b.example", NULL },
+	{ "local-domain", "a.example A.EXAMPLE", "a.example", NULL },
+	{ "local-domain", "localhost", "localhost", NULL },
+	{ "local-domain", "a.example b@c", NULL, "is no domain name" },
+	{ "local-domain", "", NULL, "accepted: domains" },
+	/* root-mail */
+	{ "root-mail", "admin@example.org", "admin@example.org", NULL },
+	{ "root-mail", "Admin@EXAMPLE.org", "Admin@example.org", NULL },
+	{ "root-mail", "admin", NULL, "is no full address" },
+	{ "root-mail", "postmaster", NULL, "is no full address" },
+	{ "root-mail", "<admin@example.org>", NULL, "is no full address" },
+	{ "root-mail", "a@b c@d", NULL, "accepted: an address" },
+	{ "root-mail", "\"\\\"a b\\\"@example.org\"",
+	  "\"\\\"a b\\\"@example.org\"", NULL },
+	/* local */
+	{ "local", "none", "none", NULL },
+	{ "local", "mbox", NULL, "is not built yet" },
+	{ "local", "lmtp:/run/dovecot/lmtp", NULL, "is not built yet" },
+	{ "local", "maildir", NULL, "accepted: none" },
+	{ "local", "", NULL, "accepted: none" },
+	/* listen */
+	{ "listen", "127.0.0.1:25", "127.0.0.1:25", NULL },
+	{ "listen", "127.0.0.1:25 plain", "127.0.0.1:25", NULL },
+	{ "listen", "[::1]:25", "[::1]:25", NULL },
+	{ "listen", "[0:0:0:0:0:0:0:1]:25", "[::1]:25", NULL },
+	{ "listen", "0.0.0.0:2525", "0.0.0.0:2525", NULL },
+	{ "listen", "[::]:65535", "[::]:65535", NULL },
+	{ "listen", "127.0.0.1:0", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "127.0.0.1:65536", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "127.0.0.1", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "127.0.0.1:", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "127.0.0.1:25x", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "127.0.0.1:+25", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "::1:25", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "[::1]", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "[::1:25", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "[127.0.0.1]:25", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "localhost:25", NULL, "accepted: ADDR:PORT" },
+	{ "listen", ":25", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "25", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "", NULL, "accepted: ADDR:PORT" },
+	{ "listen", "127.0.0.1:25 starttls", NULL, "not built yet" },
+	{ "listen", "127.0.0.1:465 tls", NULL, "not built yet" },
+	{ "listen", "127.0.0.1:587 submission", NULL, "not built yet" },
+	{ "listen", "127.0.0.1:587 plain submission", NULL, "not built yet" },
+	{ "listen", "127.0.0.1:25 ssl", NULL, "is not understood" },
+	{ "listen", "127.0.0.1:25 plain plain", NULL, "is not understood" },
+	/* submit-socket, control, spool, ca-file: paths */
+	{ "submit-socket", "/run/x/submit", "/run/x/submit", NULL },
+	{ "submit-socket", "\"/run/a b\"", "\"/run/a b\"", NULL },
+	{ "submit-socket", "\"/run/a\\\"b\\\\c\"", "\"/run/a\\\"b\\\\c\"",
+	  NULL },
+	{ "submit-socket", "/run/a#b", "\"/run/a#b\"", NULL },
+	{ "submit-socket", "run/submit", NULL, "is not an absolute path" },
+	{ "submit-socket", "", NULL, "accepted: an absolute path" },
+	{ "submit-socket", "/a /b", NULL, "accepted: an absolute path" },
+	{ "submit-socket", "\"/a", NULL, "a quote is not closed" },
+	{ "control", "/run/x/control", "/run/x/control", NULL },
+	{ "control", "control", NULL, "is not an absolute path" },
+	{ "spool", "/srv/spool", "/srv/spool", NULL },
+	{ "spool", "spool", NULL, "is not an absolute path" },
+	{ "ca-file", "/etc/ssl/ca.pem", "/etc/ssl/ca.pem", NULL },
+	{ "ca-file", "ca.pem", NULL, "is not an absolute path" },
+	/* relay-from */
+	{ "relay-from", "192.0.2.0/24", "192.0.2.0/24", NULL },
+	{ "relay-from", "192.0.2.1", "192.0.2.1/32", NULL },
+	{ "relay-from", "::1/128 10.0.0.0/8", "::1/128|10.0.0.0/8", NULL },
+	{ "relay-from", "2001:db8::/32", "2001:db8::/32", NULL },
+	{ "relay-from", "0.0.0.0/0", "0.0.0.0/0", NULL },
+	{ "relay-from", "192.0.2.0/33", NULL, "is no network" },
+	{ "relay-from", "192.0.2.0/", NULL, "is no network" },
+	{ "relay-from", "::/129", NULL, "is no network" },
+	{ "relay-from", "localhost", NULL, "is no network" },
+	{ "relay-from", "", NULL, "accepted: networks" },
+	/* max-message-size */
+	{ "max-message-size", "50M", "50M", NULL },
+	{ "max-message-size", "64K", "64K", NULL },
+	{ "max-message-size", "65536", "64K", NULL },
+	{ "max-message-size", "65535", NULL, "is too little" },
+	{ "max-message-size", "63K", NULL, "RFC 5321 4.5.3.1.7" },
+	{ "max-message-size", "0", NULL, "is too little" },
+	{ "max-message-size", "100000", "100000", NULL },
+	{ "max-message-size", "1024K", "1M", NULL },
+	{ "max-message-size", "1T", "1T", NULL },
+	{ "max-message-size", "2T", NULL, "is too much" },
+	{ "max-message-size", "1G", "1G", NULL },
+	{ "max-message-size", "50m", NULL, "is not understood" },
+	{ "max-message-size", "50 M", NULL, "is not understood" },
+	{ "max-message-size", "50MB", NULL, "is not understood" },
+	{ "max-message-size", "-1", NULL, "is not understood" },
+	{ "max-message-size", "1.5M", NULL, "is not understood" },
+	{ "max-message-size", "M", NULL, "is not understood" },
+	{ "max-message-size", "18446744073709551616", NULL,
+	  "is not understood" },
+	{ "max-message-size", "18446744073709551615", NULL, "is too much" },
+	{ "max-message-size", "16777216T", NULL, "is not understood" },
+	{ "max-message-size", "0x100000", NULL, "is not understood" },
+	/* max-recipients */
+	{ "max-recipients", "1000", "1000", NULL },
+	{ "max-recipients", "100", "100", NULL },
+	{ "max-recipients", "99", NULL, "RFC 5321 4.5.3.1.8" },
+	{ "max-recipients", "0", NULL, "is too little" },
+	{ "max-recipients", "100000", "100000", NULL },
+	{ "max-recipients", "100001", NULL, "is too much" },
+	{ "max-recipients", "4294967296", NULL, "is too much" },
+	{ "max-recipients", "abc", NULL, "accepted: a number from 100" },
+	{ "max-recipients", "1k", NULL, "is not understood" },
+	{ "max-recipients", "", NULL, "is not understood" },
+	{ "max-recipients", "100 200", NULL, "is not understood" },
+	/* the other numbers */
+	{ "max-connections", "1", "1", NULL },
+	{ "max-connections", "0", NULL, "is too little" },
+	{ "max-connections", "1000001", NULL, "is too much" },
+	{ "max-connections-per-client", "50", "50", NULL },
+	{ "max-connections-per-client", "0", NULL, "is too little" },
+	{ "workers", "0", "0", NULL },
+	{ "workers", "200", "200", NULL },
+	{ "workers", "10001", NULL, "is too much" },
+	{ "per-domain", "1", "1", NULL },
+	{ "per-domain", "0", NULL, "is too little" },
+	{ "per-host", "10", "10", NULL },
+	{ "per-host", "0", NULL, "is too little" },
+	{ "per-host", "ten", NULL, "is not understood" },
+	/* min-free */
+	{ "min-free", "64M", "64M", NULL },
+	{ "min-free", "0", "0", NULL },
+	{ "min-free", "1", "1", NULL },
+	{ "min-free", "no", NULL, "accepted: a size" },
+	/* bind */
+	{ "bind", "192.0.2.1", "192.0.2.1", NULL },
+	{ "bind", "192.0.2.1 2001:db8::1", "192.0.2.1 2001:db8::1", NULL },
+	{ "bind", "192.0.2.1:25", NULL, "is no address" },
+	{ "bind", "[2001:db8::1]", NULL, "is no address" },
+	{ "bind", "", NULL, "accepted: addresses" },
+	/* ip */
+	{ "ip", "both", "both", NULL },
+	{ "ip", "4", "4", NULL },
+	{ "ip", "6", "6", NULL },
+	{ "ip", "5", NULL, "accepted: both, 4 or 6" },
+	{ "ip", "46", NULL, "accepted: both, 4 or 6" },
+	{ "ip", "4 6", NULL, "accepted: both, 4 or 6" },
+	{ "ip", "BOTH", NULL, "accepted: both, 4 or 6" },
+	/* resolver */
+	{ "resolver", "127.0.0.1", "127.0.0.1:53", NULL },
+	{ "resolver", "127.0.0.1:5353", "127.0.0.1:5353", NULL },
+	{ "resolver", "::1", "[::1]:53", NULL },
+	{ "resolver", "[::1]", "[::1]:53", NULL },
+	{ "resolver", "[::1]:5353", "[::1]:5353", NULL },
+	{ "resolver", "127.0.0.1 [::1]:54 2001:db8::53",
+	  "127.0.0.1:53 [::1]:54 [2001:db8::53]:53", NULL },
+	{ "resolver", "localhost", NULL, "is not understood" },
+	{ "resolver", "127.0.0.1:0", NULL, "is not understood" },
+	{ "resolver", "127.0.0.1:", NULL, "is not understood" },
+	{ "resolver", "[::1]53", NULL, "is not understood" },
+	{ "resolver", "", NULL, "accepted: ADDR" },
+	{ "resolver", "1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 "
+	  "1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 "
+	  "1.1.1.1 1.1.1.1 1.1.1.1", NULL, "has too many addresses" },
+	/* trust-resolver */
+	{ "trust-resolver", "auto", "auto .", NULL },
+	{ "trust-resolver", "auto .", "auto .", NULL },
+	{ "trust-resolver", "yes", "yes .", NULL },
+	{ "trust-resolver", "no", "no .", NULL },
+	{ "trust-resolver", "auto signed.example", "auto signed.example",
+	  NULL },
+	{ "trust-resolver", "yes signed.example bogus.example",
+	  "yes signed.example bogus.example", NULL },
+	{ "trust-resolver", "auto . bogus.example", "auto . bogus.example",
+	  NULL },
+	{ "trust-resolver", "maybe", NULL, "accepted: yes, no or auto" },
+	{ "trust-resolver", "auto a b c", NULL, "accepted: yes, no or auto" },
+	{ "trust-resolver", "auto a@b", NULL, "is no domain name" },
+	{ "trust-resolver", "auto . .", NULL, "is no domain name" },
+	{ "trust-resolver", "", NULL, "accepted: yes, no or auto" },
+	/* mta-sts */
+	{ "mta-sts", "enforce", "enforce", NULL },
+	{ "mta-sts", "off", "off", NULL },
+	{ "mta-sts", "report", NULL, "is not built yet" },
+	{ "mta-sts", "testing", NULL, "accepted: enforce or off" },
+	/* fetch-private-addresses */
+	{ "fetch-private-addresses", "yes", "yes", NULL },
+	{ "fetch-private-addresses", "no", "no", NULL },
+	{ "fetch-private-addresses", "on", NULL, "accepted: yes or no" },
+	{ "fetch-private-addresses", "true", NULL, "accepted: yes or no" },
+	/* connect-timeout */
+	{ "connect-timeout", "30s", "30s", NULL },
+	{ "connect-timeout", "60s", "1m", NULL },
+	{ "connect-timeout", "10m", "10m", NULL },
+	{ "connect-timeout", "11m", NULL, "is too much" },
+	{ "connect-timeout", "0s", NULL, "is too little" },
+	{ "connect-timeout", "30", NULL, "is not understood" },
+	{ "connect-timeout", "s", NULL, "is not understood" },
+	{ "connect-timeout", "1.5m", NULL, "is not understood" },
+	{ "connect-timeout", "1m30s", NULL, "is not understood" },
+	{ "connect-timeout", "30S", NULL, "is not understood" },
+	/* retry */
+	{ "retry", "1m", "1m", NULL },
+	{ "retry", "1h 90m 86400s", "1h 90m 1d", NULL },
+	{ "retry", "1m 5m 15m 30m 1h 2h 4h", "1m 5m 15m 30m 1h 2h 4h", NULL },
+	{ "retry", "", NULL, "accepted: durations" },
+	{ "retry", "0s", NULL, "is too little" },
+	{ "retry", "31d", NULL, "is too much" },
+	{ "retry", "1m five", NULL, "is not understood" },
+	{ "retry", "5", NULL, "is not understood" },
+	/* expire */
+	{ "expire", "5d", "5d", NULL },
+	{ "expire", "120h", "5d", NULL },
+	{ "expire", "6d", "6d", NULL },
+	{ "expire", "1m", "1m", NULL },
+	{ "expire", "59s", NULL, "is too little" },
+	{ "expire", "366d", NULL, "is too much" },
+	{ "expire", "never", NULL, "accepted: a duration" },
+	{ "expire", "99999999999999999999d", NULL, "is not understood" },
+	/* bounce-body */
+	{ "bounce-body", "headers", "headers", NULL },
+	{ "bounce-body", "full", "full", NULL },
+	{ "bounce-body", "none", NULL, "accepted: headers or full" },
+	/* admin-group */
+	{ "admin-group", "mail", "mail", NULL },
+	{ "admin-group", "a:b", NULL, "accepted: the name of a group" },
+	{ "admin-group", "\"a b\"", NULL, "accepted: the name of a group" },
+	{ "admin-group", "", NULL, "accepted: the name of a group" },
+	/* sandbox, log, log-level */
+	{ "sandbox", "on", "on", NULL },
+	{ "sandbox", "off", "off", NULL },
+	{ "sandbox", "required", "required", NULL },
+	{ "sandbox", "yes", NULL, "accepted: on, off or required" },
+	{ "log", "syslog", "syslog", NULL },
+	{ "log", "stderr", "stderr", NULL },
+	{ "log", "file", NULL, "accepted: syslog or stderr" },
+	{ "log-level", "error", "error", NULL },
+	{ "log-level", "info", "info", NULL },
+	{ "log-level", "debug", "debug", NULL },
+	{ "log-level", "warning", NULL, "accepted: error, info or debug" },
+	/* unknown ones, and their neighbours */
+	{ "hostnam", "x", NULL, "unknown keyword \"hostnam\"; the nearest is "
+	  "hostname" },
+	{ "Hostname", "x", NULL, "the nearest is hostname" },
+	{ "lissten", "x", NULL, "the nearest is listen" },
+	{ "relay_from", "x", NULL, "the nearest is relay-from" },
+	{ "max-connection", "x", NULL, "the nearest is max-connections" },
+	{ "maxrecipients", "x", NULL, "the nearest is max-recipients" },
+	{ "mta_sts", "x", NULL, "the nearest is mta-sts" },
+	{ "log-levels", "x", NULL, "the nearest is log-level" },
+	{ "spoool", "x", NULL, "the nearest is spool" },
+	{ "retrys", "x", NULL, "the nearest is retry" },
+	{ "myhostname", "x", NULL, "the nearest is hostname" },
+	{ "mail-domains", "x", NULL, "the nearest is mail-domain" },
+	{ "tls_required", "x", NULL, "not built yet" },
+	{ "", "x", NULL, "unknown keyword \"\"" },
+	{ "a\x01" "b", "x", NULL, "unknown keyword \"a?b\"" },
+	/* control characters */
+	{ "spool", "/a\x01", NULL, "control character" },
+	{ "spool", "/a\x7f", NULL, "control character" },
+	{ "spool", "\t /a \t", "/a", NULL },
+};
+
+static void
+test_settings(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	const struct setting *row;
+	struct config *config;
+	char *text;
+	bool taken;
+
+	(void)unused;
+	for (row = settings; row < settings + COUNT(settings); row++) {
+		config = config_new();
+		taken = config_set(config, row->keyword, row->value, &error);
+		if (taken != (row->expected != NULL))
+			fail_msg("%s %s: %s", row->keyword, row->value,
+			    taken ? "is taken" : error.text);
+		if (taken) {
+			text = printed_of(config, row->keyword);
+			assert_string_equal(text, row->expected);
+			free(text);
+		} else if (strstr(error.text, row->says) == NULL) {
+			fail_msg("%s %s: says \"%s\", not \"%s\"",
+			    row->keyword, row->value, error.text, row->says);
+		}
+		config_free(&config);
+		assert_null(config);
+		buffer_free(&error);
+	}
+}
+
+/* Each refusal names keyword, value, and what would be accepted. */
+static void
+test_refusals_say_what_is_accepted(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config;
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < COUNT(keywords); i++) {
+		assert_non_null(keywords[i].accepted);
+		config = config_new();
+		assert_false(config_set(config, keywords[i].name,
+		    "\x02", &error));
+		if (keywords[i].parse == NULL) {
+			assert_non_null(strstr(error.text, "not yet"));
+		} else {
+			assert_non_null(strstr(error.text, keywords[i].name));
+			assert_non_null(strstr(error.text, "\"?\""));
+			assert_non_null(strstr(error.text,
+			    keywords[i].accepted));
+		}
+		assert_null(strchr(error.text, '\n'));
+		config_free(&config);
+		buffer_free(&error);
+	}
+}
+
+static void
+test_not_yet(void **unused)
+{
+	static const char *const later[] = {
+		"masquerade", "aliases", "relay-to", "tls-cert", "tls-key",
+		"auth-users", "rate-client", "rate-user", "relayhost",
+		"relayhost-password", "relayhost-password-command", "dane",
+		"tls-required", "exempt", "warn", "history", "history-size",
+		"tls-report", "report-from", "report-organization",
+		"report-contact", "report-at", "dkim", "metrics"
+	};
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config = config_new();
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < COUNT(later); i++) {
+		assert_false(config_set(config, later[i], "x", &error));
+		if (strstr(error.text, "not yet") == NULL)
+			fail_msg("%s: %s", later[i], error.text);
+		buffer_free(&error);
+	}
+	config_free(&config);
+}
+
+static void
+test_once_and_many(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config = config_new();
+	char *text;
+
+	(void)unused;
+	assert_true(config_set(config, "spool", "/a", &error));
+	assert_false(config_set(config, "spool", "/b", &error));
+	assert_string_equal(error.text, "spool is given twice");
+	buffer_free(&error);
+	assert_true(config_set(config, "listen", "127.0.0.1:25", &error));
+	assert_true(config_set(config, "listen", "127.0.0.1:26", &error));
+	assert_false(config_set(config, "listen", "127.0.0.1:25", &error));
+	assert_non_null(strstr(error.text, "is there already"));
+	buffer_free(&error);
+	text = printed_of(config, "listen");
+	assert_string_equal(text, "127.0.0.1:25|127.0.0.1:26");
+	free(text);
+	assert_true(config_set(config, "relay-from", "10.0.0.0/8", &error));
+	assert_true(config_set(config, "relay-from", "::/0", &error));
+	text = printed_of(config, "relay-from");
+	assert_string_equal(text, "10.0.0.0/8|::/0");
+	free(text);
+	config_free(&config);
+}
+
+static void
+test_lists_are_bounded(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config = config_new();
+	char value[64];
+	int i;
+
+	(void)unused;
+	for (i = 0; i < ITEMS_MAX; i++) {
+		snprintf(value, sizeof(value), "d%d.example", i);
+		assert_true(config_set(config, "local-domain", value,
+		    &error));
+	}
+	assert_false(config_set(config, "local-domain", "more.example",
+	    &error));
+	assert_non_null(strstr(error.text, "one too many"));
+	assert_int_equal(config->local_domains_n, ITEMS_MAX);
+	buffer_free(&error);
+	for (i = 1; i <= 64; i++) {
+		snprintf(value, sizeof(value), "127.0.0.1:%d", i);
+		assert_true(config_set(config, "listen", value, &error));
+	}
+	assert_false(config_set(config, "listen", "127.0.0.1:65", &error));
+	buffer_free(&error);
+	config_free(&config);
+}
+
+/* ---- files ---- */
+
+static char folder[] = "/tmp/culver-config-XXXXXX";
+
+static void
+write_file(const char *name, const char *text)
+{
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+	assert_int_equal(fclose(file), 0);
+}
+
+static int
+make_folder(void **unused)
+{
+	(void)unused;
+	return mkdtemp(folder) == NULL;
+}
+
+static int
+remove_folder(void **unused)
+{
+	char command[128];
+
+	(void)unused;
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return system(command);
+}
+
+static struct config *
+read_text(const char *text, char *const *overrides, size_t n,
+    struct buffer *error)
+{
+	char path[256];
+
+	write_file("culver.conf", text);
+	snprintf(path, sizeof(path), "%s/culver.conf", folder);
+	return config_read(path, overrides, n, error);
+}
+
+/* A file, and the start of each line of what is said of it ("" all good). */
+struct file {
+	const char	*text;
+	const char	*errors;	/* FOLDER stands for the folder */
+};
+
+static const struct file files_read[] = {
+	{ "", "" },
+	{ "\n\n# nothing\n   # nothing\n\t\n", "" },
+	{ "hostname mx.example.org", "" },
+	{ "hostname\tmx.example.org\r\n", "" },
+	{ "  hostname   mx.example.org   # a comment\n", "" },
+	{ "hostname mx.example.org#no-comment\n",
+	  "FOLDER/culver.conf:1: hostname: " },
+	{ "# one\nhostnam x\n", "FOLDER/culver.conf:2: unknown keyword "
+	  "\"hostnam\"; the nearest is hostname, which takes the full name" },
+	{ "max-recipients 7\n", "FOLDER/culver.conf:1: max-recipients: \"7\" "
+	  "is too little; accepted: a number from 100" },
+	{ "dane off\n", "FOLDER/culver.conf:1: dane: not yet" },
+	{ "spool /a\n\nspool /b\n",
+	  "FOLDER/culver.conf:3: spool is given twice" },
+	{ "x 1\ny 2\n", "FOLDER/culver.conf:1: unknown keyword \"x\"\n"
+	  "FOLDER/culver.conf:2: unknown keyword \"y\"" },
+	{ "hostname \"mx.example.org\n",
+	  "FOLDER/culver.conf:1: hostname: \"\"mx.example.org\" a quote" },
+	{ "include missing\n", "FOLDER/culver.conf:1: cannot read "
+	  "FOLDER/missing: No such file" },
+	{ "include\n", "FOLDER/culver.conf:1: include: not understood" },
+	{ "include a b\n", "FOLDER/culver.conf:1: include: not understood" },
+	{ "include \"a\n", "FOLDER/culver.conf:1: include: a quote" },
+	{ "include culver.conf\n",
+	  "FOLDER/culver.conf:1: FOLDER/culver.conf includes itself" },
+	{ "include .\n", "FOLDER/culver.conf:1: FOLDER/. is a folder" },
+	{ "include /dev/null\n",
+	  "FOLDER/culver.conf:1: /dev/null is not a file" },
+	{ "include loop-a\n",
+	  "FOLDER/loop-b:1: FOLDER/loop-a includes itself" },
+	{ "include deep0\n",
+	  "FOLDER/deep7:1: FOLDER/deep8 is included too deep" },
+	{ "include good\nexpire 6d\n", "" },
+	{ "include \"good\" # again\n", "" },
+	{ "include bad\nx y\n", "FOLDER/bad:2: unknown keyword \"oops\"\n"
+	  "FOLDER/culver.conf:2: unknown keyword \"x\"" },
+	{ "include good\nworkers 3\n",
+	  "FOLDER/culver.conf:2: workers is given twice" },
+};
+
+/* Does each line of `said` begin with the one of `expected`? */
+static bool
+says(const char *said, const char *expected)
+{
+	struct slice had = slice_of(said), want = slice_of(expected);
+	struct buffer line = { NULL, 0, 0 };
+	struct slice part, one;
+	bool good = true;
+
+	while (want.at != NULL && good) {
+		one = slice_cut(&want, '\n');
+		line.len = 0;
+		while (one.len > 0) {
+			if (slice_begins(one, SLICE("FOLDER"))) {
+				buffer_add(&line, slice_of(folder));
+				one.at += 6;
+				one.len -= 6;
+				continue;
+			}
+			buffer_add(&line, (struct slice){ one.at, 1 });
+			one.at++;
+			one.len--;
+		}
+		good = had.at != NULL;
+		part = good ? slice_cut(&had, '\n') : SLICE("");
+		good = good && slice_begins(part, slice_of(line.text));
+	}
+	buffer_free(&line);
+	return good && had.at == NULL;
+}
+
+static void
+write_files(void)
+{
+	char name[16], text[32];
+	int i;
+
+	write_file("good", "workers 3\n");
+	write_file("bad", "# a\noops 1\n");
+	write_file("loop-a", "include loop-b\n");
+	write_file("loop-b", "include loop-a\n");
+	for (i = 0; i < 12; i++) {
+		snprintf(name, sizeof(name), "deep%d", i);
+		snprintf(text, sizeof(text), "include deep%d\n", i + 1);
+		write_file(name, text);
+	}
+}
+
+static void
+test_files(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config;
+	size_t i;
+
+	(void)unused;
+	write_files();
+	for (i = 0; i < COUNT(files_read); i++) {
+		config = read_text(files_read[i].text, NULL, 0, &error);
+		if ((config != NULL) != (files_read[i].errors[0] == '\0'))
+			fail_msg("%s: %s", files_read[i].text, config != NULL ?
+			    "is taken" : error.text);
+		if (config == NULL && !says(error.text, files_read[i].errors))
+			fail_msg("%s: says \"%s\"", files_read[i].text,
+			    error.text);
+		config_free(&config);
+		buffer_free(&error);
+	}
+}
+
+static void
+test_file_that_is_missing(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+
+	(void)unused;
+	assert_null(config_read("/nonexistent/culver.conf", NULL, 0, &error));
+	assert_string_equal(error.text, "cannot read "
+	    "/nonexistent/culver.conf: No such file or directory");
+	buffer_free(&error);
+}
+
+static void
+test_line_with_nul_and_long_line(void **unused)
+{
+	static const char nul[] = "spool /a\0b\n";
+	struct buffer error = { NULL, 0, 0 };
+	char path[256], *text;
+	FILE *file;
+
+	(void)unused;
+	snprintf(path, sizeof(path), "%s/nul", folder);
+	file = fopen(path, "w");
+	fwrite(nul, 1, sizeof(nul) - 1, file);
+	fclose(file);
+	assert_null(config_read(path, NULL, 0, &error));
+	assert_non_null(strstr(error.text, ":1: there is a NUL"));
+	buffer_free(&error);
+	text = mem_alloc(10000);
+	strcpy(text, "spool /");
+	memset(text + 7, 'x', 9000);
+	assert_null(read_text(text, NULL, 0, &error));
+	assert_non_null(strstr(error.text, ":1: spool: "));
+	assert_non_null(strstr(error.text, "the line is too long"));
+	/* What is quoted of it is short. */
+	assert_true(error.len < 300);
+	buffer_free(&error);
+	free(text);
+}
+
+static void
+test_many_errors_are_cut(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 }, text = { NULL, 0, 0 };
+	int i;
+
+	(void)unused;
+	for (i = 0; i < 50; i++)
+		buffer_printf(&text, "nonsense-%d x\n", i);
+	assert_null(read_text(text.text, NULL, 0, &error));
+	assert_non_null(strstr(error.text, "nonsense-19"));
+	assert_null(strstr(error.text, "nonsense-20"));
+	assert_non_null(strstr(error.text, "\nand 30 more"));
+	buffer_free(&text);
+	buffer_free(&error);
+}
+
+/* ---- overrides ---- */
+
+static void
+test_overrides(void **unused)
+{
+	char one[] = "expire=6d", two[] = "listen=127.0.0.1:1",
+	    three[] = "listen=127.0.0.1:2";
+	char *const overrides[] = { one, two, three };
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config;
+	char *text;
+
+	(void)unused;
+	config = read_text("expire 7d\nlisten 127.0.0.1:25\nworkers 2\n",
+	    overrides, 3, &error);
+	assert_non_null(config);
+	assert_int_equal(config->expire_s, 6 * DAY);
+	assert_int_equal(config->workers, 2);
+	text = printed_of(config, "listen");
+	assert_string_equal(text, "127.0.0.1:1|127.0.0.1:2");
+	free(text);
+	config_free(&config);
+	/* What is outranked must be right all the same. */
+	assert_null(read_text("expire soon\n", overrides, 1, &error));
+	assert_non_null(strstr(error.text, "culver.conf:1: expire:"));
+	buffer_free(&error);
+}
+
+static void
+test_bad_overrides(void **unused)
+{
+	static const char *const bad[][2] = {
+		{ "expire", "-o: KEYWORD=VALUE is meant, not \"expire\"" },
+		{ "expire=", "-o: expire: \"\" is not understood" },
+		{ "=5d", "-o: unknown keyword \"\"" },
+		{ "expirre=5d", "-o: unknown keyword \"expirre\"; the nearest "
+		  "is expire" },
+		{ "dane=off", "-o: dane: not yet" },
+		{ "workers=-1", "-o: workers: \"-1\" is not understood" },
+		{ "include=/etc/passwd", "-o: unknown keyword \"include\"" },
+	};
+	struct buffer error = { NULL, 0, 0 };
+	char *override;
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < COUNT(bad); i++) {
+		override = mem_copy(bad[i][0]);
+		assert_null(read_text("", &override, 1, &error));
+		if (strncmp(error.text, bad[i][1], strlen(bad[i][1])) != 0)
+			fail_msg("%s: %s", bad[i][0], error.text);
+		buffer_free(&error);
+		free(override);
+	}
+}
+
+/* ---- defaults ---- */
+
+static void
+test_defaults(void **unused)
+{
+	/* As interfaces.md has them. */
+	static const char *const expected[][2] = {
+		{ "listen", "127.0.0.1:25|[::1]:25" },
+		{ "submit-socket", "/run/culver/submit" },
+		{ "relay-from", "127.0.0.0/8|::1/128" },
+		{ "max-message-size", "50M" },
+		{ "max-recipients", "1000" },
+		{ "max-connections", "10000" },
+		{ "max-connections-per-client", "50" },
+		{ "min-free", "64M" },
+		{ "bind", "" },
+		{ "ip", "both" },
+		{ "resolver", "" },
+		{ "trust-resolver", "auto ." },
+		{ "ca-file", "" },
+		{ "mta-sts", "enforce" },
+		{ "fetch-private-addresses", "no" },
+		{ "workers", "200" },
+		{ "per-domain", "20" },
+		{ "per-host", "10" },
+		{ "connect-timeout", "30s" },
+		{ "spool", "/var/spool/culver" },
+		{ "retry", "1m 5m 15m 30m 1h 2h 4h" },
+		{ "expire", "5d" },
+		{ "bounce-body", "headers" },
+		{ "control", "/run/culver/control" },
+		{ "admin-group", "" },
+		{ "sandbox", "on" },
+		{ "log", "" },
+		{ "log-level", "info" },
+		{ "root-mail", "" },
+		{ "local", "none" },
+	};
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config = read_text("", NULL, 0, &error);
+	char *text;
+	size_t i;
+
+	(void)unused;
+	assert_non_null(config);
+	for (i = 0; i < COUNT(expected); i++) {
+		text = printed_of(config, expected[i][0]);
+		if (strcmp(text, expected[i][1]) != 0)
+			fail_msg("%s is \"%s\"", expected[i][0], text);
+		free(text);
+	}
+	assert_int_equal(config->listeners_n, 2);
+	assert_true(config->listeners[0].optional);
+	assert_true(config->listeners[1].optional);
+	assert_int_equal(config->log, CONFIG_LOG_DEFAULT);
+	config_free(&config);
+}
+
+/* SMTP-4.5.4.1-4 the default gives up after five days */
+static void
+test_expire_is_five_days(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config = read_text("", NULL, 0, &error);
+
+	(void)unused;
+	assert_int_equal(config->expire_s, 5 * 24 * 3600);
+	config_free(&config);
+}
+
+static void
+test_configured_listener_is_no_default(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config = read_text("listen 127.0.0.1:25\n", NULL, 0,
+	    &error);
+
+	(void)unused;
+	assert_int_equal(config->listeners_n, 1);
+	assert_false(config->listeners[0].optional);
+	config_free(&config);
+}
+
+static void
+test_identity_follows(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config;
+	char *text;
+
+	(void)unused;
+	config = read_text("hostname mx.a.example\nmail-domain a.example\n",
+	    NULL, 0, &error);
+	text = printed_of(config, "local-domain");
+	assert_string_equal(text, "a.example|localhost|mx.a.example");
+	free(text);
+	config_free(&config);
+	config = read_text("hostname mx.a.example\nmail-domain a.example\n"
+	    "local-domain b.example\n", NULL, 0, &error);
+	text = printed_of(config, "local-domain");
+	assert_string_equal(text, "b.example");
+	free(text);
+	config_free(&config);
+}
+
+static void
+test_is_local(void **unused)
+{
+	struct domain a = { "a.example" }, b = { "b.a.example" },
+	    localhost = { "localhost" }, none = { "" };
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config;
+
+	(void)unused;
+	config = read_text("hostname mx.a.example\nmail-domain a.example\n",
+	    NULL, 0, &error);
+	assert_true(config_is_local(config, &a));
+	assert_true(config_is_local(config, &localhost));
+	assert_false(config_is_local(config, &b));
+	assert_false(config_is_local(config, &none));
+	config_free(&config);
+}
+
+/* ---- the machine's name ---- */
+
+struct hosts {
+	const char	*node, *hosts, *expected;
+};
+
+static const struct hosts hosts_rows[] = {
+	{ "mx", "127.0.1.1 mx.example.org mx\n", "mx.example.org" },
+	{ "mx", "127.0.1.1\tmx.example.org\tmx\n", "mx.example.org" },
+	{ "mx", "127.0.1.1 mx mx.example.org\n", "mx.example.org" },
+	{ "mx", "127.0.1.1 MX.Example.ORG MX\n", "mx.example.org" },
+	{ "mx", "127.0.0.1 localhost\n127.0.1.1 mx.example.org mx",
+	  "mx.example.org" },
+	{ "mx", "192.0.2.1 mail.example.org mx\n", "mail.example.org" },
+	{ "mx", "192.0.2.1 mail.example.org mx.example.org mx\n",
+	  "mx.example.org" },
+	{ "mx", "192.0.2.1 mx.example.org\n", "mx.example.org" },
+	{ "mx", "#192.0.2.1 mx.example.org mx\n", "" },
+	{ "mx", "192.0.2.1 # mx.example.org mx\n", "" },
+	{ "mx", "127.0.0.1 localhost.localdomain localhost mx\n", "" },
+	{ "mx", "127.0.0.1 localhost.localdomain mx\n"
+	  "192.0.2.1 mx.example.org\n", "mx.example.org" },
+	{ "mx", "127.0.0.1 mx\n", "" },
+	{ "mx", "127.0.0.1 mxx.example.org mxx\n", "" },
+	{ "mx", "127.0.0.1 other.example.org other\n", "" },
+	{ "mx", "127.0.0.1 bad..example mx\n", "" },
+	{ "mx", "mx.example.org mx\n", "" },
+	{ "mx", "127.0.0.1\n", "" },
+	{ "mx", "\n\n \t \n", "" },
+	{ "mx", "", "" },
+	{ "", "127.0.0.1 mx.example.org\n", "" },
+	{ "mx.example.org", "", "mx.example.org" },
+	{ "mx.example.org", "127.0.0.1 localhost\n", "mx.example.org" },
+	{ "mx.example.org", "127.0.1.1 mx.example.org mx\n",
+	  "mx.example.org" },
+	{ "localhost.localdomain", "", "" },
+	{ "localhost", "127.0.0.1 localhost.localdomain localhost\n", "" },
+	{ "mx", "127.0.1.1 mx.example.org mx\r\n", "mx.example.org" },
+};
+
+static void
+test_hosts(void **unused)
+{
+	char name[DOMAIN_TEXT_MAX];
+	const struct hosts *row;
+
+	(void)unused;
+	for (row = hosts_rows; row < hosts_rows + COUNT(hosts_rows); row++) {
+		find_hostname(slice_of(row->node), slice_of(row->hosts),
+		    name);
+		if (strcmp(name, row->expected) != 0)
+			fail_msg("%s in \"%s\" is \"%s\"", row->node,
+			    row->hosts, name);
+	}
+}
+
+/* ---- warnings ---- */
+
+static void
+remember(void *context, enum log_level level, const char *line)
+{
+	assert_int_equal(level, LOG_LEVEL_INFO);
+	buffer_printf(context, "%s\n", line);
+}
+
+static char *
+warnings_of(const char *text)
+{
+	struct buffer lines = { NULL, 0, 0 }, error = { NULL, 0, 0 };
+	struct config *config;
+
+	buffer_add(&lines, SLICE(""));
+	log_to(remember, &lines);
+	log_set_level(LOG_LEVEL_INFO);
+	config = read_text(text, NULL, 0, &error);
+	assert_non_null(config);
+	config_free(&config);
+	log_set_level(LOG_LEVEL_ERROR);
+	log_to(log_stderr, NULL);
+	return lines.text;
+}
+
+struct warning {
+	const char	*text, *expected;	/* part of it, "" none */
+};
+
+static const struct warning warnings[] = {
+	{ "hostname mx.example.org\nmail-domain example.org\n", "" },
+	{ "hostname mx\nmail-domain example.org\n",
+	  "warning: hostname mx has no dot" },
+	{ "hostname mx.a\nmail-domain a\nexpire 3d\n",
+	  "warning: expire is less than 4d (RFC 5321 4.5.4.1)" },
+	{ "hostname mx.a\nmail-domain a\nexpire 4d\n", "" },
+	{ "hostname mx.a\nmail-domain a\nrelay-from 0.0.0.0/0\n",
+	  "warning: relay-from lets everybody" },
+	{ "hostname mx.a\nmail-domain a\nrelay-from ::/0\n",
+	  "warning: relay-from lets everybody" },
+	{ "hostname mx.a\nmail-domain a\nrelay-from 0.0.0.0/1\n", "" },
+};
+
+static void
+test_warnings(void **unused)
+{
+	const struct warning *row;
+	char *lines;
+
+	(void)unused;
+	for (row = warnings; row < warnings + COUNT(warnings); row++) {
+		lines = warnings_of(row->text);
+		if (row->expected[0] == '\0' ? lines[0] != '\0' :
+		    strstr(lines, row->expected) == NULL)
+			fail_msg("%s: warns \"%s\"", row->text, lines);
+		free(lines);
+	}
+}
+
+/* ---- there and back ---- */
+
+static void
+set_again(void *context, const char *keyword, const char *value)
+{
+	struct buffer error = { NULL, 0, 0 };
+
+	if (!config_set(context, keyword, value, &error))
+		fail_msg("%s %s: %s", keyword, value, error.text);
+}
+
+static void
+check_round_trip(const struct config *config)
+{
+	struct config *again = config_new();
+	char *before, *after;
+
+	config_each(config, set_again, again);
+	before = printed_of(config, NULL);
+	after = printed_of(again, NULL);
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	config_free(&again);
+}
+
+static const char full[] =
+    "hostname mx.example.org\n"
+    "mail-domain example.org\n"
+    "local-domain example.org\nlocal-domain a.example b.example\n"
+    "root-mail \"\\\"o\\\\ b\\\"@example.org\"\n"
+    "local none\n"
+    "listen 127.0.0.1:25\nlisten [2001:db8::1]:2525 plain\n"
+    "submit-socket \"/run/with blank/and \\\"quote\\\"\"\n"
+    "relay-from 10.0.0.0/8 ::1\n"
+    "max-message-size 65537\nmax-recipients 100\n"
+    "max-connections 5\nmax-connections-per-client 5\nmin-free 0\n"
+    "bind 192.0.2.1 2001:db8::1\nip 6\n"
+    "resolver 127.0.0.1 [::1]:54\n"
+    "trust-resolver no . bogus.example\n"
+    "ca-file /etc/ssl/certs/x.pem\nmta-sts off\n"
+    "fetch-private-addresses yes\nworkers 0\nper-domain 1\nper-host 1\n"
+    "connect-timeout 61s\nspool /srv/spool\nretry 61s 1h\nexpire 25h\n"
+    "bounce-body full\ncontrol /run/control#1\nadmin-group mail\n"
+    "sandbox required\nlog stderr\nlog-level debug\n";
+
+static void
+test_round_trip(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config;
+	struct printed printed;
+	size_t i;
+
+	(void)unused;
+	config = read_text("", NULL, 0, &error);
+	check_round_trip(config);
+	config_free(&config);
+	config = read_text(full, NULL, 0, &error);
+	if (config == NULL)
+		fail_msg("%s", error.text);
+	check_round_trip(config);
+	/* The text above leaves out no keyword that is built. */
+	for (i = 0; i < COUNT(keywords); i++) {
+		printed = (struct printed){ .keyword = keywords[i].name };
+		config_each(config, gather, &printed);
+		if ((printed.values.len > 0) != (keywords[i].parse != NULL))
+			fail_msg("%s is not printed", keywords[i].name);
+		buffer_free(&printed.values);
+	}
+	config_free(&config);
+}
+
+/* Every value that is taken is printed in a form that is taken for the same. */
+static void
+test_each_round_trip(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config;
+	struct slice rest, value;
+	char *printed, *again, *one;
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < COUNT(settings); i++) {
+		if (settings[i].expected == NULL)
+			continue;
+		printed = mem_copy(settings[i].expected);
+		config = config_new();
+		for (rest = slice_of(printed); rest.at != NULL; free(one)) {
+			value = slice_cut(&rest, '|');
+			one = mem_alloc(value.len + 1);
+			memcpy(one, value.at, value.len);
+			if (!config_set(config, settings[i].keyword, one,
+			    &error))
+				fail_msg("%s %s: %s", settings[i].keyword,
+				    one, error.text);
+		}
+		again = printed_of(config, settings[i].keyword);
+		assert_string_equal(again, printed);
+		free(again);
+		free(printed);
+		config_free(&config);
+	}
+}
+
+/* SMTP-4.5.4.1-5 every wait of retry is the operator's */
+static void
+test_retry_values(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config = read_text("retry 30s 1h\nexpire 6d\n", NULL,
+	    0, &error);
+
+	(void)unused;
+	assert_int_equal(config->retry_n, 2);
+	assert_int_equal(config->retry_s[0], 30);
+	assert_int_equal(config->retry_s[1], 3600);
+	assert_int_equal(config->expire_s, 6 * 24 * 3600);
+	config_free(&config);
+}
+
+/* SMTP-2.3.5-2, EXT-6531-3.7.1-1: a name, in ASCII, or a warning */
+static void
+test_ehlo_name(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config = config_new();
+	char *lines;
+
+	(void)unused;
+	assert_false(config_set(config, "hostname", "b\xc3\xbc" "cher.example",
+	    &error));
+	buffer_free(&error);
+	config_free(&config);
+	lines = warnings_of("hostname mx\nmail-domain a\n");
+	assert_non_null(strstr(lines, "has no dot"));
+	free(lines);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_refusals_say_what_is_accepted),
+		cmocka_unit_test(test_not_yet),
+		cmocka_unit_test(test_once_and_many),
+		cmocka_unit_test(test_lists_are_bounded),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_file_that_is_missing),
+		cmocka_unit_test(test_line_with_nul_and_long_line),
+		cmocka_unit_test(test_many_errors_are_cut),
+		cmocka_unit_test(test_overrides),
+		cmocka_unit_test(test_bad_overrides),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_configured_listener_is_no_default),
+		cmocka_unit_test(test_identity_follows),
+		cmocka_unit_test(test_is_local),
+		cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_each_round_trip),
+		{ "SMTP-4.5.3.1.7-1 max-message-size is at least 64 KiB, "
+		  "SMTP-4.5.3.1.8-1 max-recipients at least 100",
+		  test_settings, NULL, NULL, NULL },
+		{ "SMTP-4.5.4.1-4 mail is given up after five days",
+		  test_expire_is_five_days, NULL, NULL, NULL },
+		{ "SMTP-4.5.4.1-4 expire below 4d is warned of",
+		  test_warnings, NULL, NULL, NULL },
+		{ "SMTP-4.5.4.1-5 the parameters of retry can be configured",
+		  test_retry_values, NULL, NULL, NULL },
+		{ "SMTP-2.3.5-2 a hostname without dot is warned of, "
+		  "EXT-6531-3.7.1-1 one with a U-label refused",
+		  test_ehlo_name, NULL, NULL, NULL },
+	};
+
+	log_start("test");
+	log_set_level(LOG_LEVEL_ERROR);
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
