@@ -139,9 +139,10 @@ build-tests:
 	@$(MAKE) --no-print-directory -s SAN=1 all build-unit build-fuzz \
 	    build-decide build-preload
 
-$(B)/decide/table: tests/decide/table.c $(B)/libculver.a
+$(B)/decide/table: $(wildcard tests/decide/*.[ch]) $(B)/libculver.a
 	@mkdir -p $(@D)
-	$(COMPILE) -Wno-missing-prototypes -o $@ $< $(B)/libculver.a
+	$(COMPILE) -Wno-missing-prototypes -o $@ $(filter %.c,$^) \
+	    $(B)/libculver.a
 build-decide: $(B)/decide/table
 
 peers:

@@ -82,7 +82,7 @@ static const struct verb verbs[] = {
 	  "< POLICY" },
 	{ "check", "mx-match", PROGRAM_POLICY, BY_PROGRAM, RENDER_OBJECT,
 	  "HOST PATTERN..." },
-	{ "check", "address", PROGRAM_SMTPD, BY_PROGRAM, RENDER_TABLE,
+	{ "check", "address", PROGRAM_SMTPD, BY_PROGRAM, RENDER_ADDRESSES,
 	  "< ADDRESSES" },
 	{ "check", "domain", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
 	{ "check", "tlsrpt-record", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },

@@ -32,11 +32,18 @@ static uint64_t lost;
 void
 log_start(const char *name)
 {
+	static const time_t epoch;
+	struct tm parts;
+
 	program = name;
 	sink = log_stderr;
 	sink_context = NULL;
-	/* gmtime_r reads the time zone file once: before any confinement. */
-	tzset();
+	/*
+	 * The first gmtime_r reads the time zone file: here, before any
+	 * confinement.  Not tzset, which does so each time: a worker names
+	 * itself when it is confined already.
+	 */
+	gmtime_r(&epoch, &parts);
 }
 
 void

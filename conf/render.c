@@ -317,7 +317,11 @@ write_pair(const struct render *render, int indent, int width,
 {
 	char *text = text_of(value);
 
-	fprintf(render->out, "%*s%-*s  %s\n", indent, "", width, key, text);
+	if (text[0] == '\0')
+		fprintf(render->out, "%*s%s\n", indent, "", key);
+	else
+		fprintf(render->out, "%*s%-*s  %s\n", indent, "", width, key,
+		    text);
 	free(text);
 }
 
@@ -447,26 +451,27 @@ add_message(struct render *render, const json_t *message)
 		    i == 0);
 }
 
-/* ---- policies ---- */
+/* ---- tables whose columns do not depend on the first row ---- */
+
+static const char *const policy_keys[] = {
+	"domain", "mode", "id", "expires", "mx", "error", NULL
+};
+static const char *const address_keys[] = {
+	"valid", "local", "domain", "reason", "clause", NULL
+};
 
 static void
-add_policy(struct render *render, const json_t *policy)
+add_fixed_row(struct render *render, const char *const *keys,
+    const json_t *object)
 {
-	struct row *row;
+	char title[64];
 	size_t j;
 
-	if (render->columns_n == 0) {
-		add_column(render, "domain", "DOMAIN", false);
-		add_column(render, "mode", "MODE", false);
-		add_column(render, "id", "ID", false);
-		add_column(render, "expires", "EXPIRES", false);
-		add_column(render, "mx", "MX", false);
-		add_column(render, "error", "ERROR", false);
+	for (j = 0; render->columns_n == j && keys[j] != NULL; j++) {
+		title_of(keys[j], title, sizeof(title));
+		add_column(render, keys[j], title, false);
 	}
-	row = next_row(render);
-	for (j = 0; j < render->columns_n; j++)
-		row->cell[j] = text_of(json_object_get(policy,
-		    render->column[j].key));
+	add_object_row(render, object);
 }
 
 /* ---- explain ---- */
@@ -588,7 +593,10 @@ add_object(struct render *render, json_t *object)
 		add_message(render, object);
 		return;
 	case RENDER_POLICIES:
-		add_policy(render, object);
+		add_fixed_row(render, policy_keys, object);
+		return;
+	case RENDER_ADDRESSES:
+		add_fixed_row(render, address_keys, object);
 		return;
 	case RENDER_EXPLAIN:
 		add_attempt(render, object);

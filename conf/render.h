@@ -13,6 +13,7 @@ enum render_form {
 	RENDER_OBJECT,		/* a line a key */
 	RENDER_QUEUE,		/* messages, a row a recipient */
 	RENDER_POLICIES,
+	RENDER_ADDRESSES,	/* of `check address` */
 	RENDER_EXPLAIN		/* attempts, their hosts and why */
 };
 

@@ -322,9 +322,7 @@ configure(struct store *store)
 	    (error = env->set_lg_max(env,
 	    store->options.log_file_bytes)) != 0 ||
 	    /* Named, or it would look for one under /. */
-	    (error = env->set_tmp_dir(env, ".")) != 0 ||
-	    /* Set, or it would count the processors in /sys. */
-	    (error = env->mutex_set_tas_spins(env, 1)) != 0)
+	    (error = env->set_tmp_dir(env, ".")) != 0)
 		return error;
 	return env->log_set_config(env, DB_LOG_AUTO_REMOVE, 1);
 }

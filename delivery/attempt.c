@@ -613,7 +613,7 @@ attempt_drop(struct attempt *attempt)
 	struct channel *channel;
 
 	if (attempt->walker != NULL)
-		channel_cut(attempt->walker);
+		channel_leave(attempt->walker);
 	while ((channel = TAILQ_FIRST(&attempt->channels)) != NULL)
 		channel_orphan(channel);
 	attempt_free(attempt);

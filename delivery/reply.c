@@ -116,6 +116,15 @@ line_code(struct slice line)
 	    (unsigned)(line.at[1] - '0') * 10 + (unsigned)(line.at[2] - '0');
 }
 
+/* It is no reply: nothing of it is believed, its text is kept. */
+static enum reply_state
+violation(struct reply *reply)
+{
+	reply->code = 0;
+	reply->enhanced[0] = '\0';
+	return REPLY_VIOLATION;
+}
+
 /* A line is complete.  SMTP-4.2-1: the one without hyphen is the last. */
 static enum reply_state
 end_line(struct reply_parser *parser)
@@ -133,10 +142,8 @@ end_line(struct reply_parser *parser)
 	parser->line_len = 0;
 	code = line_code(line);
 	/* SMTP-4.2.1-1: lines of one reply agree, or it is none. */
-	if (code == 0 || (reply->lines > 0 && code != reply->code)) {
-		reply->code = 0;
-		return REPLY_VIOLATION;
-	}
+	if (code == 0 || (reply->lines > 0 && code != reply->code))
+		return violation(reply);
 	reply->code = code;
 	text = (struct slice){ line.at + 4, line.len > 4 ? line.len - 4 : 0 };
 	if (reply->lines == 0)
@@ -162,10 +169,8 @@ reply_feed(struct reply_parser *parser, const char *octets, size_t len,
 			if (parser->line_len < sizeof(parser->kept))
 				parser->kept[parser->line_len] = octets[i];
 			parser->line_len++;
-			if (parser->octets >= REPLY_OCTETS_MAX) {
-				parser->reply->code = 0;
-				parser->state = REPLY_VIOLATION;
-			}
+			if (parser->octets >= REPLY_OCTETS_MAX)
+				parser->state = violation(parser->reply);
 		}
 	}
 	*used = i;

@@ -3,11 +3,13 @@
  *
  * Called by cache.c when opening failed.  The database ends the program when
  * a table cannot be opened, so an open leaves a count behind that only its
- * good end removes.  Nothing is deleted: an operator may look at it.
+ * good end removes.  Nothing is deleted: an operator may look at it, and the
+ * folder's name says for as long as mail is kept that something was lost.
  */
 #include "policy/aside.h"
 
 #include "conf/log.h"
+#include "conf/mem.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +23,7 @@
 
 #define COUNT_FILE	"opening"
 #define ROOM_FILE	"room"
+#define ASIDE		"damaged-"	/* and the time */
 /* With less an empty cache could not be made either. */
 #define ROOM_OCTETS	(8 << 20)
 #define PATH_SIZE	4096
@@ -112,7 +115,7 @@ is_to_move(const char *name)
 {
 	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
 	    strcmp(name, "lock") != 0 &&
-	    strncmp(name, "damaged-", strlen("damaged-")) != 0;
+	    strncmp(name, ASIDE, strlen(ASIDE)) != 0;
 }
 
 static int
@@ -143,7 +146,7 @@ aside_move(const char *dir, const char *why, char *error, size_t error_size)
 
 	snprintf(reason, sizeof(reason), "%s", why);	/* may be error */
 	code = is_locked(dir) ? EBUSY : no_room(dir);
-	snprintf(name, sizeof(name), "damaged-%lld", (long long)time(NULL));
+	snprintf(name, sizeof(name), ASIDE "%lld", (long long)time(NULL));
 	if (code == 0 && mkdir(path_in(dir, name, to), 0700) == -1)
 		code = errno;
 	if (code == 0)
@@ -156,4 +159,24 @@ aside_move(const char *dir, const char *why, char *error, size_t error_size)
 	log_alarm("policy-cache", "the policy cache cannot be read (%s); it is "
 	    "kept in %s and an empty one begins", reason, name);
 	return true;
+}
+
+int64_t
+aside_last_s(const char *dir)
+{
+	struct dirent *entry;
+	int64_t last_s = 0;
+	uint64_t when_s;
+	DIR *all;
+
+	all = opendir(dir);
+	if (all == NULL)
+		return 0;
+	while ((entry = readdir(all)) != NULL)
+		if (strncmp(entry->d_name, ASIDE, strlen(ASIDE)) == 0 &&
+		    slice_number(slice_of(entry->d_name + strlen(ASIDE)),
+		    INT64_MAX, &when_s) && (int64_t)when_s > last_s)
+			last_s = (int64_t)when_s;
+	closedir(all);
+	return last_s;
 }

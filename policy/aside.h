@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * How many times did an open of dir begin and not end since one succeeded?
@@ -23,5 +24,11 @@ void	 aside_opened(const char *dir);
  */
 bool	 aside_move(const char *dir, const char *why, char *error,
 	    size_t error_size);
+
+/*
+ * When was a cache last moved aside (wall clock, seconds; 0: never)?  Local
+ * I/O.
+ */
+int64_t	 aside_last_s(const char *dir);
 
 #endif

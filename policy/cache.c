@@ -1,8 +1,8 @@
 /*
  * Which MTA-STS policies do we keep?
  *
- * Called by discover.c, refreshes and ctl.c.  Two tables, "policy" (records)
- * and "body" (texts), by domain; "meta" holds when a cache was lost.
+ * Called by discover.c, obtain.c, refresher.c and ctl.c.  Two tables,
+ * "policy" (records) and "body" (texts), by domain.
  *
  * A record that was put stands in the list of unsaved ones until its turn is
  * durable: after a turn that failed the list answers before the store does,
@@ -37,7 +37,7 @@ struct unsaved {
 
 struct cache {
 	struct store		*store;
-	struct store_table	*policies, *bodies, *meta;
+	struct store_table	*policies, *bodies;
 	struct unsaved		*unsaved;
 	unsigned		 unsaved_n;
 	bool			 flush;
@@ -65,15 +65,6 @@ static const struct wire_field record_fields[] = {
 };
 static const struct wire_message record_row =
 	WIRE_ROW(1, struct cache_record, record_fields, 0);
-
-struct meta {
-	int64_t	lost_s;
-};
-static const struct wire_field meta_fields[] = {
-	WIRE_FIELD(struct meta, lost_s, WIRE_I64, 0),
-};
-static const struct wire_message meta_row =
-	WIRE_ROW(2, struct meta, meta_fields, 0);
 
 static const struct store_options options = {
 	.cache_bytes = 1u << 20,
@@ -355,14 +346,8 @@ cache_lost_s(const struct cache *cache)
 static void
 open_tables(struct cache *cache)
 {
-	struct meta meta = { 0 };
-
 	cache->policies = store_table(cache->store, "policy", VERSION);
 	cache->bodies = store_table(cache->store, "body", VERSION);
-	cache->meta = store_table(cache->store, "meta", VERSION);
-	if (store_get_record(cache->meta, SLICE("lost"), &meta_row, &meta) ==
-	    STORE_FOUND)
-		cache->lost_s = meta.lost_s;
 }
 
 /* Can every page be read?  A record of its own may be damaged. */
@@ -386,17 +371,6 @@ can_be_walked(struct store_table *table)
 	return true;
 }
 
-static void
-note_lost(struct cache *cache)
-{
-	struct meta meta = { .lost_s = time(NULL) };
-
-	cache->lost_s = meta.lost_s;
-	store_put_record(cache->meta, SLICE("lost"), &meta_row, &meta);
-	if (store_turn_end(cache->store, true) == STORE_GONE)
-		fatal("the policy cache cannot be written");
-}
-
 /* Move away what cannot be read and begin anew, or end the program. */
 static void
 begin_anew(struct cache *cache, const char *dir, const char *why)
@@ -410,7 +384,6 @@ begin_anew(struct cache *cache, const char *dir, const char *why)
 	if (cache->store == NULL)
 		fatal("%s", error);
 	open_tables(cache);
-	note_lost(cache);
 }
 
 static void
@@ -440,6 +413,7 @@ cache_open(const char *dir, char *in_use, size_t size)
 	cache = mem_alloc(sizeof(*cache));
 	if (in_use == NULL) {
 		open_and_mend(cache, dir);
+		cache->lost_s = aside_last_s(dir);
 		return cache;
 	}
 	cache->store = store_open(dir, &options, in_use, size);

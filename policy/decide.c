@@ -205,6 +205,10 @@ heeds_policies(const struct host_facts *facts)
 	return facts->class == CLASS_MAIL || facts->class == CLASS_REQUIRETLS;
 }
 
+/*
+ * Secure records alone: DANE-7672-2.1.1-3 RFC 7672 2.1.1, an insecure answer
+ * asks for nothing and stops nothing.
+ */
 static bool
 has_tlsa(const struct host_facts *facts)
 {
@@ -246,7 +250,8 @@ ask_certificate(const struct demands *demands)
 }
 
 /*
- * TLS-9325-7.1-1 RFC 9325 7.1: a certificate for the MX name is demanded
+ * Each value asks for all that the lesser ones do (TLS-9325-5.2-1 RFC 9325
+ * 5.2).  TLS-9325-7.1-1 RFC 9325 7.1: a certificate for the MX name is demanded
  * where a policy covers the name, DNSSEC or the configuration gives it, or
  * the operator wants it all the same.
  */
@@ -284,8 +289,12 @@ dane_rule(const struct host_facts *facts)
 {
 	if (facts->tlsa == TLSA_UNUSABLE)
 		return HR_DANE_UNUSABLE;
-	/* DANE-7672-2.2.1-5 RFC 7672 2.2.1: never taken for the other. */
-	return facts->mx_secure ? HR_DANE : HR_DANE_HOST_ONLY;
+	/*
+	 * DANE-7672-2.2.1-5 RFC 7672 2.2.1: behind an insecure MX answer it
+	 * says nothing of the domain.  DANE-7672-2.2.2-7: without MX it does.
+	 */
+	return facts->mx_secure || facts->name_given ? HR_DANE :
+	    HR_DANE_HOST_ONLY;
 }
 
 /* Which rule asks the most of a host that is tried? */
@@ -376,7 +385,10 @@ decide_host(const struct host_facts *facts)
 		verdict.blocks.tlsa = RESULT_DNSSEC_INVALID;
 		return verdict;
 	}
-	/* STS-5-1 RFC 8461 5; counted without a session by ruling 18 */
+	/*
+	 * STS-5-1 RFC 8461 5, and STS-4-3: whatever its certificate may be.
+	 * Counted without a session by ruling 18.
+	 */
 	if (demands.sts && !facts->mx_match) {
 		verdict = skip(sts_mx_mismatch, RESULT_VALIDATION_FAILURE);
 		verdict.blocks.sts = RESULT_VALIDATION_FAILURE;

@@ -41,7 +41,7 @@ enum requirement {
 	REQUIRE_ENCRYPT,	/* TLS, unauthenticated */
 	REQUIRE_PKIX,		/* TLS, certificate valid for the MX name */
 	REQUIRE_DANE,		/* TLS, certificate matches a TLSA record */
-	REQUIRE_DANE_PKIX	/* both: insecure MX with STS enforce (ruling 6) */
+	REQUIRE_DANE_PKIX	/* both: insecure MX, STS enforce (ruling 6) */
 };
 
 /* RFC 8460 4.3 result types, and success. */
@@ -77,9 +77,9 @@ struct host_facts {
 	 * then its absence is no definite no (ruling 16).
 	 */
 	bool		sts_unknown;
-	bool		sts_report_only;	/* operator: evaluate, don't act */
+	bool		sts_report_only;	/* operator: do not act on it */
 	bool		mx_match;	/* the policy's patterns cover it */
-	bool		mx_secure;	/* the MX answer (or implicit MX) had AD */
+	bool		mx_secure;	/* the answer about MX had AD */
 	/*
 	 * The host's name was not learnt from an MX answer: it is the
 	 * recipient's domain itself (implicit MX) or a configured relay.
@@ -227,7 +227,7 @@ const char	*class_name(enum mail_class);		/* "mail" */
 const char	*sts_mode_name(enum sts_mode);		/* "enforce" */
 const char	*tlsa_state_name(enum tlsa_state);	/* "usable" */
 const char	*requirement_name(enum requirement);	/* "pkix" */
-const char	*tls_result_name(enum tls_result);	/* "certificate-expired" */
+const char	*tls_result_name(enum tls_result);	/* "tlsa-invalid" */
 const char	*starttls_name(enum starttls);		/* "absent" */
 
 #endif

@@ -273,7 +273,7 @@ keep(struct search *search, struct cache_record *record,
 		cache_put(search->discover->cache, record, NULL);
 	end_kept(search, record, same ? CONFIRMED : FALLBACK,
 	    failed ? record->error : RESULT_NONE,
-	    failed ? record->error_text : search->txt.text);
+	    failed ? record->error_text : txt_reason(&search->txt));
 }
 
 static void

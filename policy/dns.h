@@ -13,9 +13,10 @@ struct dns;
 
 /*
  * The answer.  Borrowed for the call.  status is RR_OK, RR_NXDOMAIN or
- * RR_SERVFAIL (every kind of failure: then failure is a short text, "SERVFAIL",
- * "timeout"; else NULL).  secure: AD, of a resolver whose AD counts.  ttl_s:
- * what is left of it.  An alias without its target's data has been followed.
+ * RR_SERVFAIL (every kind of failure: then failure is a short, static text,
+ * "SERVFAIL", "timeout"; else NULL).  secure: AD, of a resolver whose AD
+ * counts.  ttl_s: what is left of it.  An alias without its target's data has
+ * been followed.
  */
 typedef void	dns_call(void *context, const struct rr_answer *answer,
 		    const char *failure);

@@ -197,6 +197,7 @@ serve(struct policy *policy, const struct proc_start *start)
 	loop_run(policy->loop);
 	on_turn_end(policy);
 	cache_close(&policy->cache);
+	config_free(&policy->config);
 }
 
 int

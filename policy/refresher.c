@@ -226,7 +226,7 @@ on_txt(void *context, const struct txt_found *txt)
 	if (id[0] == '\0')
 		id = record.id;
 	if (id[0] == '\0')
-		run_end(run, false, txt->text);
+		run_end(run, false, txt_reason(txt));
 	else
 		obtain_policy(refresher->obtain, &run->domain, id, on_obtained,
 		    run);

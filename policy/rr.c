@@ -194,7 +194,7 @@ rr_name_is_odd(const struct domain *name)
 struct listing {
 	struct cursor	 cursor;
 	uint16_t	 flags;
-	uint16_t	 counts[4];	/* questions, answers, authority, more */
+	uint16_t	 counts[4];	/* by section, in their order */
 	struct place	*answers;
 	size_t		 answers_n;
 	unsigned	 rcode;

@@ -63,6 +63,17 @@ self_new(void)
 }
 
 void
+self_free(struct self **self)
+{
+	if (*self == NULL)
+		return;
+	free((*self)->machine);
+	free((*self)->listeners);
+	free(*self);
+	*self = NULL;
+}
+
+void
 self_set(struct self *self, const struct config *config)
 {
 	const struct address *address;

@@ -10,6 +10,7 @@ struct self;
 
 /* Reads the machine's addresses.  Local I/O; call before confinement. */
 struct self	*self_new(void);
+void	 self_free(struct self **);
 /* These listeners are ours from now on; config is read during the call. */
 void	 self_set(struct self *, const struct config *);
 /*

@@ -32,9 +32,7 @@ read_records(const struct rr_answer *answer, struct txt_found *found)
 	found->txt = TXT_NONE;
 	if (sts_parse_records(texts, answer->records_n, found->id, &fault))
 		found->txt = TXT_OTHER;
-	else if (strcmp(fault.reason, "none") == 0)
-		strcpy(found->text, "no STS record");
-	else
+	else if (strcmp(fault.reason, "none") != 0)
 		snprintf(found->text, sizeof(found->text), "STS record: %s",
 		    fault.reason);
 	free(texts);
@@ -59,6 +57,13 @@ on_answer(void *context, const struct rr_answer *answer, const char *failure)
 		read_records(answer, &found);
 	finding->call(finding->context, &found);
 	free(finding);
+}
+
+const char *
+txt_reason(const struct txt_found *found)
+{
+	return found->id[0] == '\0' && found->text[0] == '\0' ?
+	    "no STS record" : found->text;
 }
 
 /* STS-3.1-1 RFC 8461 3.1 */

@@ -12,7 +12,8 @@ struct txt_found {
 	enum currency_txt	txt;
 	char			id[STS_ID_SIZE];
 	uint32_t		ttl_s;
-	char			text[192];	/* why there is no id */
+	/* Why there is no id; "" when there just is no STS record. */
+	char			text[192];
 };
 /* found is borrowed for the call. */
 typedef void	txt_call(void *context, const struct txt_found *found);
@@ -24,5 +25,8 @@ typedef void	txt_call(void *context, const struct txt_found *found);
  */
 void	txt_find(struct dns *, const struct domain *, bool fresh,
 	    txt_call *call, void *context);
+
+/* The same for people: never empty without an id.  Pure. */
+const char *txt_reason(const struct txt_found *);
 
 #endif

@@ -358,8 +358,7 @@ is_harmless(const struct bounce *bounce)
 		bool ends = c == '\r' && i + 1 < text.len &&
 		    text.at[i + 1] == '\n';
 
-		if (c == '\0' || (unsigned char)c > 127 ||
-		    ((c == '\r' || c == '\n') && !ends))
+		if (c != neutral(c) && c != '\t' && !ends)
 			return false;
 		i += ends;
 		line = ends ? 0 : line + 1;

@@ -71,6 +71,7 @@ struct dispatch {
 	struct timer		*again_timer;
 	struct numbers		 damaged;	/* messages to be held */
 	struct numbers		 unsettled;	/* index entry is wrong */
+	struct numbers		 passed;	/* older jobs have all of it */
 	struct due		 bad[WINDOW_PLACES];	/* places to be held */
 	unsigned		 bad_n;
 	bool			 unfit;		/* results of our own wait */
@@ -142,6 +143,7 @@ clear_memory(struct dispatch *dispatch)
 	TAILQ_INIT(&dispatch->endings);
 	pull_stop(dispatch->pulls);
 	flight_clear(dispatch->flight);
+	dispatch->passed.n = 0;
 	dispatch->scan = (struct soon){ 0, 0 };
 }
 
@@ -159,6 +161,7 @@ dispatch_free(struct dispatch **pointer)
 	timer_free(&dispatch->due_timer);
 	free(dispatch->damaged.at);
 	free(dispatch->unsettled.at);
+	free(dispatch->passed.at);
 	free(dispatch);
 }
 
@@ -794,9 +797,9 @@ hand_out(struct dispatch *dispatch, uint64_t number, uint64_t now_ms)
 	flight_hand(dispatch->flight, active, &destination, now_ms);
 	if (destination.held || flight_peek(active, dispatch->books->spool,
 	    now_ms) == NULL) {
-		/* The entry is too early; or older jobs have it all. */
-		if (LIST_EMPTY(&active->jobs))
-			add_number(&dispatch->unsettled, number);
+		/* The entry is too early; or older jobs have all of it. */
+		add_number(LIST_EMPTY(&active->jobs) ? &dispatch->unsettled :
+		    &dispatch->passed, number);
 		flight_end(dispatch->flight, active);
 		return;
 	}
@@ -846,6 +849,25 @@ on_due(void *context)
 	(void)context;
 }
 
+/*
+ * Destinations that the scan has passed while older jobs had all their mail:
+ * new mail does not move an entry that is early enough.
+ */
+static void
+hand_out_passed(struct dispatch *dispatch, uint64_t now_ms)
+{
+	struct numbers passed = dispatch->passed;
+
+	dispatch->passed = (struct numbers){ NULL, 0, 0 };
+	for (size_t i = 0; i < passed.n; i++) {
+		if (can_hand_out(dispatch))
+			hand_out(dispatch, passed.at[i], now_ms);
+		else
+			add_number(&dispatch->passed, passed.at[i]);
+	}
+	free(passed.at);
+}
+
 static void
 hand_out_due(struct dispatch *dispatch)
 {
@@ -853,6 +875,8 @@ hand_out_due(struct dispatch *dispatch)
 	struct soon found;
 
 	lower_scan(dispatch);
+	if (dispatch->passed.n > 0)
+		hand_out_passed(dispatch, now_ms);
 	while (can_hand_out(dispatch) && spool_next_soon(
 	    dispatch->books->spool, &dispatch->scan, &found)) {
 		if (found.next_ms > now_ms) {

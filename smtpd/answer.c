@@ -1,7 +1,7 @@
 /*
  * How does a reply look on the wire?
  *
- * Called by session.c for each reply.  It does not choose replies: those that
+ * Called by visitor.c for each reply.  It does not choose replies: those that
  * judge do (command.c, access.c, data.c, dialogue.c).
  */
 #include "smtpd/answer.h"

@@ -1,7 +1,7 @@
 /*
  * How many connections does this client have?
  *
- * Called by session.c when a connection begins and ends.  A table of chains;
+ * Called by visitor.c when a connection begins and ends.  A table of chains;
  * a client without connections has no entry, so it is as large as what is
  * open (max-connections).
  */

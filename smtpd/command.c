@@ -231,7 +231,14 @@ static const struct parameter {
 	{ COMMAND_MAIL, "BODY", parse_body },
 };
 
-/* RFC 5321 4.1.2: esmtp-keyword */
+static bool
+is_let_dig(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    (c >= '0' && c <= '9');
+}
+
+/* RFC 5321 4.1.2: esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-") */
 static bool
 is_keyword(struct slice text)
 {
@@ -240,8 +247,7 @@ is_keyword(struct slice text)
 	if (text.len == 0 || text.at[0] == '-')
 		return false;
 	for (i = 0; i < text.len; i++)
-		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		    "0123456789-", text.at[i]) == NULL)
+		if (!is_let_dig(text.at[i]) && text.at[i] != '-')
 			return false;
 	return true;
 }

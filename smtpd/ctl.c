@@ -182,7 +182,7 @@ static const struct control_verb verbs[] = {
 };
 
 int
-ctl_run(int argc, char **argv)
+smtpd_ctl(int argc, char **argv)
 {
 	proc_confine_alone(PROGRAM_SMTPD, NULL, NULL);
 	return control_run(verbs, NULL, argc, argv);

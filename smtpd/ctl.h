@@ -10,6 +10,6 @@
  * Run one verb, answering on standard output; returns its exit status.
  * Needs no relay.  May block on standard input.
  */
-int	ctl_run(int argc, char **argv);
+int	smtpd_ctl(int argc, char **argv);
 
 #endif

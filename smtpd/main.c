@@ -8,7 +8,7 @@
 #include "conf/log.h"
 #include "conf/parent.h"
 #include "smtpd/ctl.h"
-#include "smtpd/intake.h"
+#include "smtpd/transaction.h"
 #include "smtpd/server.h"
 
 #include <string.h>
@@ -21,7 +21,7 @@ on_link(void *context, enum program peer, int fd)
 	struct server *server = context;
 
 	if (peer == PROGRAM_QUEUE)
-		intake_link(server->intake, fd);
+		transactions_link(server->transactions, fd);
 	else
 		close(fd);
 }
@@ -100,7 +100,7 @@ int
 main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "ctl") == 0)
-		return ctl_run(argc - 2, argv + 2);
+		return smtpd_ctl(argc - 2, argv + 2);
 	serve();
 	return 0;
 }

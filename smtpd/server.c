@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 /* Not for sessions: links, listeners, pipes, one on which 421 is said. */
-#define DESCRIPTORS_OWN	(INTAKE_DATA_MAX + 128)
+#define DESCRIPTORS_OWN	(TRANSACTION_DATA_MAX + 128)
 #define ACCEPTS_A_WAKE	64
 #define ACCEPT_AGAIN_MS	1000
 #define DATA_STOP_MS	(20 * 1000)
@@ -78,7 +78,7 @@ server_new(struct loop *loop, struct config *config)
 	server->loop = loop;
 	server->config = config;
 	server->clients = clients_new();
-	server->intake = intake_new(loop, &dialogue_intake_calls, server);
+	server->transactions = transactions_new(loop, &dialogue_calls, server);
 	server->accept_timer = timer_new(loop, on_accept_timer, server);
 	server->stop_timer = timer_new(loop, on_stop_timer, server);
 	server->block = mem_alloc(2 * SERVER_BLOCK);
@@ -116,9 +116,9 @@ server_free(struct server **server)
 	if (old == NULL)
 		return;
 	close_listeners(old);
-	while (old->sessions != NULL)
-		session_free(old->sessions);
-	intake_free(&old->intake);
+	while (old->visitors != NULL)
+		visitor_free(old->visitors);
+	transactions_free(&old->transactions);
 	clients_free(&old->clients);
 	timer_free(&old->accept_timer);
 	timer_free(&old->stop_timer);
@@ -130,15 +130,15 @@ server_free(struct server **server)
 void
 server_settings(struct server *server, struct config *config)
 {
-	struct session *session;
+	struct visitor *visitor;
 
 	config_free(&server->config);
 	server->config = config;
-	for (session = server->sessions; session != NULL;
-	    session = session->next)
-		if (!session->local)
-			session->may_relay = access_may_relay(config,
-			    &session->address);
+	for (visitor = server->visitors; visitor != NULL;
+	    visitor = visitor->next)
+		if (!visitor->local)
+			visitor->may_relay = access_may_relay(config,
+			    &visitor->address);
 	say_limits(server);
 }
 
@@ -152,27 +152,27 @@ static void
 on_turn_end(void *context)
 {
 	struct server *server = context;
-	struct session *session;
+	struct visitor *visitor;
 
-	while ((session = server->first_dirty) != NULL) {
-		server->first_dirty = session->next_dirty;
-		session_serve(session);
+	while ((visitor = server->first_dirty) != NULL) {
+		server->first_dirty = visitor->next_dirty;
+		visitor_serve(visitor);
 	}
 }
 
 void
-server_touch(struct server *server, struct session *session)
+server_touch(struct server *server, struct visitor *visitor)
 {
-	session->next_dirty = server->first_dirty;
-	server->first_dirty = session;
+	visitor->next_dirty = server->first_dirty;
+	server->first_dirty = visitor;
 }
 
 void
-server_forget(struct server *server, struct session *session)
+server_forget(struct server *server, struct visitor *visitor)
 {
-	clients_drop(server->clients, &session->client);
-	server->sessions_n--;
-	if (server->stopping && server->sessions_n == 0)
+	clients_drop(server->clients, &visitor->client);
+	server->visitors_n--;
+	if (server->stopping && server->visitors_n == 0)
 		loop_stop(server->loop);
 }
 
@@ -191,7 +191,7 @@ turn_away(int fd, const char *text)
 
 /* SMTP-7.8-1 RFC 5321 7.8: nobody gets all there is */
 static void
-open_session(struct server *server, int fd, const struct session *who)
+open_session(struct server *server, int fd, const struct visitor *who)
 {
 	const struct config *config = server->config;
 
@@ -199,8 +199,8 @@ open_session(struct server *server, int fd, const struct session *who)
 		turn_away(fd, "4.3.2 shutting down");
 		return;
 	}
-	if (server->sessions_n >= config->max_connections ||
-	    server->sessions_n >= server->descriptors_max) {
+	if (server->visitors_n >= config->max_connections ||
+	    server->visitors_n >= server->descriptors_max) {
 		turn_away(fd, "4.3.2 too many connections");
 		return;
 	}
@@ -210,8 +210,8 @@ open_session(struct server *server, int fd, const struct session *who)
 		turn_away(fd, "4.7.0 too many connections from your address");
 		return;
 	}
-	server->sessions_n++;
-	session_open(server, fd, who);
+	server->visitors_n++;
+	visitor_open(server, fd, who);
 }
 
 static bool
@@ -220,7 +220,7 @@ accept_one(struct listener *listener)
 	struct server *server = listener->server;
 	struct sockaddr_storage peer;
 	socklen_t peer_len = sizeof(peer);
-	struct session who = { .local = false };
+	struct visitor who = { .local = false };
 	int fd;
 
 	fd = accept4(listener->fd, (struct sockaddr *)&peer, &peer_len,
@@ -311,7 +311,7 @@ void
 server_connection(struct server *server,
     const struct p_connection *connection, int fd)
 {
-	struct session who = {
+	struct visitor who = {
 		.local = true, .uid = connection->uid, .may_relay = true,
 		.client = clients_uid(connection->uid)
 	};
@@ -327,11 +327,11 @@ server_connection(struct server *server,
 static void
 stop_sessions(struct server *server)
 {
-	struct session *session;
+	struct visitor *visitor;
 
-	for (session = server->sessions; session != NULL;
-	    session = session->next)
-		dialogue_stop(session, server->cut);
+	for (visitor = server->visitors; visitor != NULL;
+	    visitor = visitor->next)
+		dialogue_stop(visitor, server->cut);
 }
 
 static void
@@ -355,7 +355,7 @@ server_stop(struct server *server)
 		return;
 	server->stopping = true;
 	close_listeners(server);
-	if (server->sessions_n == 0) {
+	if (server->visitors_n == 0) {
 		loop_stop(server->loop);
 		return;
 	}

@@ -9,7 +9,7 @@
 #include "conf/proc.h"
 
 struct listener;
-struct session;
+struct visitor;
 
 /* So much is read at once, into one block that all sessions share. */
 #define SERVER_BLOCK	65536
@@ -17,14 +17,14 @@ struct session;
 struct server {
 	struct loop	*loop;
 	struct config	*config;
-	struct intake	*intake;
+	struct transactions	*transactions;
 	struct clients	*clients;
 	struct listener	*listeners;
 	struct timer	*accept_timer;	/* accepting stopped for a moment */
-	struct session	*sessions;
-	unsigned	 sessions_n;
+	struct visitor	*visitors;
+	unsigned	 visitors_n;
 	unsigned	 descriptors_max;	/* sessions that these allow */
-	struct session	*first_dirty;
+	struct visitor	*first_dirty;
 	/* octets just read: SERVER_BLOCK behind what a session held */
 	char		*block;
 	bool		 stopping;
@@ -47,9 +47,9 @@ void	 server_connection(struct server *server,
 	    const struct p_connection *connection, int fd);
 
 /* The session is to be served at the end of this turn. */
-void	 server_touch(struct server *server, struct session *session);
+void	 server_touch(struct server *server, struct visitor *visitor);
 /* A session is over: uncount it. */
-void	 server_forget(struct server *server, struct session *session);
+void	 server_forget(struct server *server, struct visitor *visitor);
 /* Our name for greeting and Received, or "" when none is known. */
 const char *server_name(const struct server *server);
 

@@ -1,7 +1,7 @@
 /*
  * What does our Received field say?
  *
- * Called by intake.c when a message begins.  What was said by others (the
+ * Called by transaction.c when a message begins.  What was said by others (the
  * EHLO name) came through domain_parse and cannot break the line.
  */
 #include "smtpd/trace.h"

@@ -17,7 +17,8 @@
 #include <string.h>
 
 #define UNREACHABLE	(-1)
-#define LINE_MOST	78
+/* With the indent of a manual page it still fits 80 columns. */
+#define LINE_MOST	72
 
 /* All verdicts of a question, each once, the last used first. */
 struct verdict {
@@ -268,7 +269,7 @@ print_facts(const struct question *question, const struct row *row,
 		buffer_free(&fact);
 		fact = (struct buffer){ NULL, 0, 0 };
 		print_fact(&question->dimensions[d], row->sets[d], &fact);
-		if (column > 0 && column + 1 + fact.len > LINE_MOST) {
+		if (column > 0 && column + 1 + fact.len > LINE_MOST - 2) {
 			buffer_printf(out, "\n ");
 			column = 1;
 		}

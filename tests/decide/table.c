@@ -97,25 +97,31 @@ print_man_line(struct slice line, struct buffer *out)
 	buffer_printf(out, "\n");
 }
 
-/* Titles become sections, rows are kept as they stand. */
+/*
+ * Titles become sections, what is between the blank lines behind one a
+ * paragraph, and rows are kept as they stand.
+ */
 static void
 print_man_table(struct slice table, struct buffer *out)
 {
-	bool open = false;
 	struct slice line;
+	int blanks = 0;
 
 	while (table.len > 0) {
 		line = slice_cut(&table, '\n');
 		if (slice_begins(line, SLICE("== "))) {
-			buffer_printf(out, "%s.Ss %.*s\n.Bd -literal\n",
-			    open ? ".Ed\n" : "", (int)line.len - 3,
+			buffer_printf(out, "%s.Ss %.*s\n",
+			    blanks > 0 ? ".Ed\n" : "", (int)line.len - 3,
 			    line.at + 3);
-			open = true;
+			blanks = 0;
+		} else if (line.len == 0) {
+			if (++blanks == 2)
+				buffer_printf(out, ".Bd -literal\n");
 		} else {
 			print_man_line(line, out);
 		}
 	}
-	buffer_printf(out, "%s", open ? ".Ed\n" : "");
+	buffer_printf(out, ".Ed\n");
 }
 
 /* The page with what stands between its marks made anew. */

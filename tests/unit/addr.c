@@ -633,7 +633,7 @@ test_address(void **unused)
 	}
 }
 
-/* What we print, libc reads: sparse and dense addresses, all shapes of zeros. */
+/* What we print, libc reads: sparse and dense, all shapes of zeros. */
 static void
 test_address_shapes(void **unused)
 {

@@ -296,7 +296,7 @@ static const struct row testing_hosts[] = {
 static const struct row tlsa_hosts[] = {
 	{ "tlsa=usable secure=yes", "try encrypt dane interim" },
 	{ "tlsa=usable", "try encrypt dane-host-only interim" },
-	{ "tlsa=usable given=yes", "try encrypt dane-host-only interim" },
+	{ "tlsa=usable given=yes", "try encrypt dane interim" },
 	{ "tlsa=usable secure=yes sts=testing match=no",
 	    "try encrypt dane validation-failure interim" },
 	{ "tlsa=unusable secure=yes",
@@ -621,7 +621,8 @@ static const struct row optional_sessions[] = {
 	    "send tls-optional tlsa-invalid" },
 	{ "class=tls-optional tlsa=unusable starttls=broken",
 	    "reconnect tls-optional validation-failure" },
-	{ "class=tls-optional tlsa=failed", "send tls-optional dnssec-invalid" },
+	{ "class=tls-optional tlsa=failed",
+	    "send tls-optional dnssec-invalid" },
 	{ "class=tls-optional", "send tls-optional success" },
 };
 static const struct row report_sessions[] = {
@@ -792,6 +793,11 @@ static const struct domain_row mixed_domains[] = {
 	{ MAIL, 3, 1, 1, 1, 0, &mismatch, "defer sts-mx-mismatch 4.7.0" },
 	{ MAIL, 9, 1, 0, 8, 0, &mismatch, "defer sts-mx-mismatch 4.7.0" },
 	{ MAIL, 9, 1, 2, 3, 0, &mismatch, "defer sts-mx-mismatch 4.7.0" },
+	/* counts that say too much are no reason to bounce */
+	{ MAIL, 1, 1, 0, 1, 0, &mismatch, "defer sts-mx-mismatch 4.7.0" },
+	{ MAIL, 1, 0, 1, 1, 0, NULL, "defer unreachable 4.4.1" },
+	{ REQ, 1, 0, 1, 0, 1, &no_keyword, "defer requiretls-not-offered "
+	    "4.7.30" },
 };
 static const struct domain_row definite_domains[] = {
 	{ MAIL, 1, 0, 0, 1, 0, NULL, "fail no-such-host 5.4.4" },
@@ -912,7 +918,8 @@ test_policy_types(void **state)
 		{ "sts=testing", "sts" }, { "sts=enforce", "sts" },
 		{ "sts=enforce report-only=yes", "sts" },
 		{ "tlsa=usable", "tlsa" }, { "tlsa=unusable", "tlsa" },
-		{ "tlsa=failed", "tlsa" }, { "tlsa=usable sts=enforce", "tlsa" },
+		{ "tlsa=failed", "tlsa" },
+		{ "tlsa=usable sts=enforce", "tlsa" },
 		{ "tlsa=absent sts=enforce", "sts" },
 	};
 	size_t i;
@@ -949,6 +956,12 @@ test_names(void **state)
 	for (i = 0; i < N(requirements); i++)
 		assert_string_equal(requirement_name((enum requirement)i),
 		    requirements[i]);
+	assert_string_equal(tls_result_name((enum tls_result)13), "?");
+	assert_string_equal(requirement_name((enum requirement)5), "?");
+	assert_string_equal(class_name((enum mail_class)5), "?");
+	assert_string_equal(sts_mode_name((enum sts_mode)4), "?");
+	assert_string_equal(tlsa_state_name((enum tlsa_state)5), "?");
+	assert_string_equal(starttls_name((enum starttls)4), "?");
 	assert_string_equal(tls_result_name((enum tls_result)99), "?");
 	assert_string_equal(requirement_name((enum requirement)99), "?");
 	assert_string_equal(class_name((enum mail_class)0), "?");
@@ -968,16 +981,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		HOSTS("DANE-7672-1.3-1, STS-3.3-14 no policy requires "
-		    "nothing of a host", no_policy_hosts),
+		HOSTS("DANE-7672-1.3-1, DANE-7672-2.1.1-3, STS-3.3-14 no "
+		    "policy requires nothing of a host", no_policy_hosts),
 		HOSTS("STS-5-5 mode none requires nothing of a host",
 		    mode_none_hosts),
 		HOSTS("STS-4-1, STS-5-1, STS-4-3 enforce skips a host outside "
 		    "the policy", enforce_hosts),
 		HOSTS("STS-5-4 testing and report-only note it",
 		    testing_hosts),
-		HOSTS("DANE-7672-2.2-1, DANE-7672-2.2-3, DANE-7672-2.2.1-3 "
-		    "secure TLSA requires TLS", tlsa_hosts),
+		HOSTS("DANE-7672-2.2-1, DANE-7672-2.2-3, DANE-7672-2.2.1-3, "
+		    "DANE-7672-2.2.2-7 secure TLSA requires TLS", tlsa_hosts),
 		HOSTS("ruling 6: MTA-STS beside TLSA that is not compared",
 		    both_hosts),
 		HOSTS("DANE-7672-2.1.2-4, DANE-7672-2.1.2-5, "

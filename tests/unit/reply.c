@@ -166,6 +166,7 @@ static const struct row disagreeing[] = {
 	{ "250-a\r\n\r\n", BAD, 0, 1, "", NULL },
 	{ "250-a\r\nhello\r\n", BAD, 0, 1, "", NULL },
 	{ "354-a\r\n250 b\r\n", BAD, 0, 1, "", NULL },
+	{ "250-2.1.5 a\r\n550 2.1.5 b\r\n", BAD, 0, 1, "", NULL },
 };
 
 static const struct row no_replies[] = {

@@ -297,9 +297,10 @@ test_mx(void **state)
 	put_mx(&m, AT_QUESTION, 0, "", 300);	/* null MX: the root */
 	put_mx(&m, AT_QUESTION, 5, AT_QUESTION, 300);
 	put_mx(&m, AT_QUESTION, 6, "192.0.2.1", 300);
+	put_mx(&m, AT_QUESTION, 7, "AZaz-09_", 300);
 	answer = parse(&m, "example.org", RR_MX);
 	assert_int_equal(answer.status, RR_OK);
-	assert_int_equal(answer.records_n, 5);
+	assert_int_equal(answer.records_n, 6);
 	assert_int_equal(answer.records[0].preference, 10);
 	assert_string_equal(answer.records[0].name.name, "mx1.example.org");
 	assert_int_equal(answer.records[1].preference, 65535);
@@ -308,6 +309,7 @@ test_mx(void **state)
 	assert_string_equal(answer.records[2].name.name, "");
 	assert_string_equal(answer.records[3].name.name, "example.org");
 	assert_string_equal(answer.records[4].name.name, "192.0.2.1");
+	assert_string_equal(answer.records[5].name.name, "azaz-09_");
 }
 
 /* An exchange that no host can have is there, and can never be looked up. */
@@ -316,7 +318,8 @@ test_odd_names(void **state)
 {
 	static const char *const names[] = {
 		"mail server.example", "a@b.example", "a/b.example",
-		"*.example", "a.\xc3\xa9.example", "a\\b.example", "\x01.example",
+		"*.example", "a.\xc3\xa9.example", "a\\b.example",
+		"\x01.example",
 		"\"x\".example", "a?b.example",
 	};
 	struct message m;
@@ -693,6 +696,37 @@ test_alias_to_nothing(void **state)
 	assert_int_equal(answer.ttl_s, 60);
 }
 
+/* Of two SOAs the first counts; one that cannot be read is a failure. */
+static void
+test_soa(void **state)
+{
+	static const struct {
+		const char	*rdata;
+		size_t		 len;
+	} rows[] = {
+		{ "", 0 }, { "\1a", 2 }, { "\0", 1 }, { "\0\1b", 3 },
+		{ "\0\0", 2 }, { "\0\0" "1111222233334444555", 21 },
+		{ "\0\0" "11112222333344445555x", 23 },
+	};
+	struct message m;
+	struct rr_answer answer;
+	size_t i;
+
+	(void)state;
+	begin(&m, ANSWERED, "mx.example", RR_A);
+	put_soa(&m, "example", 900, 300);
+	put_soa(&m, "example", 900, 200);
+	answer = parse(&m, "mx.example", RR_A);
+	assert_int_equal(answer.ttl_s, 300);
+	for (i = 0; i < N(rows); i++) {
+		begin(&m, ANSWERED, "mx.example", RR_A);
+		put_record(&m, AUTHORITY, "example", RR_SOA, 300,
+		    rows[i].rdata, rows[i].len);
+		answer = parse(&m, "mx.example", RR_A);
+		assert_malformed(&answer);
+	}
+}
+
 /* NXDOMAIN with records is NXDOMAIN. */
 static void
 test_nxdomain_with_records(void **state)
@@ -882,6 +916,31 @@ test_pointers(void **state)
 		assert_int_equal(answer.status, RR_OK);
 		assert_string_equal(answer.records[0].name.name,
 		    rows[i].means);
+	}
+}
+
+/* Label types that are reserved, with octets enough behind them. */
+static void
+test_reserved_labels(void **state)
+{
+	struct message m;
+	struct rr_answer answer;
+	unsigned type;
+	size_t start;
+
+	(void)state;
+	for (type = 0x40; type < 0xc0; type += 0x0f) {
+		begin(&m, ANSWERED, "a.example", RR_MX);
+		start = record(&m, ANSWERS, AT_QUESTION, RR_MX, 300);
+		put_u16(&m, 10);
+		m.octets[m.len++] = (uint8_t)type;
+		memset(m.octets + m.len, 'x', type);
+		m.len += type;
+		m.octets[m.len++] = 0;
+		end(&m, start);
+		put_opt(&m, 0);
+		answer = parse(&m, "a.example", RR_MX);
+		assert_malformed(&answer);
 	}
 }
 
@@ -1256,6 +1315,7 @@ main(void)
 		TEST("DANE-7672-2.1.1-1, DANE-7672-2.1.1-2 rcodes, with "
 		    "EDNS's upper octet", test_rcodes),
 		TEST("how long a no is believed", test_negative_ttl),
+		TEST("the SOA of a no", test_soa),
 		TEST("an alias to nothing", test_alias_to_nothing),
 		TEST("NXDOMAIN with records", test_nxdomain_with_records),
 		TEST("records of others are ignored", test_foreign_records),
@@ -1264,6 +1324,7 @@ main(void)
 		TEST("a message cut anywhere is malformed", test_cut_short),
 		TEST("every octet turned", test_turned_octets),
 		TEST("pointers lead back only", test_pointers),
+		TEST("labels of reserved types", test_reserved_labels),
 		TEST("pointers that lead to each other", test_pointer_loop),
 		TEST("names of 255 octets", test_name_lengths),
 		TEST("names of many pointers", test_name_of_pointers),

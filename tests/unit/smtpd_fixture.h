@@ -311,34 +311,46 @@ give_listener(struct world *world, uint32_t number)
 }
 
 static void
-give_setting(struct world *world, const char *keyword, const char *value)
+give_setting(void *context, const char *keyword, const char *value)
 {
 	struct p_setting setting;
 
 	memset(&setting, 0, sizeof(setting));
 	snprintf(setting.keyword, sizeof(setting.keyword), "%s", keyword);
 	snprintf(setting.value, sizeof(setting.value), "%s", value);
-	parent_say(world, P_SETTING, &setting, NULL);
+	parent_say(context, P_SETTING, &setting, NULL);
 }
 
-/* settings: pairs of keyword and value, then NULL; may override ours. */
+/*
+ * The whole set, as culverd sends it: lines of culver.conf (NULL: a relay for
+ * loopback with root-mail and no limit a client) behind what names us.
+ */
 static void
-give_settings(struct world *world, const char *const *settings)
+give_settings(struct world *world, const char *lines)
 {
-	static const char *const ours[] = {
-		"hostname", "relay.test", "mail-domain", "our.test",
-		"local-domain", "our.test relay.test localhost",
-		"relay-from", "127.0.0.0/8", "root-mail", "admin@far.test",
-		"max-connections-per-client", "2000", NULL
-	};
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config;
+	char path[128];
+	FILE *file;
 
+	if (lines == NULL)
+		lines = "relay-from 127.0.0.0/8\nroot-mail admin@far.test\n"
+		    "max-connections-per-client 2000\n";
+	snprintf(path, sizeof(path), "%s/conf", world->directory);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "spool %s\nsubmit-socket %s/submit\n"
+	    "hostname relay.test\nmail-domain our.test\n"
+	    "local-domain our.test relay.test localhost\n%s",
+	    world->directory, world->directory, lines);
+	assert_int_equal(fclose(file), 0);
+	config = config_read(path, NULL, 0, &error);
+	if (config == NULL)
+		fail_msg("%s", error.text);
 	parent_say(world, P_SETTINGS, NULL, NULL);
-	for (size_t i = 0; ours[i] != NULL; i += 2)
-		give_setting(world, ours[i], ours[i + 1]);
-	give_setting(world, "spool", world->directory);
-	for (size_t i = 0; settings != NULL && settings[i] != NULL; i += 2)
-		give_setting(world, settings[i], settings[i + 1]);
+	config_each(config, give_setting, world);
 	parent_say(world, P_SETTINGS_END, NULL, NULL);
+	config_free(&config);
 }
 
 /* ../NAME from the folder that this test program lies in. */
@@ -457,7 +469,7 @@ pump_idle(struct world *world, int ms)
 }
 
 static struct world *
-world_new(const char *const *settings)
+world_new(const char *settings)
 {
 	struct world *world = mem_alloc(sizeof(*world));
 
@@ -502,7 +514,10 @@ world_free(struct world **world)
 
 	if (old->pid != -1) {
 		parent_say(old, P_STOP, NULL, NULL);
-		assert_int_equal(world_wait(old), 0);
+		while (!old->parent_gone)
+			pump(old, -1, 50);
+		if (world_wait(old) != 0)
+			fail_msg("smtpd ended badly; log: %s", old->log.text);
 	}
 	if (!old->queue_gone || old->queue.fd != -1)
 		kill_queue(old);

@@ -82,6 +82,7 @@ test_records(void **state)
 		if (found)
 			continue;
 		assert_fault_is_clean(&fault);
+		assert_int_equal(fault.line, 0);
 		if (row->reason != NULL &&
 		    strstr(fault.reason, row->reason) == NULL)
 			complain("another reason", row->records[0], &fault);
@@ -236,6 +237,7 @@ static const struct record_row invalid_rows[] = {
 	{ { T("v=STSv1; broken") }, NULL, "no \"=\"" },
 	{ { T("v=STSv1; id=1; \"; DROP=\";") }, NULL, "no \"=\"" },
 	{ { T("v=STSv1; id=1\" x; y=z\"") }, NULL, "1 to 32" },
+	{ { T("v=STSv1; id= ~\x1f\x7f\"") }, NULL, "\" ~???\"" },
 };
 static const struct record_row unknown_rows[] = {
 	{ { T("v=STSv1; id=20260101T00; a=b; c.d=e/f:g;") }, "20260101T00",
@@ -291,7 +293,7 @@ struct policy_row {
 	bool		 valid;
 	/* valid: the mode; else words of the reason */
 	const char	*says;
-	unsigned	 number;	/* valid: mx_n; else the line, 0: whole */
+	unsigned	 number;	/* valid: mx_n; else the line or 0 */
 };
 struct policy_group {
 	const struct policy_row	*rows;
@@ -501,6 +503,8 @@ static const struct policy_row mx_rows[] = {
 	{ T(V E A "mx: a2345678901234567890123456789012345678901234567890123"
 	    "45678901234.example\n"), NO, "mx", 4 },
 	{ T(V E A "mx: *.de\n"), YES, "enforce", 1 },
+	{ T(V E A "mx: a\n"), YES, "enforce", 1 },
+	{ T(V E A "mx: *.a\n"), YES, "enforce", 1 },
 	{ T(V E A "mx: A.Example\n"), YES, "enforce", 1 },
 	{ T(V E A "mx: 9.example\n"), YES, "enforce", 1 },
 	{ T(V E A "mx: a-b--c.example\n"), YES, "enforce", 1 },
@@ -564,6 +568,8 @@ static const struct policy_row extension_value_rows[] = {
 	{ T(MIN "note: a\x07" "b\n"), NO, "value", 5 },
 	{ T(MIN "note: \x1b[31m\n"), NO, "value", 5 },
 	{ T(MIN "note: a\x7f\n"), NO, "value", 5 },
+	{ T(MIN "note: \x7f\n"), NO, "value", 5 },
+	{ T(MIN "note: ~ !\n"), YES, "enforce", 1 },
 	{ T(MIN "note: a\x0b" "b\n"), NO, "value", 5 },
 	{ T(MIN "note: a\rb\n"), NO, "value", 5 },
 };
@@ -786,6 +792,7 @@ static const struct match_row several_pattern_rows[] = {
 	{ "d.example", { "a.example", "b.example", "c.example" }, -1 },
 	{ "d.example", { NULL }, -1 },
 	{ "mail.b.example", { "mail.a.example", "*.b.example" }, 1 },
+	{ "a", { "b", "a" }, 1 },
 };
 static const struct match_row wildcard_rows[] = {
 	{ "mail.example.com", { "*.example.com" }, 0 },

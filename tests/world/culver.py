@@ -257,6 +257,8 @@ class Culver:
                 if line.strip()]
 
     def policy(self, domain):
+        """What is kept of this domain's policy; `mode` is None if nothing
+        but a failed fetch is remembered. None if not even that."""
         shown = self.ctl("policy", "show", domain, "--json")
         return json.loads(shown.stdout) if shown.returncode == 0 else None
 

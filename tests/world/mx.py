@@ -392,6 +392,9 @@ class Conversation:
         if self.buffer:
             raise Closed("the client sent plaintext behind STARTTLS")
         rule = self.host.rule("handshake")
+        while rule is not None and rule.action == "call":
+            rule.argument()
+            rule = self.host.rule("handshake")
         if rule is not None:
             if rule.action == "raw":
                 self._send(rule.argument)

@@ -81,7 +81,8 @@ def _unroll(lines, values):
         repeat = re.fullmatch(r"repeat (\d+) times", text)
         if loop:
             for value in _fill(loop[2], values).split():
-                yield from _unroll(under, {**values, loop[1]: value})
+                yield from _unroll(under, {**values, loop[1]: value,
+                                           loop[1].lower(): value.lower()})
         elif repeat:
             for turn in range(1, int(repeat[1]) + 1):
                 yield from _unroll(under, {**values, "N": str(turn)})
@@ -93,8 +94,8 @@ def _unroll(lines, values):
 
 
 def _fill(text, values):
-    for name, value in values.items():
-        text = text.replace(f"${name}", value)
+    for name in sorted(values, key=len, reverse=True):
+        text = text.replace(f"${name}", values[name])
     return text
 
 

@@ -76,6 +76,8 @@ RECORD = re.compile(r"(?:(?P<owner>\S+)\s+)?(?P<kind>A|AAAA|MX|TXT|CNAME|DNAME"
 @sentence(rf"zone (?P<name>{NAME})(?: (?P<security>signed|unsigned|bogus))?",
           relay=False)
 def zone(player, step, name, security):
+    if name != name.lower():
+        raise ValueError("domains are written in lower case")
     player.world.dns.add_zone(name, security or "unsigned")
     for line in step.block:
         if not line.strip() or line.strip().startswith("#"):
@@ -806,10 +808,11 @@ def _kept_so(recipient, status, clause, text, attempts):
             and (text is None or text in str(last.get("text"))))
 
 
-@sentence(rf"expect {WHOSE}bounced(?: (?P<status>\d\.\d+\.\d+))?"
+@sentence(rf"expect {WHOSE}bounced(?P<once> once)?"
+          r"(?: (?P<status>\d\.\d+\.\d+))?"
           r"(?: for (?P<only>\S+@\S+))?"
           rf"(?: saying \"(?P<text>[^\"]*)\")?{WITHIN}")
-def expect_bounced(player, step, name, status, only, text, within):
+def expect_bounced(player, step, name, once, status, only, text, within):
     for mail in chosen(player, name):
         for recipient in [only] if only else mail.recipients:
             group, dsn = player.until(
@@ -822,6 +825,13 @@ def expect_bounced(player, step, name, status, only, text, within):
             if text and text not in dsn.text \
                     and text not in group.get("diagnostic-code", ""):
                 player.fail(f"the bounce does not say {text}: {dsn.text}")
+            if once and _times_told(player, mail, recipient) != 1:
+                player.fail(f"{recipient} was told of more than once")
+
+
+def _times_told(player, mail, recipient):
+    return sum(read_dsn(message).group(recipient) is not None
+               for _, _, message in player.world.bounces(mail.mark))
 
 
 def read_dsn(message):
@@ -1128,7 +1138,7 @@ def expect_policy(player, step, domain, fields, within):
 
 @sentence(rf"expect no policy for (?P<domain>{NAME})")
 def expect_no_policy(player, step, domain):
-    if player.culver.policy(domain) is not None:
+    if (player.culver.policy(domain) or {}).get("mode") is not None:
         player.fail(f"it is {player.culver.policy(domain)}")
 
 

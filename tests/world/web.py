@@ -177,15 +177,33 @@ class Web:
         return path.replace(space.WORLD, "/world", 1)
 
     def _reload(self):
+        old = self._workers()
         space.chroot(["nginx", "-c", "/world/web/nginx.conf", "-s", "reload"])
-        self._wait(self.generation)
+        self._wait(self.generation, old)
 
-    def _wait(self, generation):
-        """Until new connections are served by the new configuration."""
+    def _workers(self):
+        """The nginx processes that accept connections."""
+        with open(f"/proc/{self.server.pid}/task/{self.server.pid}/children"
+                  ) as children:
+            pids = children.read().split()
+        return {pid for pid in pids if self._accepts(pid)}
+
+    @staticmethod
+    def _accepts(pid):
+        try:
+            with open(f"/proc/{pid}/cmdline") as title:
+                return "shutting down" not in title.read()
+        except OSError:
+            return False
+
+    def _wait(self, generation, old=()):
+        """Until new connections are served by the new configuration: for a
+        moment the old worker and the new one accept side by side."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             try:
-                if self._generation_seen() == generation:
+                if self._generation_seen() == generation \
+                        and not any(map(self._accepts, old)):
                     return
             except OSError:
                 pass
@@ -262,7 +280,9 @@ class Scripted:
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
         sized = head + b"Content-Length: %d\r\n\r\n" % len(body)
         chunked = head + b"Transfer-Encoding: chunked\r\n\r\n"
-        if policy.fault == "truncated":
+        if policy.fault is None:	# mended meanwhile
+            tls.sendall(sized + body)
+        elif policy.fault == "truncated":
             # All lines of the policy are there: only the length tells.
             tls.sendall(head + b"Content-Length: %d\r\n\r\n"
                         % (len(body) + 40) + body)

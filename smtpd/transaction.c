@@ -9,7 +9,7 @@
  * The link's death is no fact about a client: what was under way is refused
  * for now (451) and sessions go on with the next link.
  */
-#include "smtpd/intake.h"
+#include "smtpd/transaction.h"
 
 #include "conf/log.h"
 
@@ -21,9 +21,9 @@
 
 #define CHAINS	1024u
 
-struct intake {
+struct transactions {
 	struct loop			*loop;
-	const struct intake_calls	*calls;
+	const struct transaction_calls	*calls;
 	void				*context;
 	struct link			*link;		/* NULL: none */
 	struct transaction		*chains[CHAINS];	/* known ones */
@@ -40,52 +40,53 @@ static const struct link_calls link_calls = {
 	.message = on_message, .closed = on_closed, .drained = on_drained
 };
 
-struct intake *
-intake_new(struct loop *loop, const struct intake_calls *calls, void *context)
+struct transactions *
+transactions_new(struct loop *loop, const struct transaction_calls *calls,
+    void *context)
 {
-	struct intake *intake;
+	struct transactions *all;
 
-	intake = mem_alloc(sizeof(*intake));
-	intake->loop = loop;
-	intake->calls = calls;
-	intake->context = context;
-	intake->last_waiting = &intake->first_waiting;
-	return intake;
+	all = mem_alloc(sizeof(*all));
+	all->loop = loop;
+	all->calls = calls;
+	all->context = context;
+	all->last_waiting = &all->first_waiting;
+	return all;
 }
 
 void
-intake_free(struct intake **intake)
+transactions_free(struct transactions **all)
 {
-	if (*intake == NULL)
+	if (*all == NULL)
 		return;
-	link_close(&(*intake)->link);
-	free(*intake);
-	*intake = NULL;
+	link_close(&(*all)->link);
+	free(*all);
+	*all = NULL;
 }
 
 bool
-intake_is_up(const struct intake *intake)
+transactions_is_up(const struct transactions *all)
 {
-	return intake->link != NULL;
+	return all->link != NULL;
 }
 
 bool
-intake_is_full(const struct intake *intake)
+transactions_is_full(const struct transactions *all)
 {
-	return intake->link != NULL && link_full(intake->link);
+	return all->link != NULL && link_full(all->link);
 }
 
 /* The low bits of an id are random. */
 static struct transaction **
-chain_of(struct intake *intake, uint64_t id)
+chain_of(struct transactions *all, uint64_t id)
 {
-	return &intake->chains[id % CHAINS];
+	return &all->chains[id % CHAINS];
 }
 
 static struct transaction *
-find(struct intake *intake, uint64_t id)
+find(struct transactions *all, uint64_t id)
 {
-	struct transaction *transaction = *chain_of(intake, id);
+	struct transaction *transaction = *chain_of(all, id);
 
 	while (transaction != NULL && transaction->id != id)
 		transaction = transaction->next;
@@ -97,7 +98,7 @@ leave_chain(struct transaction *transaction)
 {
 	struct transaction **place;
 
-	place = chain_of(transaction->intake, transaction->id);
+	place = chain_of(transaction->all, transaction->id);
 	while (*place != transaction)
 		place = &(*place)->next;
 	*place = transaction->next;
@@ -107,8 +108,8 @@ leave_chain(struct transaction *transaction)
 static void
 leave_waiting(struct transaction *transaction)
 {
-	struct intake *intake = transaction->intake;
-	struct transaction **place = &intake->first_waiting;
+	struct transactions *all = transaction->all;
+	struct transaction **place = &all->first_waiting;
 
 	while (*place != NULL && *place != transaction)
 		place = &(*place)->next_waiting;
@@ -116,7 +117,7 @@ leave_waiting(struct transaction *transaction)
 		return;
 	*place = transaction->next_waiting;
 	if (*place == NULL)
-		intake->last_waiting = place;
+		all->last_waiting = place;
 }
 
 static void
@@ -141,21 +142,21 @@ forget(struct transaction *transaction)
 	leave_waiting(transaction);
 	close_pipe(transaction);
 	if (transaction->counted)
-		transaction->intake->data_n--;
+		transaction->all->data_n--;
 	transaction->counted = false;
 }
 
 static void
 refuse(struct transaction *transaction, unsigned code, const char *text)
 {
-	struct intake *intake = transaction->intake;
+	struct transactions *all = transaction->all;
 
 	forget(transaction);
 	transaction->refusal.code = code;
 	if (!slice_store(slice_of(text), transaction->refusal.text,
 	    sizeof(transaction->refusal.text)))
 		bug("refusal of %zu octets", strlen(text));
-	intake->calls->refused(transaction->session);
+	all->calls->refused(transaction->visitor);
 }
 
 /*
@@ -171,91 +172,92 @@ start(struct transaction *transaction)
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
 		log_line(LOG_LEVEL_ERROR, "no pipe for a message: %s",
 		    strerror(errno));
-		link_send(transaction->intake->link, Q_ABORT,
+		link_send(transaction->all->link, Q_ABORT,
 		    &(struct q_id){ transaction->id }, NULL);
 		refuse(transaction, 451, "4.3.0 try again later");
 		return;
 	}
 	transaction->pipe = ends[1];
 	transaction->counted = true;
-	transaction->intake->data_n++;
-	link_send(transaction->intake->link, Q_DATA, &data, &ends[0]);
+	transaction->all->data_n++;
+	link_send(transaction->all->link, Q_DATA, &data, &ends[0]);
 }
 
 static void
-start_waiting(struct intake *intake)
+start_waiting(struct transactions *all)
 {
 	struct transaction *transaction;
 
-	while (intake->first_waiting != NULL && intake->link != NULL &&
-	    intake->data_n < INTAKE_DATA_MAX) {
-		transaction = intake->first_waiting;
+	while (all->first_waiting != NULL && all->link != NULL &&
+	    all->data_n < TRANSACTION_DATA_MAX) {
+		transaction = all->first_waiting;
 		leave_waiting(transaction);
 		start(transaction);
 	}
 }
 
 static void
-drop_all(struct intake *intake)
+drop_all(struct transactions *all)
 {
 	size_t i;
 
 	for (i = 0; i < CHAINS; i++)
-		while (intake->chains[i] != NULL)
-			refuse(intake->chains[i], 451,
+		while (all->chains[i] != NULL)
+			refuse(all->chains[i], 451,
 			    "4.3.0 mail system was interrupted, try again");
 }
 
 void
-intake_link(struct intake *intake, int fd)
+transactions_link(struct transactions *all, int fd)
 {
-	if (intake->link != NULL) {
-		link_close(&intake->link);
-		drop_all(intake);
+	if (all->link != NULL) {
+		link_close(&all->link);
+		drop_all(all);
 	}
-	intake->link = link_new(intake->loop, fd, &intake_wire, &link_calls,
-	    intake);
-	intake->calls->drained(intake->context);
+	all->link = link_new(all->loop, fd, &intake_wire, &link_calls,
+	    all);
+	all->calls->drained(all->context);
 }
 
 static void
 on_closed(void *context, struct link *link)
 {
-	struct intake *intake = context;
+	struct transactions *all = context;
 
 	(void)link;
-	intake->link = NULL;
-	drop_all(intake);
-	intake->calls->drained(intake->context);
+	all->link = NULL;
+	drop_all(all);
+	all->calls->drained(all->context);
 }
 
 static void
 on_drained(void *context, struct link *link)
 {
-	struct intake *intake = context;
+	struct transactions *all = context;
 
 	(void)link;
-	intake->calls->drained(intake->context);
+	all->calls->drained(all->context);
 }
 
 static void
-on_rcpt_answer(struct intake *intake, const struct q_rcpt_answer *answer)
+on_rcpt_answer(struct transactions *all,
+    const struct q_rcpt_answer *answer)
 {
-	struct transaction *transaction = find(intake, answer->id);
+	struct transaction *transaction = find(all, answer->id);
 
 	if (transaction != NULL)
-		intake->calls->rcpt_answer(transaction->session,
+		all->calls->rcpt_answer(transaction->visitor,
 		    answer->number, answer->code, answer->text);
 }
 
 static void
 on_taken(struct transaction *transaction)
 {
-	struct intake *intake = transaction->intake;
+	struct transactions *all = transaction->all;
 
 	forget(transaction);
-	intake->calls->taken(transaction->session);
-	start_waiting(intake);
+	all->calls->taken(transaction->visitor);
+	start_waiting(all);
 }
 
 /*
@@ -268,58 +270,60 @@ on_message(void *context, struct link *link, unsigned kind,
 {
 	const struct q_refused *refused = message;
 	const struct q_id *id = message;
-	struct intake *intake = context;
+	struct transactions *all = context;
 	struct transaction *transaction;
 
 	(void)link;
 	(void)fds;
 	switch (kind) {
 	case Q_RCPT_ANSWER:
-		on_rcpt_answer(intake, message);
+		on_rcpt_answer(all, message);
 		break;
 	case Q_GO:
-		transaction = find(intake, id->id);
+		transaction = find(all, id->id);
 		if (transaction != NULL && transaction->pipe != -1)
-			intake->calls->go(transaction->session);
+			all->calls->go(transaction->visitor);
 		break;
 	case Q_TAKEN:
-		transaction = find(intake, id->id);
+		transaction = find(all, id->id);
 		if (transaction != NULL && transaction->ended)
 			on_taken(transaction);
 		break;
 	case Q_REFUSED:
-		transaction = find(intake, refused->id);
+		transaction = find(all, refused->id);
 		if (transaction != NULL) {
 			refuse(transaction, refused->code, refused->text);
-			start_waiting(intake);
+			start_waiting(all);
 		}
 		break;
 	}
 }
 
 struct transaction *
-intake_open(struct intake *intake, struct q_open *open, void *session)
+transaction_open(struct transactions *all, struct q_open *open,
+    void *visitor)
 {
 	struct transaction *transaction, **chain;
 
 	transaction = mem_alloc(sizeof(*transaction));
-	transaction->intake = intake;
-	transaction->session = session;
+	transaction->all = all;
+	transaction->visitor = visitor;
 	transaction->pipe = -1;
 	transaction->sender = mem_copy(open->sender);
 	do
 		transaction->id = open->id = queue_id_new();
-	while (find(intake, open->id) != NULL);
-	chain = chain_of(intake, open->id);
+	while (find(all, open->id) != NULL);
+	chain = chain_of(all, open->id);
 	transaction->next = *chain;
 	*chain = transaction;
 	transaction->known = true;
-	link_send(intake->link, Q_OPEN, open, NULL);
+	link_send(all->link, Q_OPEN, open, NULL);
 	return transaction;
 }
 
 void
-intake_rcpt(struct transaction *transaction, const struct mailbox *recipient)
+transaction_rcpt(struct transaction *transaction,
+    const struct mailbox *recipient)
 {
 	struct q_rcpt rcpt = {
 		.id = transaction->id, .number = transaction->asked++
@@ -328,23 +332,23 @@ intake_rcpt(struct transaction *transaction, const struct mailbox *recipient)
 	if (!transaction->known)
 		bug("a recipient for a transaction that queue does not know");
 	mailbox_print(recipient, rcpt.recipient);
-	link_send(transaction->intake->link, Q_RCPT, &rcpt, NULL);
+	link_send(transaction->all->link, Q_RCPT, &rcpt, NULL);
 }
 
 void
-intake_data(struct transaction *transaction)
+transaction_data(struct transaction *transaction)
 {
-	struct intake *intake = transaction->intake;
+	struct transactions *all = transaction->all;
 
 	if (!transaction->known)
 		bug("data for a transaction that queue does not know");
-	*intake->last_waiting = transaction;
-	intake->last_waiting = &transaction->next_waiting;
-	start_waiting(intake);
+	*all->last_waiting = transaction;
+	all->last_waiting = &transaction->next_waiting;
+	start_waiting(all);
 }
 
 void
-intake_prepend(struct transaction *transaction, struct slice text)
+transaction_prepend(struct transaction *transaction, struct slice text)
 {
 	buffer_add(&transaction->held, text);
 	transaction->size_bytes += text.len;
@@ -409,7 +413,7 @@ end_if_whole(struct transaction *transaction)
 	close_pipe(transaction);
 	strcpy(end.msgid, transaction->data.msgid);
 	transaction->ended = true;
-	link_send(transaction->intake->link, Q_END, &end, NULL);
+	link_send(transaction->all->link, Q_END, &end, NULL);
 }
 
 static void
@@ -424,17 +428,17 @@ on_room(void *context, int what)
 	watch_free(&transaction->watch);
 	transaction->full = false;
 	end_if_whole(transaction);
-	transaction->intake->calls->room(transaction->session);
+	transaction->all->calls->room(transaction->visitor);
 }
 
 void
-intake_write(struct transaction *transaction, const struct iovec *runs,
+transaction_write(struct transaction *transaction, const struct iovec *runs,
     int runs_n)
 {
-	struct iovec all[INTAKE_RUNS_MAX + 1];
+	struct iovec all[TRANSACTION_RUNS_MAX + 1];
 	int i, n = 0;
 
-	if (transaction->full || runs_n > INTAKE_RUNS_MAX)
+	if (transaction->full || runs_n > TRANSACTION_RUNS_MAX)
 		bug("octets for a full pipe, or in %d runs", runs_n);
 	for (i = 0; i < runs_n; i++)
 		transaction->size_bytes += runs[i].iov_len;
@@ -449,44 +453,44 @@ intake_write(struct transaction *transaction, const struct iovec *runs,
 	if (n == 0 || write_runs(transaction, all, n))
 		return;
 	transaction->full = true;
-	transaction->watch = watch_new(transaction->intake->loop,
+	transaction->watch = watch_new(transaction->all->loop,
 	    transaction->pipe, WATCH_WRITE, on_room, transaction);
 }
 
 void
-intake_end(struct transaction *transaction)
+transaction_end(struct transaction *transaction)
 {
 	if (!transaction->known)
 		bug("the end of a message that queue does not know");
 	/* The text before an empty message is not written yet. */
 	if (!transaction->full)
-		intake_write(transaction, NULL, 0);
+		transaction_write(transaction, NULL, 0);
 	transaction->whole = true;
 	end_if_whole(transaction);
 }
 
 void
-intake_drop(struct transaction *transaction)
+transaction_drop(struct transaction *transaction)
 {
 	struct q_id id = { .id = transaction->id };
-	struct intake *intake = transaction->intake;
+	struct transactions *all = transaction->all;
 
 	if (!transaction->known)
 		return;
 	forget(transaction);
-	link_send(intake->link, Q_ABORT, &id, NULL);
-	start_waiting(intake);
+	link_send(all->link, Q_ABORT, &id, NULL);
+	start_waiting(all);
 }
 
 void
-intake_abort(struct transaction **transaction)
+transaction_abort(struct transaction **transaction)
 {
 	struct transaction *old = *transaction;
 
 	*transaction = NULL;
 	if (old == NULL)
 		return;
-	intake_drop(old);
+	transaction_drop(old);
 	free(old->sender);
 	free(old);
 }

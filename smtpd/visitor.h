@@ -1,38 +1,38 @@
 /*
  * One connection of a client, from its greeting to its end.
  *
- * session.c moves octets: it reads, cuts lines, keeps replies in order and
+ * visitor.c moves octets: it reads, cuts lines, keeps replies in order and
  * writes them once a turn.  What is said is dialogue.c's; both see this
  * structure, and nobody else changes it.
  */
-#ifndef CULVER_SESSION_H
-#define CULVER_SESSION_H
+#ifndef CULVER_VISITOR_H
+#define CULVER_VISITOR_H
 
 #include "smtpd/clients.h"
-#include "smtpd/intake.h"
+#include "smtpd/transaction.h"
 #include "smtpd/server.h"
 
 /* What the client is expected to do, or waits for. */
-enum session_phase {
-	SESSION_COMMAND,	/* to send a command */
-	SESSION_GO,		/* waits for 354 */
-	SESSION_DATA,		/* to send the message */
-	SESSION_TAKEN		/* waits for the reply to its final dot */
+enum visitor_phase {
+	VISITOR_COMMAND,	/* to send a command */
+	VISITOR_GO,		/* waits for 354 */
+	VISITOR_DATA,		/* to send the message */
+	VISITOR_TAKEN		/* waits for the reply to its final dot */
 };
 
 /* A reply that waits for queue's answer to an RCPT before it, or is one. */
-struct session_slot {
+struct visitor_slot {
 	bool		 done;
 	uint32_t	 number;	/* of the RCPT, while not done */
 	unsigned	 code;
 	char		*text;
 };
-#define SESSION_SLOTS_MAX	64
+#define VISITOR_SLOTS_MAX	64
 
-struct session {
+struct visitor {
 	struct server	*server;
-	struct session	*next, **place;		/* among all */
-	struct session	*next_dirty;
+	struct visitor	*next, **place;		/* among all */
+	struct visitor	*next_dirty;
 	bool		 dirty;			/* to be served at turn end */
 	int		 fd;
 	struct watch	*watch;
@@ -55,14 +55,14 @@ struct session {
 	size_t		 out_sent;
 	bool		 clogged;	/* the client does not read */
 	bool		 closing;	/* to be closed when all is sent */
-	struct session_slot *slots;
+	struct visitor_slot *slots;
 	unsigned	 slots_first, slots_n;
 	/* the dialogue */
-	enum session_phase phase;
+	enum visitor_phase phase;
 	struct domain	*hello;		/* NULL: none yet */
 	bool		 extended;	/* by EHLO */
 	struct transaction *transaction;	/* NULL: none */
-	uint64_t	 progress_bytes;	/* in DATA, since the deadline */
+	uint64_t	 progress_bytes; /* in DATA, since the deadline */
 	unsigned	 faults;	/* commands that were none */
 };
 
@@ -70,27 +70,27 @@ struct session {
  * Begin a session on fd (taken over) and greet.  Its client was counted by
  * the caller.
  */
-struct session	*session_open(struct server *server, int fd,
-		    const struct session *who);
+struct visitor	*visitor_open(struct server *server, int fd,
+		    const struct visitor *who);
 /* End it now: its transaction is aborted, its memory freed. */
-void	 session_free(struct session *session);
+void	 visitor_free(struct visitor *visitor);
 
 /* Say this, in its turn behind RCPTs that queue has not yet answered. */
-void	 session_reply(struct session *session, unsigned code,
+void	 visitor_reply(struct visitor *visitor, unsigned code,
 	    const char *text);
 /* Keep the place of the reply to RCPT number. */
-void	 session_expect(struct session *session, uint32_t number);
+void	 visitor_expect(struct visitor *visitor, uint32_t number);
 /* The reply to RCPT number is this. */
-void	 session_answer(struct session *session, uint32_t number,
+void	 visitor_answer(struct visitor *visitor, uint32_t number,
 	    unsigned code, const char *text);
 /* The last reply: what is awaited is forgotten, then the session closes. */
-void	 session_close(struct session *session, unsigned code,
+void	 visitor_close(struct visitor *visitor, unsigned code,
 	    const char *text);
 /* Are there RCPTs that queue has not answered? */
-bool	 session_awaits(const struct session *session);
+bool	 visitor_awaits(const struct visitor *visitor);
 /* Something changed: use what is held, write, at this turn's end. */
-void	 session_touch(struct session *session);
+void	 visitor_touch(struct visitor *visitor);
 /* Turn end: use, write, close.  The session may be gone afterwards. */
-void	 session_serve(struct session *session);
+void	 visitor_serve(struct visitor *visitor);
 
 #endif

@@ -1,0 +1,114 @@
+/*
+ * smtpd's end of the link to queue: the transactions under way.
+ *
+ * A transaction is one MAIL with what follows.  The queue knows it by its id
+ * from transaction_open until it was taken, refused or aborted, or until the
+ * link closes; then `known` is false, and the session decides what its client
+ * hears.
+ */
+#ifndef CULVER_TRANSACTION_H
+#define CULVER_TRANSACTION_H
+
+#include "conf/link.h"
+#include "queue/queue.h"
+#include "smtpd/data.h"
+
+#include <sys/uio.h>
+
+/* All of them, and the link. */
+struct transactions;
+
+struct transaction {
+	/* the caller's */
+	void		*visitor;
+	char		*sender;	/* as printed, freed with this */
+	uint32_t	 asked;		/* RCPTs sent; their next number */
+	uint32_t	 refused;	/* RCPTs that queue refused */
+	uint32_t	 accepted;
+	struct data	 data;
+	/* ours, to be read */
+	uint64_t	 id;
+	bool		 known;		/* to queue */
+	bool		 full;		/* the pipe takes nothing just now */
+	uint64_t	 size_bytes;	/* that went, or are to go, into it */
+	struct {
+		unsigned	code;	/* 0: not refused */
+		char		text[256];
+	}		 refusal;	/* of the whole transaction */
+	/* ours alone */
+	struct transactions *all;
+	struct transaction *next;	/* of its chain */
+	struct transaction *next_waiting;
+	bool		 counted;	/* among those that have a pipe */
+	bool		 whole;		/* transaction_end was called */
+	bool		 ended;		/* Q_END was sent */
+	int		 pipe;		/* write end, -1: none */
+	struct watch	*watch;		/* of it, while it is full */
+	struct buffer	 held;		/* octets that it has not taken */
+};
+
+/*
+ * What happens to a transaction, each with its visitor.  None is called
+ * inside a function of this header but transaction_data and
+ * transactions_link.
+ */
+struct transaction_calls {
+	void	(*rcpt_answer)(void *visitor, uint32_t number, unsigned code,
+		    const char *text);
+	void	(*go)(void *visitor);		/* say 354 */
+	void	(*room)(void *visitor);		/* the pipe takes octets */
+	void	(*taken)(void *visitor);	/* durable: say 250 */
+	void	(*refused)(void *visitor);	/* see refusal */
+	/* The link was full and is not any more; transactions_new's. */
+	void	(*drained)(void *context);
+};
+
+struct transactions *transactions_new(struct loop *loop,
+	    const struct transaction_calls *calls, void *context);
+/* Every transaction must have been aborted. */
+void	 transactions_free(struct transactions **all);
+
+/*
+ * Serve a fresh link (fd taken over).  Transactions of an old one are refused
+ * with 451.
+ */
+void	 transactions_link(struct transactions *all, int fd);
+/* Is there a queue to speak to? */
+bool	 transactions_is_up(const struct transactions *all);
+/* Is so much on its way to queue that no more should be added? */
+bool	 transactions_is_full(const struct transactions *all);
+
+/*
+ * Begin a transaction (transactions_is_up must hold); open's id is made here.
+ * Local I/O.  Never NULL.
+ */
+struct transaction *transaction_open(struct transactions *all,
+	    struct q_open *open, void *visitor);
+/* Ask for one recipient, of number `asked`; the transaction is known. */
+void	 transaction_rcpt(struct transaction *transaction,
+	    const struct mailbox *recipient);
+/*
+ * Ask for 354.  `go` or `refused` follows; refused perhaps at once.  At most
+ * TRANSACTION_DATA_MAX have a pipe; others wait for their turn here.
+ */
+#define TRANSACTION_DATA_MAX	256
+void	 transaction_data(struct transaction *transaction);
+/* After `go`: put text before the first octets, without writing it yet. */
+void	 transaction_prepend(struct transaction *transaction,
+	    struct slice text);
+/*
+ * Hand over octets of the message, after `go`, in at most
+ * TRANSACTION_RUNS_MAX runs.  What the pipe does not take is kept, `full` is
+ * set, and `room` follows; don't write until then.
+ */
+#define TRANSACTION_RUNS_MAX	64
+void	 transaction_write(struct transaction *transaction,
+	    const struct iovec *runs, int runs_n);
+/* The message is whole: `taken` or `refused` follows. */
+void	 transaction_end(struct transaction *transaction);
+/* Tell queue to forget it; it goes on being the caller's. */
+void	 transaction_drop(struct transaction *transaction);
+/* The same, and free it; nulls the pointer.  NULL is fine. */
+void	 transaction_abort(struct transaction **transaction);
+
+#endif

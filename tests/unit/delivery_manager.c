@@ -1,0 +1,1861 @@
+/*
+ * The manager of deliveries (delivery/manager.c, attempt.c, channel.c,
+ * job.c, pool.c): its whole life, step by step.
+ *
+ * This program plays everybody else: queue, policy, the spawner and its
+ * workers, at the other ends of real links; and connect.c, whose functions it
+ * defines itself: the last octet of an address says what becomes of a
+ * connection to it (below).  A test reads as a dialogue: what one of them
+ * says, what the manager then says to whom.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "conf/log.h"
+#include "delivery/connect.h"
+#include "delivery/manager.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define N(array)	(sizeof(array) / sizeof((array)[0]))
+#define DOMAIN		"b.test"
+
+/* ---- connect.c as it is played ---- */
+
+enum { REFUSES = 100, IS_SILENT = 150, HAS_NO_ROUTE = 200 };
+
+static int
+last_octet(const struct address *address)
+{
+	return address->ip[address->family == 4 ? 3 : 15];
+}
+
+int
+connect_begin(const struct address *to, const struct config *config,
+    uint64_t turn, char *text, size_t size)
+{
+	int pair[2];
+
+	(void)config;
+	(void)turn;
+	if (last_octet(to) >= HAS_NO_ROUTE) {
+		snprintf(text, size, "connect: Network is unreachable");
+		return -1;
+	}
+	/* The reading end of a pipe never becomes writable. */
+	if (last_octet(to) >= IS_SILENT) {
+		assert_int_equal(pipe(pair), 0);
+		return pair[0];		/* the other end is left open */
+	}
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	if (last_octet(to) >= REFUSES)
+		close(pair[1]);
+	return pair[0];
+}
+
+int
+connect_result(int fd)
+{
+	char octet;
+
+	/* A closed peer stands for a refused connection. */
+	return recv(fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 0 ?
+	    ECONNREFUSED : 0;
+}
+
+bool
+connect_own_address(int fd, struct address *address)
+{
+	(void)fd;
+	return address_parse(SLICE("192.0.2.77"), address);
+}
+
+void
+connect_order(struct address *addresses, unsigned n,
+    const struct config *config)
+{
+	(void)addresses;
+	(void)n;
+	(void)config;
+}
+
+static char alarms[512];
+
+void
+parent_alarm(const char *what, bool standing, const char *format, ...)
+{
+	(void)format;
+	snprintf(alarms + strlen(alarms), sizeof(alarms) - strlen(alarms),
+	    "%s%s ", standing ? "" : "no ", what);
+}
+
+/* ---- the world ---- */
+
+static struct {
+	struct loop		*loop;
+	struct manager		*manager;
+	struct config		*config;
+	struct wire_port	 queue, policy, spawner;
+	struct wire_port	 workers[32];
+	unsigned		 workers_n;
+	uint64_t		 destinations, jobs;
+} world;
+
+/* None is ever freed: they end with their process. */
+static struct manager *managers[64];
+static unsigned managers_n;
+
+static void
+make_pair(int pair[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+}
+
+/* A link between the manager and one whom we play. */
+static void
+give_link(struct wire_port *port, enum program peer,
+    const struct wire_table *table)
+{
+	int pair[2];
+
+	make_pair(pair);
+	wire_port_open(port, pair[1], table);
+	manager_link(world.manager, peer, pair[0]);
+}
+
+static void
+turns(unsigned n)
+{
+	while (n-- > 0)
+		loop_turn(world.loop, false);
+}
+
+/* The next message for one of ours; 0: none comes. */
+static unsigned
+next_message(struct wire_port *port, const void **message, int *fds)
+{
+	int64_t end_ms = wire_now_ms() + 3000;
+	int kind;
+
+	do {
+		turns(1);
+		kind = wire_port_receive(port, message, fds, 0);
+		if (kind > 0)
+			return (unsigned)kind;
+		if (kind == 0)
+			return 0;	/* the link is closed */
+		usleep(200);
+	} while (wire_now_ms() < end_ms);
+	return 0;
+}
+
+static const void *
+expect_at(int line, struct wire_port *port, unsigned kind, int *fds)
+{
+	const struct wire_message *row;
+	const void *message = NULL;
+	int none[WIRE_FDS_MAX];
+	unsigned got;
+
+	got = next_message(port, &message, fds != NULL ? fds : none);
+	if (got != kind) {
+		row = wire_find(port->table, got);
+		fail_msg("line %d: %s instead of %s", line,
+		    row != NULL ? row->name : "nothing",
+		    wire_find(port->table, kind)->name);
+	}
+	return message;
+}
+#define expect(port, kind)	expect_at(__LINE__, port, kind, NULL)
+#define expect_fd(port, kind, fd)	expect_at(__LINE__, port, kind, fd)
+
+/* Nothing is said on this link. */
+static void
+silence_at(int line, struct wire_port *port)
+{
+	const struct wire_message *row;
+	const void *message;
+	int fds[WIRE_FDS_MAX], kind;
+
+	turns(20);
+	kind = wire_port_receive(port, &message, fds, 0);
+	if (kind > 0) {
+		row = wire_find(port->table, (unsigned)kind);
+		fail_msg("line %d: %s comes", line, row->name);
+	}
+}
+#define silence(port)	silence_at(__LINE__, port)
+
+static void
+say(struct wire_port *port, unsigned kind, const void *message)
+{
+	assert_int_equal(wire_port_send(port, kind, message, NULL, 0), 0);
+	turns(3);
+}
+
+/* Is the manager's end of this link closed? */
+static void
+expect_closed(struct wire_port *port)
+{
+	const void *message;
+	int fds[WIRE_FDS_MAX];
+
+	assert_int_equal(next_message(port, &message, fds), 0);
+}
+
+static int
+set_up(void **state)
+{
+	struct config *config = config_new();
+	int pair[2];
+
+	(void)state;
+	memset(&world, 0, sizeof(world));
+	alarms[0] = '\0';
+	config->workers = 8;
+	config->per_domain = 20;
+	config->per_host = 10;
+	config->connect_timeout_s = 1;
+	snprintf(config->hostname, sizeof(config->hostname), "relay.test");
+	world.loop = loop_new();
+	make_pair(pair);
+	wire_port_open(&world.spawner, pair[1], &spawner_wire);
+	world.config = config;
+	world.manager = manager_new(world.loop, config, pair[0]);
+	managers[managers_n++ % N(managers)] = world.manager;
+	give_link(&world.queue, PROGRAM_QUEUE, &feed_wire);
+	expect(&world.queue, D_SYNCED);
+	give_link(&world.policy, PROGRAM_POLICY, &route_wire);
+	return 0;
+}
+
+/* The spawner's link stays open: without it the manager ends its process. */
+static int
+tear_down(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	free(world.spawner.octets);
+	free(world.spawner.message);
+	wire_port_close(&world.queue);
+	wire_port_close(&world.policy);
+	for (i = 0; i < world.workers_n; i++)
+		wire_port_close(&world.workers[i]);
+	return 0;
+}
+
+/* ---- what they say ---- */
+
+static uint64_t
+due(const char *domain)
+{
+	struct d_due message = { .destination = ++world.destinations,
+	    .class = CLASS_MAIL, .waiting = 1 };
+
+	snprintf(message.domain, sizeof(message.domain), "%s", domain);
+	say(&world.queue, D_DUE, &message);
+	return message.destination;
+}
+
+/*
+ * The answer to R_ASK: hosts "a=1,2 b!=3": "!" is not covered by the
+ * policy's patterns, numbers are last octets of 192.0.2.N.
+ */
+static void
+route_for(uint64_t question, const char *hosts, enum sts_mode sts,
+    int64_t life_s)
+{
+	struct r_route route = { .question = question, .sts = sts,
+	    .outcome = ROUTE_OK, .valid_until = loop_wall_s() + life_s };
+	static struct r_host host;
+	struct r_end end = { question };
+	struct slice rest = slice_of(hosts), count = rest, word, name;
+	struct address address = { .family = 4, .ip = { 192, 0, 2 } };
+	uint64_t octet;
+
+	snprintf(route.sts_id, sizeof(route.sts_id), "id1");
+	while (count.at != NULL) {
+		slice_cut(&count, ' ');
+		route.hosts++;
+	}
+	say(&world.policy, R_ROUTE, &route);
+	while (rest.at != NULL) {
+		host = (struct r_host){ .question = question,
+		    .mx_match = true };
+		word = slice_cut(&rest, ' ');
+		name = slice_cut(&word, '=');
+		if (name.at[name.len - 1] == '!') {
+			host.mx_match = false;
+			name.len--;
+		}
+		slice_store(name, host.name, sizeof(host.name));
+		while (word.at != NULL && word.len > 0) {
+			slice_number(slice_cut(&word, ','), 255, &octet);
+			address.ip[3] = (uint8_t)octet;
+			route_put_address(host.addresses,
+			    &host.addresses_len, sizeof(host.addresses),
+			    &address);
+		}
+		say(&world.policy, R_HOST, &host);
+	}
+	say(&world.policy, R_END, &end);
+}
+
+/* Policy is asked, and answers. */
+static void
+answer_route(const char *hosts, enum sts_mode sts, int64_t life_s)
+{
+	const struct r_ask *ask = expect(&world.policy, R_ASK);
+
+	route_for(ask->question, hosts, sts, life_s);
+}
+
+/* The spawner is asked for one more worker. */
+static struct wire_port *
+new_worker(void)
+{
+	struct wire_port *worker = &world.workers[world.workers_n++];
+	int fds[WIRE_FDS_MAX];
+
+	expect_fd(&world.spawner, W_SPAWN, fds);
+	wire_port_open(worker, fds[0], &worker_wire);
+	return worker;
+}
+
+/* It is given a connection to this host. */
+static struct w_socket
+expect_socket(struct wire_port *worker, const char *host)
+{
+	struct w_socket socket;
+	int fds[WIRE_FDS_MAX];
+
+	memcpy(&socket, expect_fd(worker, W_SOCKET, fds), sizeof(socket));
+	assert_string_equal(socket.host, host);
+	close(fds[0]);
+	return socket;
+}
+
+static struct w_proof
+proof_of(uint64_t session)
+{
+	return (struct w_proof){ .session = session,
+	    .failure = PROOF_READY, .starttls_known = true,
+	    .starttls = STARTTLS_DONE, .certificate = "valid",
+	    .tls_version = "TLSv1.3", .has_8bitmime = true };
+}
+
+/* Ready: queue is told so, and asked for a message. */
+static uint64_t
+ready(struct wire_port *worker, const char *host)
+{
+	struct w_socket socket = expect_socket(worker, host);
+	struct w_proof proof = proof_of(socket.session);
+	const struct d_host *note;
+
+	say(worker, W_READY, &proof);
+	note = expect(&world.queue, D_HOST);
+	assert_true(note->ready);
+	assert_string_equal(note->host, host);
+	assert_int_equal(note->session, socket.session);
+	return socket.session;
+}
+
+static void
+fail_session(struct wire_port *worker, const char *host,
+    enum proof_failure failure)
+{
+	struct w_socket socket = expect_socket(worker, host);
+	struct w_proof proof = { .session = socket.session,
+	    .failure = failure, .reply = "554 no" };
+
+	say(worker, W_FAILED, &proof);
+}
+
+static void
+idle(struct wire_port *worker)
+{
+	say(worker, W_IDLE, NULL);
+}
+
+/* A message of n recipients for a session that asked. */
+static uint64_t
+job_for(uint64_t destination, uint64_t session, unsigned n, unsigned more,
+    enum body_kind body, uint64_t size)
+{
+	struct d_job job = { .destination = destination, .session = session,
+	    .job = 100 + ++world.jobs, .message = 500 + world.jobs,
+	    .sender = "s@a.test", .size_bytes = size, .body = body,
+	    .recipients = n, .more = more };
+	struct d_rcpt rcpt = { .job = job.job };
+
+	say(&world.queue, D_JOB, &job);
+	for (rcpt.number = 0; rcpt.number < n; rcpt.number++) {
+		snprintf(rcpt.recipient, sizeof(rcpt.recipient), "r%u@" DOMAIN,
+		    rcpt.number);
+		say(&world.queue, D_RCPT, &rcpt);
+	}
+	return job.job;
+}
+
+/* The worker is given the message: all n recipients of it. */
+static void
+expect_job(struct wire_port *worker, uint64_t job, unsigned n)
+{
+	const struct w_job *given = expect(worker, W_JOB);
+	unsigned i;
+
+	assert_int_equal(given->job, job);
+	assert_int_equal(given->recipients, n);
+	assert_string_equal(given->sender, "s@a.test");
+	for (i = 0; i < n; i++)
+		expect(worker, W_RCPT);
+}
+
+/* It asks for the body and gets it. */
+static void
+pass_body(struct wire_port *worker, uint64_t job)
+{
+	struct w_id id = { job };
+	struct d_pipe pipe_message = { .job = job, .size_bytes = 3 };
+	const struct d_body *body;
+	const struct w_pipe *passed;
+	int fds[WIRE_FDS_MAX], ends[2];
+
+	say(worker, W_BODY, &id);
+	body = expect(&world.queue, D_BODY);
+	assert_int_equal(body->job, job);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(wire_port_send(&world.queue, D_PIPE, &pipe_message,
+	    ends, 0), 0);
+	close(ends[0]);
+	close(ends[1]);
+	passed = expect_fd(worker, W_PIPE, fds);
+	assert_int_equal(passed->job, job);
+	assert_int_equal(passed->size_bytes, 3);
+	close(fds[0]);
+}
+
+static void
+dot(struct wire_port *worker, uint64_t job)
+{
+	struct w_id id = { job };
+
+	say(worker, W_DOT, &id);
+}
+
+static void
+result(struct wire_port *worker, uint64_t job, uint32_t number,
+    enum outcome outcome)
+{
+	struct w_result message = { .job = job, .number = number,
+	    .outcome = outcome, .code = outcome == OUTCOME_DELIVERED ? 250 :
+	    outcome == OUTCOME_FAILED ? 550 : 450, .reply = "said" };
+
+	say(worker, W_RESULT, &message);
+}
+
+static void
+done(struct wire_port *worker, uint64_t job, enum done what, bool alive)
+{
+	struct w_done message = { .job = job, .done = what, .alive = alive,
+	    .enhanced = "4.4.2", .reply = "went away" };
+
+	say(worker, W_DONE, &message);
+}
+
+/* Queue hears this of a recipient. */
+static uint64_t
+expect_result_at(int line, const char *recipient, enum outcome outcome,
+    const char *host)
+{
+	const struct d_result *result = expect_at(line, &world.queue,
+	    D_RESULT, NULL);
+
+	assert_string_equal(result->recipient, recipient);
+	if (result->outcome != (uint32_t)outcome)
+		fail_msg("line %d: outcome %u", line, result->outcome);
+	assert_string_equal(result->host, host);
+	return result->sequence;
+}
+#define expect_result(recipient, outcome, host)				\
+	expect_result_at(__LINE__, recipient, outcome, host)
+
+static struct d_ended
+expect_ended_at(int line, uint64_t destination, unsigned outcome, bool ours)
+{
+	static struct d_ended ended;
+
+	memcpy(&ended, expect_at(line, &world.queue, D_ENDED, NULL),
+	    sizeof(ended));
+	assert_int_equal(ended.destination, destination);
+	if (ended.outcome != outcome || ended.ours != ours)
+		fail_msg("line %d: outcome %u, ours %d, %s", line,
+		    ended.outcome, ended.ours, ended.text);
+	return ended;
+}
+#define expect_ended(destination, outcome, ours)			\
+	expect_ended_at(__LINE__, destination, outcome, ours)
+
+static uint64_t
+expect_next(uint64_t session)
+{
+	const struct d_next *next = expect(&world.queue, D_NEXT);
+
+	assert_int_equal(next->session, session);
+	return next->session;
+}
+
+static void
+none_for(uint64_t destination, uint64_t session)
+{
+	struct d_none none = { destination, session };
+
+	say(&world.queue, D_NONE, &none);
+}
+
+/* All of a message, delivered; the session asks for the next. */
+static void
+deliver_one(struct wire_port *worker, uint64_t destination, uint64_t session,
+    const char *host)
+{
+	uint64_t job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+
+	expect_job(worker, job, 1);
+	pass_body(worker, job);
+	dot(worker, job);
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	done(worker, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, host);
+}
+
+/* A destination with one proven session that has just asked. */
+static struct wire_port *
+begin(uint64_t *destination, uint64_t *session, const char *hosts)
+{
+	struct wire_port *worker;
+	char first[64];
+
+	*destination = due(DOMAIN);
+	answer_route(hosts, STS_ABSENT, 600);
+	worker = new_worker();
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(hosts, "="),
+	    hosts);
+	*session = ready(worker, first);
+	expect_next(*session);
+	return worker;
+}
+
+static void
+settle(uint64_t sequence)
+{
+	struct d_settled settled = { sequence };
+
+	say(&world.queue, D_SETTLED, &settled);
+}
+
+/* ---- a message's way ---- */
+
+static void
+test_delivers(void **state)
+{
+	uint64_t destination, session, again;
+	struct wire_port *worker;
+
+	(void)state;
+	worker = begin(&destination, &session, "mx=1");
+	deliver_one(worker, destination, session, "mx");
+	expect_next(session);
+	deliver_one(worker, destination, session, "mx");
+	expect_next(session);
+	none_for(destination, session);
+	expect(worker, W_QUIT);
+	expect_ended(destination, 0, false);
+	/* The worker serves the next destination. */
+	idle(worker);
+	destination = due("c.test");
+	answer_route("mx=2", STS_ABSENT, 600);
+	again = ready(worker, "mx");
+	assert_int_not_equal(again, session);
+	expect_next(again);
+	silence(&world.spawner);
+}
+
+static void
+test_socket_says_all(void **state)
+{
+	struct w_socket socket;
+	struct wire_port *worker;
+
+	(void)state;
+	due(DOMAIN);
+	answer_route("mx=1", STS_ENFORCE, 600);
+	worker = new_worker();
+	socket = expect_socket(worker, "mx");
+	assert_string_equal(socket.ehlo, "relay.test");
+	assert_int_equal(socket.class, CLASS_MAIL);
+	assert_int_equal(socket.sts, STS_ENFORCE);
+	assert_true(socket.mx_match);
+	assert_false(socket.clear_retry);
+	/* Without a host name it is the connection's address. */
+	world.config->hostname[0] = '\0';
+	due("c.test");
+	answer_route("mx=2", STS_ABSENT, 600);
+	socket = expect_socket(new_worker(), "mx");
+	assert_string_equal(socket.ehlo, "[192.0.2.77]");
+}
+
+static void
+test_recipients(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	const struct d_result *told;
+
+	(void)state;
+	worker = begin(&destination, &session, "mx=1");
+	job = job_for(destination, session, 3, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 3);
+	result(worker, job, 1, OUTCOME_FAILED);
+	told = expect(&world.queue, D_RESULT);
+	assert_string_equal(told->recipient, "r1@" DOMAIN);
+	assert_int_equal(told->code, 550);
+	assert_int_equal(told->message, 501);
+	assert_int_equal(told->job, job);
+	assert_int_equal(told->session, session);
+	assert_int_equal(told->destination, destination);
+	assert_string_equal(told->address, "192.0.2.1");
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	result(worker, job, 2, OUTCOME_DEFERRED);
+	done(worker, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "mx");
+	expect_result("r2@" DOMAIN, OUTCOME_DEFERRED, "mx");
+	expect_next(session);
+}
+
+/* ---- hosts in order ---- */
+
+static const struct d_host *
+expect_host_at(int line, const char *host, const char *address,
+    const char *verdict)
+{
+	const struct d_host *note = expect_at(line, &world.queue, D_HOST,
+	    NULL);
+
+	if (strcmp(note->host, host) != 0 ||
+	    strcmp(note->address, address) != 0 ||
+	    strcmp(note->verdict, verdict) != 0)
+		fail_msg("line %d: %s [%s] %s", line, note->host,
+		    note->address, note->verdict);
+	assert_int_equal(note->session, 0);
+	assert_false(note->ready);
+	return note;
+}
+#define expect_host(host, address, verdict)				\
+	expect_host_at(__LINE__, host, address, verdict)
+
+static void
+test_next_host(void **state)
+{
+	uint64_t session;
+
+	(void)state;
+	due(DOMAIN);
+	answer_route("a=100,101 b=200 c=1", STS_ABSENT, 600);
+	expect_host("a", "192.0.2.100", "unreachable");
+	expect_host("a", "192.0.2.101", "unreachable");
+	expect_host("b", "192.0.2.200", "unreachable");
+	session = ready(new_worker(), "c");
+	expect_next(session);
+}
+
+static void
+test_no_host(void **state)
+{
+	uint64_t destination;
+	struct d_ended ended;
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a=100 b=101", STS_ABSENT, 600);
+	assert_non_null(strstr(expect_host("a", "192.0.2.100",
+	    "unreachable")->reply, "refused"));
+	expect_host("b", "192.0.2.101", "unreachable");
+	ended = expect_ended(destination, OUTCOME_DEFERRED, false);
+	assert_string_equal(ended.enhanced, "4.4.1");
+	assert_false(ended.policy_refused);
+	assert_non_null(strstr(ended.text, "b: connect"));
+}
+
+static void
+test_greeting_refused(void **state)
+{
+	struct wire_port *worker;
+	uint64_t destination, session;
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a=1 b=2", STS_ABSENT, 600);
+	worker = new_worker();
+	fail_session(worker, "a", PROOF_REFUSED);
+	assert_string_equal(expect_host("a", "192.0.2.1",
+	    "refused")->reply, "554 no");
+	/* The first worker is still saying QUIT. */
+	session = ready(new_worker(), "b");
+	expect_next(session);
+	idle(worker);
+	none_for(destination, session);
+	expect_ended(destination, 0, false);
+}
+
+static void
+test_all_refused(void **state)
+{
+	struct wire_port *worker;
+	uint64_t destination;
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ABSENT, 600);
+	worker = new_worker();
+	fail_session(worker, "a", PROOF_REFUSED);
+	expect_host("a", "192.0.2.1", "refused");
+	/* 5yz in the greeting is no failure of the mail. */
+	expect_ended(destination, OUTCOME_DEFERRED, false);
+}
+
+/* STS-5-1, STS-5-7, trap T20 */
+static void
+test_enforce_skips(void **state)
+{
+	const struct d_host *note;
+	struct d_ended ended;
+	uint64_t destination, session;
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a!=1 b=2", STS_ENFORCE, 600);
+	note = expect_host("a", "", "skip");
+	assert_string_equal(note->clause, "RFC 8461 5");
+	assert_string_equal(note->result, "validation-failure");
+	assert_string_equal(note->sts, "enforce");
+	assert_string_equal(note->sts_id, "id1");
+	session = ready(new_worker(), "b");
+	expect_next(session);
+	none_for(destination, session);
+	expect_ended(destination, 0, false);
+
+	destination = due("c.test");
+	answer_route("a!=1", STS_ENFORCE, 600);
+	expect_host("a", "", "skip");
+	ended = expect_ended(destination, OUTCOME_DEFERRED, false);
+	assert_true(ended.policy_refused);
+	assert_true(ended.policy_checked);
+	assert_memory_equal(ended.enhanced, "4.7.", 4);
+	silence(&world.spawner);
+}
+
+/* STS-5-2: the worker saw a bad certificate. */
+static void
+test_policy_refuses(void **state)
+{
+	struct wire_port *worker;
+	struct w_socket socket;
+	struct w_proof proof;
+	const struct d_host *note;
+	struct d_ended ended;
+	uint64_t destination;
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ENFORCE, 600);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	proof = proof_of(socket.session);
+	proof.failure = PROOF_POLICY;
+	proof.cert = CERT_EXPIRED;
+	snprintf(proof.certificate, sizeof(proof.certificate),
+	    "expired (certificate has expired)");
+	say(worker, W_FAILED, &proof);
+	note = expect_host("a", "192.0.2.1", "next");
+	assert_string_equal(note->result, "certificate-expired");
+	assert_string_equal(note->starttls, "done");
+	assert_string_equal(note->tls_version, "TLSv1.3");
+	ended = expect_ended(destination, OUTCOME_DEFERRED, false);
+	assert_true(ended.policy_refused);
+	assert_memory_equal(ended.enhanced, "4.7.", 4);
+	assert_non_null(strstr(ended.text, "expired"));
+}
+
+/* ---- in clear, ruling 19 ---- */
+
+static void
+broken_tls(struct wire_port *worker, const char *host)
+{
+	struct w_socket socket = expect_socket(worker, host);
+	struct w_proof proof = { .session = socket.session,
+	    .failure = PROOF_RECONNECT, .starttls_known = true,
+	    .starttls = STARTTLS_BROKEN, .reply = "TLS: wrong version" };
+
+	assert_false(socket.clear_retry);
+	say(worker, W_FAILED, &proof);
+}
+
+static void
+test_clear_retry(void **state)
+{
+	struct wire_port *worker, *second;
+	struct w_socket socket;
+	struct w_proof proof;
+	const struct d_host *note;
+
+	(void)state;
+	due(DOMAIN);
+	answer_route("a=1 b=2", STS_ABSENT, 600);
+	worker = new_worker();
+	broken_tls(worker, "a");
+	expect_host("a", "192.0.2.1", "reconnect");
+	second = new_worker();
+	socket = expect_socket(second, "a");
+	assert_true(socket.clear_retry);
+	proof = proof_of(socket.session);
+	proof.starttls = STARTTLS_BROKEN;
+	say(second, W_READY, &proof);
+	note = expect(&world.queue, D_HOST);
+	assert_true(note->ready);
+	assert_string_equal(note->result, "");
+	expect_next(socket.session);
+}
+
+/* A worker that wants it where a policy forbids it does not get it. */
+static void
+test_no_clear_retry(void **state)
+{
+	struct wire_port *worker;
+	uint64_t destination;
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ENFORCE, 600);
+	worker = new_worker();
+	broken_tls(worker, "a");
+	expect(&world.queue, D_HOST);
+	expect_ended(destination, OUTCOME_DEFERRED, false);
+	silence(&world.spawner);
+}
+
+/* ---- workers that lie, or die ---- */
+
+/* TLS-3207-4.1-1: judged once more by the manager. */
+static void
+test_liar(void **state)
+{
+	static const struct w_proof lies[] = {
+		{ .starttls_known = true, .starttls = STARTTLS_ABSENT },
+		{ .starttls_known = true, .starttls = STARTTLS_DONE,
+		  .cert = CERT_HOST_MISMATCH },
+		{ .starttls_known = true, .starttls = STARTTLS_BROKEN },
+		{ .starttls_known = false, .starttls = STARTTLS_DONE },
+		{ .starttls_known = true, .starttls = STARTTLS_DONE,
+		  .failure = PROOF_POLICY },
+	};
+	struct wire_port *worker;
+	struct w_socket socket;
+	struct w_proof proof;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(lies); i++) {
+		due(DOMAIN);
+		answer_route("a=1", STS_ENFORCE, 600);
+		worker = new_worker();
+		socket = expect_socket(worker, "a");
+		proof = lies[i];
+		proof.session = socket.session;
+		say(worker, W_READY, &proof);
+		expect_closed(worker);
+		silence(&world.queue);
+		/* The same address once more, by another worker. */
+		fail_session(new_worker(), "a", PROOF_REFUSED);
+		expect_host("a", "192.0.2.1", "refused");
+		expect(&world.queue, D_ENDED);
+	}
+}
+
+static void
+test_out_of_turn(void **state)
+{
+	static const unsigned kinds[] = { W_BODY, W_DOT, W_DONE, W_RESULT,
+	    W_IDLE, W_READY };
+	static struct w_result nothing;
+	uint64_t destination, session;
+	struct wire_port *worker;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(kinds); i++) {
+		worker = begin(&destination, &session, "a=1");
+		say(worker, kinds[i], kinds[i] == W_IDLE ? NULL :
+		    kinds[i] == W_READY ? (const void *)&(struct w_proof){
+		    .session = session } : (const void *)&nothing);
+		expect_closed(worker);
+		expect_ended(destination, 0, true);
+	}
+}
+
+/* Results that are not this worker's to give. */
+static void
+test_foreign_results(void **state)
+{
+	struct w_result foreign[] = {
+		{ .job = 999, .number = 0, .outcome = OUTCOME_DELIVERED },
+		{ .number = 1, .outcome = OUTCOME_DELIVERED },
+		{ .number = 4000000000u, .outcome = OUTCOME_DELIVERED },
+		{ .number = 0, .outcome = 0 },
+	};
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(foreign); i++) {
+		worker = begin(&destination, &session, "a=1");
+		job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+		expect_job(worker, job, 1);
+		if (foreign[i].job == 0)
+			foreign[i].job = job;
+		say(worker, W_RESULT, &foreign[i]);
+		expect_closed(worker);
+		assert_int_equal(((const struct d_return *)expect(
+		    &world.queue, D_RETURN))->job, job);
+		/* The second of a destination in a minute waits a while. */
+		expect_ended(destination, 0, true);
+	}
+}
+
+static void
+test_death_while_proving(void **state)
+{
+	struct wire_port *worker;
+	uint64_t destination, session;
+
+	(void)state;
+	/* Once: the same address again. */
+	destination = due(DOMAIN);
+	answer_route("a=1 b=2", STS_ABSENT, 600);
+	worker = new_worker();
+	expect_socket(worker, "a");
+	wire_port_close(worker);
+	session = ready(new_worker(), "a");
+	expect_next(session);
+	none_for(destination, session);
+	expect_ended(destination, 0, true);
+	/* Twice: the next host; no word on the first. */
+	destination = due("c.test");
+	answer_route("a=1 b=2", STS_ABSENT, 600);
+	worker = new_worker();
+	expect_socket(worker, "a");
+	wire_port_close(worker);
+	worker = new_worker();
+	expect_socket(worker, "a");
+	wire_port_close(worker);
+	session = ready(new_worker(), "b");
+	expect_next(session);
+}
+
+/* Nothing is known against a peer at whom only our workers died. */
+static void
+test_death_at_all_hosts(void **state)
+{
+	struct wire_port *worker;
+	uint64_t destination;
+	int64_t began_ms = wire_now_ms();
+	struct d_ended ended;
+	const void *message;
+	int fds[WIRE_FDS_MAX];
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ABSENT, 600);
+	worker = new_worker();
+	expect_socket(worker, "a");
+	wire_port_close(worker);
+	worker = new_worker();
+	expect_socket(worker, "a");
+	wire_port_close(worker);
+	/* Not at full speed: the end comes after a pause. */
+	while (next_message(&world.queue, &message, fds) == 0)
+		assert_true(wire_now_ms() - began_ms < 20000);
+	memcpy(&ended, message, sizeof(ended));
+	assert_true(wire_now_ms() - began_ms >= 5000);
+	assert_int_equal(ended.destination, destination);
+	assert_true(ended.ours);
+}
+
+static void
+test_death_in_message(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	int dotted;
+
+	(void)state;
+	for (dotted = 0; dotted < 2; dotted++) {
+		worker = begin(&destination, &session, "a=1");
+		job = job_for(destination, session, 2, 0, BODY_7BIT, 3);
+		expect_job(worker, job, 2);
+		result(worker, job, 1, OUTCOME_FAILED);
+		expect_result("r1@" DOMAIN, OUTCOME_FAILED, "a");
+		if (dotted) {
+			pass_body(worker, job);
+			dot(worker, job);
+		}
+		wire_port_close(worker);
+		assert_int_equal(((const struct d_return *)expect(
+		    &world.queue, D_RETURN))->job, job);
+		expect_ended(destination, 0, true);
+	}
+}
+
+/* ---- a message that its host would not take ---- */
+
+static void
+test_lost_in_data(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *first, *second;
+
+	(void)state;
+	first = begin(&destination, &session, "a=1 b=2");
+	job = job_for(destination, session, 2, 0, BODY_7BIT, 3);
+	expect_job(first, job, 2);
+	pass_body(first, job);
+	done(first, job, DONE_LOST, false);
+	second = new_worker();
+	session = ready(second, "b");
+	/* The whole message, at once. */
+	expect_job(second, job, 2);
+	pass_body(second, job);
+	dot(second, job);
+	result(second, job, 0, OUTCOME_DELIVERED);
+	result(second, job, 1, OUTCOME_DELIVERED);
+	done(second, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "b");
+	expect_result("r1@" DOMAIN, OUTCOME_DELIVERED, "b");
+	expect_next(session);
+	idle(first);
+	none_for(destination, session);
+	expect_ended(destination, 0, false);
+}
+
+static void
+test_lost_everywhere(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *first, *second;
+	struct d_ended ended;
+
+	(void)state;
+	first = begin(&destination, &session, "a=1 b=2");
+	job = job_for(destination, session, 2, 0, BODY_7BIT, 3);
+	expect_job(first, job, 2);
+	result(first, job, 0, OUTCOME_FAILED);
+	expect_result("r0@" DOMAIN, OUTCOME_FAILED, "a");
+	done(first, job, DONE_LOST, false);
+	second = new_worker();
+	session = ready(second, "b");
+	/* What has its result is not sent again. */
+	expect_job(second, job, 1);
+	done(second, job, DONE_LOST, false);
+	expect_result("r1@" DOMAIN, OUTCOME_DEFERRED, "b");
+	ended = expect_ended(destination, OUTCOME_DEFERRED, false);
+	assert_string_equal(ended.enhanced, "4.4.2");
+	assert_non_null(strstr(ended.text, "went away"));
+}
+
+static void
+test_refused_moves_on(void **state)
+{
+	uint64_t destination, session, other, job;
+	struct wire_port *first, *second;
+
+	(void)state;
+	first = begin(&destination, &session, "a=1 b=2");
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(first, job, 1);
+	done(first, job, DONE_REFUSED, true);
+	/* The session goes on, the message looks for another host. */
+	expect_next(session);
+	second = new_worker();
+	other = ready(second, "b");
+	expect_job(second, job, 1);
+	deliver_one(first, destination, session, "a");
+	expect_next(session);
+	result(second, job, 0, OUTCOME_DELIVERED);
+	done(second, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "b");
+	/* The better host is there: the other one leaves. */
+	expect(second, W_QUIT);
+	assert_int_not_equal(other, session);
+	none_for(destination, session);
+	expect_ended(destination, 0, false);
+}
+
+static void
+test_refused_at_the_only_host(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	done(worker, job, DONE_REFUSED, true);
+	expect_next(session);
+	expect_result("r0@" DOMAIN, OUTCOME_DEFERRED, "a");
+	deliver_one(worker, destination, session, "a");
+	expect_next(session);
+	none_for(destination, session);
+	/* A message that was refused is no fault of the destination. */
+	expect_ended(destination, 0, false);
+}
+
+/* A session that carried mail and ends between two messages. */
+static void
+test_closed_between(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	struct w_done message = { .done = DONE_LOST, .untouched = true };
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1 b=2");
+	deliver_one(worker, destination, session, "a");
+	expect_next(session);
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	message.job = job;
+	say(worker, W_DONE, &message);
+	assert_int_equal(((const struct d_return *)expect(&world.queue,
+	    D_RETURN))->job, job);
+	expect_ended(destination, 0, false);
+}
+
+/* ---- what a host must offer ---- */
+
+static uint64_t
+ready_without_8bit(struct wire_port *worker, const char *host,
+    uint64_t size_limit)
+{
+	struct w_socket socket = expect_socket(worker, host);
+	struct w_proof proof = proof_of(socket.session);
+
+	proof.has_8bitmime = false;
+	proof.has_size = size_limit > 0;
+	proof.size_limit = size_limit;
+	say(worker, W_READY, &proof);
+	expect(&world.queue, D_HOST);
+	return socket.session;
+}
+
+/* A message that host a lacks something for; both sessions are there. */
+static uint64_t
+find_unfit(uint64_t *destination, uint64_t *session,
+    struct wire_port **second, enum body_kind body, uint64_t size)
+{
+	uint64_t job;
+
+	*destination = due(DOMAIN);
+	answer_route("a=1 b=2", STS_ABSENT, 600);
+	*session = ready_without_8bit(new_worker(), "a", 1000);
+	expect_next(*session);
+	job = job_for(*destination, *session, 1, 0, body, size);
+	/* The session stays for others, the message goes on to b. */
+	expect_next(*session);
+	*second = new_worker();
+	return job;
+}
+
+static void
+test_unfit_here(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *second;
+
+	(void)state;
+	job = find_unfit(&destination, &session, &second, BODY_8BITMIME, 3);
+	ready(second, "b");
+	expect_job(second, job, 1);
+}
+
+static void
+test_unfit_everywhere(void **state)
+{
+	static const struct {
+		enum body_kind	 body;
+		uint64_t	 size;
+		const char	*enhanced;
+	} rows[] = {
+		{ BODY_8BITMIME, 3, "5.6.3" }, { BODY_7BIT, 1001, "5.3.4" },
+	};
+	const struct d_result *told;
+	uint64_t destination, session, job;
+	struct wire_port *second;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++) {
+		job = find_unfit(&destination, &session, &second,
+		    rows[i].body, rows[i].size);
+		ready_without_8bit(second, "b", 1000);
+		told = expect(&world.queue, D_RESULT);
+		assert_int_equal(told->outcome, OUTCOME_FAILED);
+		assert_string_equal(told->enhanced, rows[i].enhanced);
+		assert_int_equal(told->job, job);
+		none_for(destination, session);
+		expect_ended(destination, 0, false);
+	}
+}
+
+/* Not every host was reached: it may fit there. */
+static void
+test_unfit_but_not_everywhere(void **state)
+{
+	const struct d_result *told;
+	uint64_t destination, session;
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a=1 b=100", STS_ABSENT, 600);
+	session = ready_without_8bit(new_worker(), "a", 0);
+	expect_next(session);
+	job_for(destination, session, 1, 0, BODY_8BITMIME, 3);
+	expect_next(session);
+	expect_host("b", "192.0.2.100", "unreachable");
+	told = expect(&world.queue, D_RESULT);
+	assert_int_equal(told->outcome, OUTCOME_DEFERRED);
+	assert_string_equal(told->enhanced, "4.6.3");
+}
+
+/* ---- a session's length ---- */
+
+static void
+test_hundred_messages(void **state)
+{
+	uint64_t destination, session;
+	struct wire_port *worker;
+	unsigned i;
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	for (i = 1; i <= 100; i++) {
+		deliver_one(worker, destination, session, "a");
+		if (i < 100)
+			expect_next(session);
+	}
+	expect(worker, W_QUIT);
+	expect_ended(destination, 0, false);
+}
+
+/* The route runs out: asked anew, and what it says now is compared. */
+static void
+test_reuse(void **state)
+{
+	static const struct {
+		const char	*hosts;
+		enum sts_mode	 sts;
+		bool		 goes_on;
+	} rows[] = {
+		{ "a=1", STS_TESTING, true },
+		{ "b=2 a=1", STS_TESTING, true },
+		{ "a=2,1", STS_TESTING, true },
+		{ "a=1", STS_ENFORCE, false },
+		{ "a=1", STS_ABSENT, false },
+		{ "a!=1", STS_TESTING, false },
+		{ "a=2", STS_TESTING, false },
+		{ "b=1", STS_TESTING, false },
+	};
+	struct wire_port *worker;
+	uint64_t destination, session;
+	const struct r_ask *ask;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++) {
+		destination = due(DOMAIN);
+		/* Over before it begins: good for one step. */
+		answer_route("a=1", STS_TESTING, -1);
+		worker = new_worker();
+		session = expect_socket(worker, "a").session;
+		say(worker, W_READY, &(struct w_proof){ .session = session,
+		    .starttls_known = true, .starttls = STARTTLS_DONE });
+		expect(&world.queue, D_HOST);
+		ask = expect(&world.policy, R_ASK);
+		silence(&world.queue);
+		route_for(ask->question, rows[i].hosts, rows[i].sts, 600);
+		if (rows[i].goes_on) {
+			expect_next(session);
+			none_for(destination, session);
+		}
+		expect(worker, W_QUIT);
+		expect_ended(destination, 0, false);
+		wire_port_close(worker);
+		turns(5);
+	}
+}
+
+/* ---- routes that lead nowhere, and policy's death ---- */
+
+static void
+test_no_route(void **state)
+{
+	static const struct {
+		enum route_outcome	outcome;
+		enum outcome		ended;
+	} rows[] = {
+		{ ROUTE_AGAIN, OUTCOME_DEFERRED },
+		{ ROUTE_FAIL, OUTCOME_FAILED },
+	};
+	struct r_route route;
+	struct r_end end;
+	struct d_ended ended;
+	uint64_t destination;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++) {
+		destination = due(DOMAIN);
+		route = (struct r_route){ .outcome = rows[i].outcome,
+		    .enhanced = "5.1.10", .rule = "null-mx",
+		    .clause = "RFC 7505 3", .text = "takes no mail" };
+		route.question = ((const struct r_ask *)expect(
+		    &world.policy, R_ASK))->question;
+		say(&world.policy, R_ROUTE, &route);
+		end.question = route.question;
+		say(&world.policy, R_END, &end);
+		ended = expect_ended(destination, rows[i].ended, false);
+		assert_string_equal(ended.enhanced, "5.1.10");
+		assert_string_equal(ended.rule, "null-mx");
+		assert_string_equal(ended.clause, "RFC 7505 3");
+		assert_string_equal(ended.text, "takes no mail");
+	}
+}
+
+/* Trap T30: mail waits until there is a policy program again. */
+static void
+test_policy_dies(void **state)
+{
+	struct r_route route = { .outcome = ROUTE_OK, .hosts = 1 };
+	const struct r_ask *ask;
+	uint64_t session;
+
+	(void)state;
+	due(DOMAIN);
+	ask = expect(&world.policy, R_ASK);
+	route.question = ask->question;
+	say(&world.policy, R_ROUTE, &route);
+	wire_port_close(&world.policy);
+	silence(&world.queue);
+	give_link(&world.policy, PROGRAM_POLICY, &route_wire);
+	answer_route("a=1", STS_ABSENT, 600);
+	session = ready(new_worker(), "a");
+	expect_next(session);
+	silence(&world.policy);
+	/* One that comes while there is none waits as well. */
+	wire_port_close(&world.policy);
+	turns(5);
+	due("c.test");
+	silence(&world.queue);
+	give_link(&world.policy, PROGRAM_POLICY, &route_wire);
+	answer_route("a=2", STS_ABSENT, 600);
+	ready(new_worker(), "a");
+}
+
+/* ---- queue's death ---- */
+
+static void
+test_queue_dies(void **state)
+{
+	uint64_t destination, session, early, late, kept;
+	struct wire_port *worker, *other;
+	struct w_socket socket;
+	struct w_proof proof;
+	const struct d_held *held;
+
+	(void)state;
+	/* One message past its dot, with a result that is not settled. */
+	worker = begin(&destination, &session, "a=1");
+	late = job_for(destination, session, 3, 0, BODY_7BIT, 3);
+	expect_job(worker, late, 3);
+	result(worker, late, 1, OUTCOME_FAILED);
+	expect_result("r1@" DOMAIN, OUTCOME_FAILED, "a");
+	pass_body(worker, late);
+	dot(worker, late);
+	/* Another one before it. */
+	other = begin(&destination, &session, "a=2");
+	early = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(other, early, 1);
+	pass_body(other, early);
+	/* And a session that is being proven. */
+	due("d.test");
+	answer_route("a=3", STS_ABSENT, 600);
+	socket = expect_socket(new_worker(), "a");
+	wire_port_close(&world.queue);
+	expect(other, W_CUT);
+	done(other, early, DONE_CUT, false);
+	idle(other);
+	silence(worker);
+	/* The one past its dot gets an answer while nobody listens. */
+	result(worker, late, 0, OUTCOME_DELIVERED);
+
+	give_link(&world.queue, PROGRAM_QUEUE, &feed_wire);
+	held = expect(&world.queue, D_HELD);
+	assert_true(held->running);
+	assert_string_equal(held->recipient, "r2@" DOMAIN);
+	assert_int_equal(held->job, late);
+	held = expect(&world.queue, D_HELD);
+	assert_false(held->running);
+	assert_string_equal(held->recipient, "r1@" DOMAIN);
+	assert_int_equal(held->message, 501);
+	held = expect(&world.queue, D_HELD);
+	assert_string_equal(held->recipient, "r0@" DOMAIN);
+	expect(&world.queue, D_SYNCED);
+	kept = expect_result("r1@" DOMAIN, OUTCOME_FAILED, "a");
+	assert_true(expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a") >
+	    kept);
+	result(worker, late, 2, OUTCOME_DELIVERED);
+	done(worker, late, DONE_SERVED, true);
+	expect_result("r2@" DOMAIN, OUTCOME_DELIVERED, "a");
+	/* Of the old attempts nothing is left but that. */
+	expect(worker, W_QUIT);
+	proof = proof_of(socket.session);
+	say(&world.workers[2], W_READY, &proof);
+	expect(&world.workers[2], W_QUIT);
+	silence(&world.queue);
+	/* What was settled is not held any more. */
+	settle(kept + 1);
+	wire_port_close(&world.queue);
+	turns(5);
+	give_link(&world.queue, PROGRAM_QUEUE, &feed_wire);
+	held = expect(&world.queue, D_HELD);
+	assert_string_equal(held->recipient, "r2@" DOMAIN);
+	expect(&world.queue, D_SYNCED);
+	expect_result("r2@" DOMAIN, OUTCOME_DELIVERED, "a");
+}
+
+/* The worker of a message past its dot dies while there is no queue. */
+static void
+test_worker_dies_without_queue(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	pass_body(worker, job);
+	dot(worker, job);
+	wire_port_close(&world.queue);
+	turns(5);
+	wire_port_close(worker);
+	turns(5);
+	give_link(&world.queue, PROGRAM_QUEUE, &feed_wire);
+	expect(&world.queue, D_SYNCED);
+	silence(&world.queue);
+}
+
+/* More results than a link takes at once. */
+static void
+test_many_results(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	unsigned round, i, held = 0, results = 0;
+	const void *message;
+	int fds[WIRE_FDS_MAX];
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	for (round = 0; round < 60; round++) {
+		job = job_for(destination, session, 100, 0, BODY_7BIT, 3);
+		expect_job(worker, job, 100);
+		for (i = 0; i < 100; i++)
+			result(worker, job, i, OUTCOME_DELIVERED);
+		done(worker, job, DONE_SERVED, true);
+		for (i = 0; i < 100; i++)
+			expect(&world.queue, D_RESULT);
+		expect_next(session);
+	}
+	wire_port_close(&world.queue);
+	turns(5);
+	give_link(&world.queue, PROGRAM_QUEUE, &feed_wire);
+	while (next_message(&world.queue, &message, fds) == D_HELD)
+		held++;
+	assert_int_equal(held, 6000);
+	while (results < 6000) {
+		expect(&world.queue, D_RESULT);
+		results++;
+	}
+	silence(&world.queue);
+}
+
+/* ---- D_HOLD ---- */
+
+static void
+hold(uint64_t destination)
+{
+	struct d_destination message = { destination };
+
+	say(&world.queue, D_HOLD, &message);
+}
+
+static void
+test_hold(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	struct w_socket socket;
+	struct w_proof proof;
+
+	(void)state;
+	/* While it asks. */
+	destination = due(DOMAIN);
+	expect(&world.policy, R_ASK);
+	hold(destination);
+	expect_ended(destination, 0, true);
+	/* While it connects. */
+	destination = due(DOMAIN);
+	answer_route("a=150", STS_ABSENT, 600);
+	hold(destination);
+	expect_ended(destination, 0, true);
+	/* While a server is proven: QUIT when it is. */
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ABSENT, 600);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	hold(destination);
+	expect_ended(destination, 0, true);
+	proof = proof_of(socket.session);
+	say(worker, W_READY, &proof);
+	expect(worker, W_QUIT);
+	idle(worker);
+	/* While queue is asked: what crosses goes back. */
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ABSENT, 600);
+	session = ready(worker, "a");
+	expect_next(session);
+	hold(destination);
+	expect(worker, W_QUIT);
+	expect_ended(destination, 0, false);
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	assert_int_equal(((const struct d_return *)expect(&world.queue,
+	    D_RETURN))->job, job);
+	idle(worker);
+	/* While a message is sent: it ends as it does. */
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ABSENT, 600);
+	session = ready(worker, "a");
+	expect_next(session);
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	hold(destination);
+	silence(&world.queue);
+	dot(worker, job);
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	done(worker, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+	expect(worker, W_QUIT);
+	expect_ended(destination, 0, false);
+	/* One that is unknown. */
+	hold(12345);
+	silence(&world.queue);
+}
+
+/* ---- limits ---- */
+
+static void
+test_more_sessions(void **state)
+{
+	uint64_t destination, session, job, second_session;
+	struct wire_port *first, *second;
+
+	(void)state;
+	first = begin(&destination, &session, "a=1");
+	/* Two more messages for one session: worth another. */
+	job = job_for(destination, session, 1, 2, BODY_7BIT, 3);
+	expect_job(first, job, 1);
+	second = new_worker();
+	second_session = ready(second, "a");
+	expect_next(second_session);
+	/* A quarter of eight workers is two. */
+	job = job_for(destination, second_session, 1, 900, BODY_7BIT, 3);
+	expect_job(second, job, 1);
+	silence(&world.spawner);
+	none_for(destination, session);
+}
+
+/* A destination that has proven nothing holds one connection. */
+static void
+test_one_until_proven(void **state)
+{
+	(void)state;
+	due(DOMAIN);
+	answer_route("a=1", STS_ABSENT, 600);
+	expect_socket(new_worker(), "a");
+	silence(&world.spawner);
+	assert_int_equal(world.manager->channels_n, 1);
+}
+
+/* An additional session that does not come about is no harm. */
+static void
+test_extra_fails(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *first;
+
+	(void)state;
+	first = begin(&destination, &session, "a=1 b=2");
+	job = job_for(destination, session, 1, 50, BODY_7BIT, 3);
+	expect_job(first, job, 1);
+	fail_session(new_worker(), "a", PROOF_REFUSED);
+	expect_host("a", "192.0.2.1", "refused");
+	result(first, job, 0, OUTCOME_DELIVERED);
+	done(first, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+	expect_next(session);
+	job = job_for(destination, session, 1, 50, BODY_7BIT, 3);
+	expect_job(first, job, 1);
+	silence(&world.spawner);
+}
+
+static void
+test_workers(void **state)
+{
+	uint64_t destinations[10];
+	struct wire_port *workers[10];
+	struct w_socket socket;
+	struct w_proof proof;
+	char domain[16];
+	unsigned i;
+
+	(void)state;
+	world.config->workers = 2;
+	for (i = 0; i < 3; i++) {
+		snprintf(domain, sizeof(domain), "d%u.test", i);
+		destinations[i] = due(domain);
+	}
+	for (i = 0; i < 2; i++) {
+		answer_route(i == 0 ? "a=1" : "a=2", STS_ABSENT, 600);
+		workers[i] = new_worker();
+	}
+	/* The third is not even asked about. */
+	silence(&world.policy);
+	socket = expect_socket(workers[0], "a");
+	proof = proof_of(socket.session);
+	say(workers[0], W_READY, &proof);
+	expect(&world.queue, D_HOST);
+	expect_next(socket.session);
+	none_for(destinations[0], socket.session);
+	expect_ended(destinations[0], 0, false);
+	silence(&world.policy);
+	idle(workers[0]);
+	answer_route("a=3", STS_ABSENT, 600);
+	expect(workers[0], W_QUIT);
+	expect_socket(workers[0], "a");
+	/* None at all: mail is taken and waits. */
+	world.config->workers = 0;
+	due("e.test");
+	silence(&world.policy);
+}
+
+static void
+test_per_host(void **state)
+{
+	uint64_t first, second, session;
+	struct wire_port *worker;
+
+	(void)state;
+	world.config->per_host = 1;
+	worker = begin(&first, &session, "a=1");
+	second = due("c.test");
+	answer_route("x=1 y=2", STS_ABSENT, 600);
+	/* It waits for its best host, and does not go to the other. */
+	silence(&world.spawner);
+	assert_int_equal(world.manager->channels_n, 1);
+	none_for(first, session);
+	expect_ended(first, 0, false);
+	expect(worker, W_QUIT);
+	idle(worker);
+	expect_socket(worker, "x");
+	/* One that is stopped while it waits makes room for the next. */
+	due("d.test");
+	answer_route("x=1", STS_ABSENT, 600);
+	silence(&world.spawner);
+	hold(3);
+	expect_ended(3, 0, true);
+	(void)second;
+}
+
+/* ---- the provider's wall ---- */
+
+static void
+time_out(const char *domain)
+{
+	uint64_t destination = due(domain);
+
+	answer_route("a=150", STS_ABSENT, 600);
+	expect_host("a", "192.0.2.150", "unreachable");
+	expect_ended(destination, OUTCOME_DEFERRED, false);
+}
+
+static void
+test_port_25_alarm(void **state)
+{
+	uint64_t destination, session;
+
+	(void)state;
+	world.config->connect_timeout_s = 0;
+	time_out("a.test");
+	time_out("a.test");
+	time_out("b.test");
+	time_out("c.test");
+	time_out("d.test");
+	assert_string_equal(alarms, "");
+	time_out("e.test");
+	assert_string_equal(alarms, "port25 ");
+	world.config->connect_timeout_s = 1;
+	begin(&destination, &session, "a=1");
+	assert_string_equal(alarms, "port25 no port25 ");
+}
+
+/* ---- stopping ---- */
+
+static void
+test_stop(void **state)
+{
+	uint64_t destination, session, job, waiting;
+	struct wire_port *worker, *proving;
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	due("c.test");
+	answer_route("a=2", STS_ABSENT, 600);
+	proving = new_worker();
+	expect_socket(proving, "a");
+	waiting = due("d.test");
+	expect(&world.policy, R_ASK);
+	manager_stop(world.manager);
+	expect(proving, W_CUT);
+	expect_ended(waiting - 1, 0, true);
+	expect_ended(waiting, 0, true);
+	idle(proving);
+	/* What runs may end. */
+	dot(worker, job);
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	done(worker, job, DONE_SERVED, true);
+	settle(expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a"));
+	expect(worker, W_QUIT);
+	expect_ended(destination, 0, true);
+	idle(worker);
+	/* Nothing is begun. */
+	destination = due("e.test");
+	expect_ended(destination, 0, true);
+	loop_run(world.loop);		/* returns: it is over */
+}
+
+static void
+log_as_comment(void *unused, enum log_level level, const char *line)
+{
+	(void)unused;
+	(void)level;
+	printf("# %s\n", line);
+}
+
+#define TEST(name, function)						\
+	{ name, function, set_up, tear_down, NULL }
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST("a message, and the worker again", test_delivers),
+		TEST("SMTP-2.2.1-2 what a worker is told",
+		    test_socket_says_all),
+		TEST("results by recipient", test_recipients),
+		TEST("SMTP-5.1-9, SMTP-5.2-1 the next address, the next host",
+		    test_next_host),
+		TEST("no host at all", test_no_host),
+		TEST("SMTP-4.3.1-2 a greeting that refuses",
+		    test_greeting_refused),
+		TEST("SMTP-4.3.1-2 554 everywhere is deferred",
+		    test_all_refused),
+		TEST("STS-5-1, STS-8.4-1, STS-5.1-3 enforce passes over",
+		    test_enforce_skips),
+		TEST("STS-5-2 a certificate is refused",
+		    test_policy_refuses),
+		TEST("DANE-7672-2.2-6 again in clear", test_clear_retry),
+		TEST("STS-5-3 never in clear under enforce",
+		    test_no_clear_retry),
+		TEST("TLS-3207-4.1-1 a worker's claim is judged again",
+		    test_liar),
+		TEST("a worker that speaks out of turn is ended",
+		    test_out_of_turn),
+		TEST("a worker answers for its own message alone",
+		    test_foreign_results),
+		TEST("a worker dies while it proves",
+		    test_death_while_proving),
+		TEST("workers die at every host", test_death_at_all_hosts),
+		TEST("a worker dies with a message", test_death_in_message),
+		TEST("SMTP-3.8-3 lost inside DATA: the next host",
+		    test_lost_in_data),
+		TEST("SMTP-3.8-3 lost at every host", test_lost_everywhere),
+		TEST("refused by one host, taken by the next",
+		    test_refused_moves_on),
+		TEST("SMTP-4.2.1-2 refused by the only host",
+		    test_refused_at_the_only_host),
+		TEST("SMTP-4.3.2-2 closed between two messages",
+		    test_closed_between),
+		TEST("EXT-6152-3-2, EXT-1870-4-1 what one host does not take",
+		    test_unfit_here),
+		TEST("EXT-6152-3-2, EXT-1870-4-1 what no host takes",
+		    test_unfit_everywhere),
+		TEST("EXT-6152-3-2 what some host might take",
+		    test_unfit_but_not_everywhere),
+		TEST("a hundred messages are enough", test_hundred_messages),
+		TEST("reuse by the route as it is now", test_reuse),
+		TEST("no route", test_no_route),
+		TEST("policy dies", test_policy_dies),
+		TEST("queue dies", test_queue_dies),
+		TEST("queue dies, then a worker",
+		    test_worker_dies_without_queue),
+		TEST("6,000 results for a new queue", test_many_results),
+		TEST("a destination is held", test_hold),
+		TEST("more sessions for one destination",
+		    test_more_sessions),
+		TEST("one connection until one is proven",
+		    test_one_until_proven),
+		TEST("an additional session fails", test_extra_fails),
+		TEST("workers", test_workers),
+		TEST("connections per host", test_per_host),
+		TEST("port 25 is blocked", test_port_25_alarm),
+		TEST("stopping", test_stop),
+	};
+
+	log_start("test");
+	log_set_level(LOG_LEVEL_DEBUG);
+	log_to(log_as_comment, NULL);
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,500 @@
+/*
+ * The queue when things break: killed at any moment, the disk full, the store
+ * failing.  What was acknowledged is there, what was settled is gone.
+ */
+#include "queue_fixture.h"
+
+#include <poll.h>
+#include <sys/wait.h>
+
+/* ---- a disk that is full when it is told to be ---- */
+
+static bool disk_full;
+static unsigned refused_writes;
+
+static bool
+is_refused(int fd)
+{
+	struct stat status;
+
+	if (!disk_full || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+		return false;
+	refused_writes++;
+	errno = ENOSPC;
+	return true;
+}
+
+/* Instead of libc's, also for Berkeley DB. */
+ssize_t
+write(int fd, const void *octets, size_t len)
+{
+	return is_refused(fd) ? -1 : (ssize_t)syscall(SYS_write, fd, octets,
+	    len);
+}
+
+ssize_t
+pwrite64(int fd, const void *octets, size_t len, off64_t at)
+{
+	return is_refused(fd) ? -1 : (ssize_t)syscall(SYS_pwrite64, fd,
+	    octets, len, at);
+}
+
+ssize_t
+pwrite(int fd, const void *octets, size_t len, off_t at)
+{
+	return pwrite64(fd, octets, len, at);
+}
+
+static void
+a_full_disk_refuses(void **state)
+{
+	static const char *const one[] = { "b@far.example", NULL };
+	static const size_t sizes[] = { 40, 40000, 300000 };
+	struct world *world = new_world(NULL, 0);
+
+	(void)state;
+	turns(world);
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		struct buffer body = { NULL, 0, 0 };
+		const struct q_refused *refused;
+		const void *message;
+		unsigned kind;
+		uint64_t id;
+		int fd;
+
+		while (body.len < sizes[i])
+			buffer_add(&body, SLICE("1234567890"));
+		id = open_message(world, "a@near.example", sizes[i]);
+		add_recipient(world, id, 0, one[0]);
+		fd = ask_data(world, id);
+		expect(world, &world->smtpd, Q_GO);
+		disk_full = true;
+		signal(SIGPIPE, SIG_IGN);
+		/* a large body is refused in the middle */
+		for (size_t sent = 0; sent < sizes[i];) {
+			ssize_t n = write(fd, body.text + sent,
+			    sizes[i] - sent);
+
+			if (n == -1 && errno == EPIPE)
+				break;
+			sent += n > 0 ? (size_t)n : 0;
+			loop_turn(world->loop, false);
+		}
+		close(fd);
+		say_end(world, id, sizes[i], false);
+		kind = hear_within(world, &world->smtpd, &message, NULL,
+		    ANSWER_MS);
+		assert_int_equal(kind, Q_REFUSED);
+		refused = message;
+		assert_true(refused->code == 451 || refused->code == 452);
+		disk_full = false;
+		assert_true(refused_writes > 0);
+		assert_int_equal(count_messages(world), 0);
+		assert_false(logged("accept id="));
+		buffer_free(&body);
+	}
+	/* and goes on when there is room */
+	take_message(world, "a@near.example", "b@far.example");
+	stop_queue(world);
+	start_queue(world);
+	turns(world);
+	assert_int_equal(count_messages(world), 1);
+	assert_int_equal(count_body_files(world), 0);
+	end_world(&world);
+}
+
+/* Only the transactions of the lost turn hear of it. */
+static void
+a_lost_turn_is_its_own(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	uint64_t small, other;
+	int fd, other_fd;
+
+	(void)state;
+	turns(world);
+	other = open_message(world, "a@near.example", 100);
+	add_recipient(world, other, 0, "c@far.example");
+	other_fd = ask_data(world, other);
+	expect(world, &world->smtpd, Q_GO);
+	small = open_message(world, "a@near.example", 100);
+	add_recipient(world, small, 0, "b@far.example");
+	fd = ask_data(world, small);
+	expect(world, &world->smtpd, Q_GO);
+	write_body(world, fd, SMALL, sizeof(SMALL) - 1);
+	close(fd);
+	disk_full = true;
+	say_end(world, small, sizeof(SMALL) - 1, false);
+	expect(world, &world->smtpd, Q_REFUSED);
+	disk_full = false;
+	write_body(world, other_fd, SMALL, sizeof(SMALL) - 1);
+	close(other_fd);
+	say_end(world, other, sizeof(SMALL) - 1, false);
+	expect(world, &world->smtpd, Q_TAKEN);
+	assert_int_equal(count_messages(world), 1);
+	end_world(&world);
+}
+
+/* A result that could not be written is kept and settled later. */
+static void
+results_wait_for_the_disk(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct d_job job;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	disk_full = true;
+	say_result(world, &job, "b@far.example", OUTCOME_FAILED, 550, "5.1.1",
+	    "550 no");
+	say_ended(world, job.destination, 0, "", "");
+	expect_nothing(world, &world->delivery, 1300);
+	assert_int_equal(count_recipients(world, id), 1);
+	assert_false(logged("attempt id="));
+	disk_full = false;
+	expect_settled(world, 1);
+	assert_int_equal(count_recipients(world, id), 0);
+	assert_int_equal(times_logged("attempt id="), 1);
+	assert_int_equal(times_logged("bounce id="), 1);
+	assert_int_equal(deliver_all(world, "near.example"), 1);
+	assert_empty(world);
+	end_world(&world);
+}
+
+/* ---- killed ---- */
+
+/* The queue as a process of its own, on sockets that the test keeps. */
+struct victim {
+	pid_t			 pid;
+	struct wire_port	 smtpd, delivery;
+};
+
+static void
+run_victim(struct world *world, int smtpd, int delivery)
+{
+	char error[512];
+
+	world->loop = loop_new();
+	world->spool = spool_open(world->dir, error, sizeof(error));
+	if (world->spool == NULL)
+		_exit(9);
+	world->queue = turn_new(world->loop, world->spool, world->config);
+	receive_serve(world->queue->receiver, smtpd);
+	dispatch_serve(world->queue->dispatch, delivery);
+	loop_run(world->loop);
+	_exit(0);
+}
+
+static void
+start_victim(struct world *world, struct victim *victim)
+{
+	int smtpd[2], delivery[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+	    smtpd), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+	    delivery), 0);
+	victim->pid = fork();
+	if (victim->pid == 0) {
+		close(smtpd[0]);
+		close(delivery[0]);
+		run_victim(world, smtpd[1], delivery[1]);
+	}
+	close(smtpd[1]);
+	close(delivery[1]);
+	wire_port_open(&victim->smtpd, smtpd[0], &intake_wire);
+	wire_port_open(&victim->delivery, delivery[0], &feed_wire);
+}
+
+static void
+kill_victim(struct victim *victim)
+{
+	int status;
+
+	kill(victim->pid, SIGKILL);
+	waitpid(victim->pid, &status, 0);
+	wire_port_close(&victim->smtpd);
+	wire_port_close(&victim->delivery);
+}
+
+/* What the test was promised. */
+struct promise {
+	uint64_t	id;
+	bool		taken;
+	bool		sent;		/* its result was said */
+	bool		settled;
+};
+
+#define PROMISES_MAX	20000
+static struct promise promises[PROMISES_MAX];
+static size_t promises_n;
+
+static struct promise *
+promise_of(uint64_t id)
+{
+	for (size_t i = promises_n; i-- > 0;)
+		if (promises[i].id == id)
+			return &promises[i];
+	return NULL;
+}
+
+/* One transaction without waiting for any answer. */
+static bool
+send_message(struct victim *victim, size_t size)
+{
+	static char body[70000];
+	struct q_open open = { .id = queue_id_new(), .class = CLASS_MAIL,
+	    .size_bytes = size, .sender = "" };
+	struct q_rcpt rcpt = { .id = open.id, .recipient = "b@far.example" };
+	struct q_data data = { open.id };
+	struct q_end end = { .id = open.id, .size_bytes = size };
+	int64_t soon = wire_now_ms() + 200;
+	bool sent;
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(syscall(SYS_write, ends[1], body, size), size);
+	close(ends[1]);
+	sent = wire_port_send(&victim->smtpd, Q_OPEN, &open, NULL, soon) == 0
+	    && wire_port_send(&victim->smtpd, Q_RCPT, &rcpt, NULL, soon) == 0
+	    && wire_port_send(&victim->smtpd, Q_DATA, &data, ends, soon) == 0
+	    && wire_port_send(&victim->smtpd, Q_END, &end, NULL, soon) == 0;
+	close(ends[0]);
+	if (sent)
+		promises[promises_n++] = (struct promise){ .id = open.id };
+	return sent;
+}
+
+/* What smtpd hears: only Q_TAKEN matters. */
+static void
+hear_smtpd(struct victim *victim)
+{
+	const void *message;
+	int fds[WIRE_FDS_MAX], kind;
+
+	while ((kind = wire_port_receive(&victim->smtpd, &message, fds,
+	    wire_now_ms())) > 0)
+		if (kind == Q_TAKEN)
+			promise_of(*(const uint64_t *)message)->taken = true;
+}
+
+struct sender {
+	uint64_t	sequence;
+	uint64_t	of[PROMISES_MAX];	/* message by sequence */
+	struct d_job	job;
+};
+
+static void
+answer_delivery(struct victim *victim, struct sender *sender, unsigned kind,
+    const void *message)
+{
+	struct d_next next = { .session = 1, .has_8bitmime = true };
+	struct d_result result = { .outcome = OUTCOME_DELIVERED, .code = 250 };
+	const struct d_settled *settled = message;
+	int64_t soon = wire_now_ms() + 200;
+
+	if (kind == D_DUE) {
+		next.destination = ((const struct d_due *)message)->
+		    destination;
+		wire_port_send(&victim->delivery, D_NEXT, &next, NULL, soon);
+	} else if (kind == D_JOB) {
+		sender->job = *(const struct d_job *)message;
+	} else if (kind == D_RCPT) {
+		result.sequence = ++sender->sequence;
+		result.job = sender->job.job;
+		result.message = sender->job.message;
+		result.destination = next.destination =
+		    sender->job.destination;
+		set_text(result.recipient, sizeof(result.recipient),
+		    ((const struct d_rcpt *)message)->recipient);
+		sender->of[result.sequence] = result.message;
+		promise_of(result.message)->sent = true;
+		wire_port_send(&victim->delivery, D_RESULT, &result, NULL,
+		    soon);
+		wire_port_send(&victim->delivery, D_NEXT, &next, NULL, soon);
+	} else if (kind == D_NONE) {
+		struct d_ended ended = { .destination =
+		    ((const struct d_none *)message)->destination };
+
+		wire_port_send(&victim->delivery, D_ENDED, &ended, NULL,
+		    soon);
+	} else if (kind == D_SETTLED) {
+		for (uint64_t i = settled->sequence; i > 0; i--) {
+			struct promise *promise = promise_of(sender->of[i]);
+
+			if (promise->settled)
+				break;
+			promise->settled = true;
+		}
+	}
+}
+
+static void
+hear_delivery(struct victim *victim, struct sender *sender)
+{
+	const void *message;
+	int fds[WIRE_FDS_MAX], kind;
+
+	while ((kind = wire_port_receive(&victim->delivery, &message, fds,
+	    wire_now_ms())) > 0)
+		answer_delivery(victim, sender, (unsigned)kind, message);
+}
+
+/* Load it for so long, then kill it in the middle of it. */
+static void
+play_round(struct world *world, int ms, bool deliver)
+{
+	static struct sender sender;
+	struct victim victim;
+	int64_t until;
+
+	memset(&sender, 0, sizeof(sender));
+	start_victim(world, &victim);
+	if (deliver)
+		wire_port_send(&victim.delivery, D_SYNCED, NULL, NULL,
+		    wire_now_ms() + 1000);
+	until = loop_now_ms() + ms;
+	while (loop_now_ms() < until && promises_n < PROMISES_MAX) {
+		size_t size = 10 + promises_n * 7919 % 60000;
+
+		if (!send_message(&victim, size))
+			break;
+		hear_smtpd(&victim);
+		if (deliver)
+			hear_delivery(&victim, &sender);
+	}
+	kill(victim.pid, SIGKILL);
+	hear_smtpd(&victim);
+	hear_delivery(&victim, &sender);
+	kill_victim(&victim);
+}
+
+/* Look with our own eyes. */
+static void
+check_promises(struct world *world)
+{
+	char error[512];
+	struct spool *spool = spool_open(world->dir, error, sizeof(error));
+	unsigned kept = 0, gone = 0;
+
+	assert_non_null(spool);
+	for (size_t i = 0; i < promises_n; i++) {
+		const struct promise *promise = &promises[i];
+		struct recipient recipient;
+		struct message message;
+		struct slice chunk;
+		size_t octets = 0;
+		bool there = spool_get_message(spool, promise->id, &message)
+		    == STORE_FOUND;
+
+		if (promise->taken && !promise->sent && !there)
+			fail_msg("taken and lost: %zu", i);
+		if (promise->settled && there)
+			fail_msg("settled and there: %zu", i);
+		kept += there;
+		gone += promise->settled;
+		if (!there)
+			continue;
+		/* what is there is whole */
+		assert_int_equal(spool_get_recipient(spool, promise->id, 0,
+		    &recipient), STORE_FOUND);
+		for (uint32_t n = 0; n < message.chunks; n++) {
+			assert_int_equal(spool_get_chunk(spool, promise->id,
+			    n, &chunk), STORE_FOUND);
+			octets += chunk.len;
+		}
+		assert_int_equal(octets, message.size_bytes);
+	}
+	assert_true(kept + gone > 0);
+	spool_close(&spool);
+}
+
+static void
+killed_while_accepting(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	size_t taken = 0;
+
+	(void)state;
+	stop_queue(world);
+	promises_n = 0;
+	for (int round = 0; round < 8; round++) {
+		play_round(world, 30 + round * 23 % 90, false);
+		check_promises(world);
+	}
+	for (size_t i = 0; i < promises_n; i++)
+		taken += promises[i].taken;
+	assert_true(taken > 8);
+	/* and starts again by itself, sweeping the rest */
+	start_queue(world);
+	turns(world);
+	end_world(&world);
+}
+
+static void
+killed_while_delivering(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	size_t settled = 0;
+
+	(void)state;
+	stop_queue(world);
+	promises_n = 0;
+	for (int round = 0; round < 8; round++) {
+		play_round(world, 60 + round * 31 % 120, true);
+		check_promises(world);
+	}
+	for (size_t i = 0; i < promises_n; i++)
+		settled += promises[i].settled;
+	assert_true(settled > 8);
+	start_queue(world);
+	turns(world);
+	end_world(&world);
+}
+
+/* A second owner of the spool is refused while there is a first. */
+static void
+one_owner(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0) {
+		char error[512];
+
+		_exit(spool_open(world->dir, error, sizeof(error)) == NULL &&
+		    strstr(error, "in use by process") != NULL ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	end_world(&world);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		{ "SMTP-6.1-1, SMTP-4.2.5-1 a full disk refuses and keeps "
+		    "nothing", a_full_disk_refuses, NULL, NULL, NULL },
+		{ "only the transactions of a lost turn are refused",
+		    a_lost_turn_is_its_own, NULL, NULL, NULL },
+		{ "results wait for the disk and are told once",
+		    results_wait_for_the_disk, NULL, NULL, NULL },
+		{ "SMTP-2.1-1, SMTP-6.1-1 killed while accepting: what was "
+		    "taken is there, whole", killed_while_accepting, NULL,
+		    NULL, NULL },
+		{ "SMTP-6.1-1 killed while delivering: settled is gone, the "
+		    "rest is there", killed_while_delivering, NULL, NULL,
+		    NULL },
+		{ "the spool has one owner", one_owner, NULL, NULL, NULL },
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("queue_crash", tests, NULL, NULL);
+}

@@ -1,0 +1,1186 @@
+/*
+ * queue's sending half: dispatch.c, flight.c, pull.c, result.c, ending.c,
+ * destination.c, notice.c, on a real store.
+ */
+#include "queue_fixture.h"
+
+#define DAY_S	86400
+
+static char *const quick[] = { (char[]){ "retry=1m 5m" },
+	(char[]){ "expire=5d" } };
+
+static void
+accepted_then_delivered(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	char addresses[100][MAILBOX_TEXT_MAX];
+	struct buffer body;
+	struct d_due due;
+	struct d_job job;
+	uint64_t id, size;
+
+	(void)state;
+	say_synced(world);
+	id = take_message(world, "a@near.example", "B@Far.example");
+	due = expect_due(world, "far.example");
+	assert_int_equal(due.class, CLASS_MAIL);
+	assert_int_equal(due.waiting, 1);
+	ask_next(world, due.destination, 7);
+	job = expect_job(world, addresses);
+	assert_int_equal(job.message, id);
+	assert_int_equal(job.session, 7);
+	assert_int_equal(job.recipients, 1);
+	assert_int_equal(job.more, 0);
+	assert_string_equal(job.sender, "a@near.example");
+	assert_string_equal(addresses[0], "B@Far.example");
+	body = pull_octets(world, job.job, &size);
+	assert_int_equal(size, sizeof(SMALL) - 1);
+	assert_int_equal(body.len, size);
+	assert_memory_equal(body.text, SMALL, body.len);
+	expect_settled(world, say_result(world, &job, addresses[0],
+	    OUTCOME_DELIVERED, 250, "2.0.0", "250 2.0.0 ok"));
+	ask_next(world, due.destination, 7);
+	expect(world, &world->delivery, D_NONE);
+	say_ended(world, due.destination, 0, "", "");
+	expect_nothing(world, &world->delivery, 30);
+	assert_empty(world);
+	assert_logged("attempt id=");
+	assert_logged(" to=B@Far.example domain=far.example "
+	    "host=mx.far.example addr=192.0.2.25 outcome=delivered code=250 "
+	    "enh=2.0.0 ");
+	buffer_free(&body);
+	end_world(&world);
+}
+
+static void
+nothing_before_synced(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+
+	(void)state;
+	take_message(world, "a@near.example", "b@far.example");
+	expect_nothing(world, &world->delivery, 50);
+	say_synced(world);
+	expect_due(world, "far.example");
+	end_world(&world);
+}
+
+static void
+no_workers_nothing_out(void **state)
+{
+	char *const none[] = { (char[]){ "workers=0" } };
+	struct world *world = new_world(none, 1);
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "a@near.example", "b@far.example");
+	expect_nothing(world, &world->delivery, 50);
+	assert_int_equal(count_messages(world), 1);
+	end_world(&world);
+}
+
+static void
+outstanding_is_bounded(void **state)
+{
+	char *const few[] = { (char[]){ "workers=2" } };
+	struct world *world = new_world(few, 1);
+	struct d_due due[4];
+	char address[64];
+
+	(void)state;
+	say_synced(world);
+	for (int i = 0; i < 10; i++) {
+		snprintf(address, sizeof(address), "b@d%d.example", i);
+		take_message(world, "a@near.example", address);
+		usleep(2000);
+		if (i < 4) {
+			snprintf(address, sizeof(address), "d%d.example", i);
+			due[i] = expect_due(world, address);
+		}
+	}
+	expect_nothing(world, &world->delivery, 50);
+	say_ended(world, due[1].destination, OUTCOME_DEFERRED, "4.4.1",
+	    "no answer");
+	/* the earliest that waits */
+	expect_due(world, "d4.example");
+	expect_nothing(world, &world->delivery, 50);
+	end_world(&world);
+}
+
+static void
+many_recipients_in_jobs_of_100(void **state)
+{
+	static char addresses[100][MAILBOX_TEXT_MAX];
+	struct world *world = new_world(NULL, 0);
+	uint64_t id = open_message(world, "a@near.example", 100);
+	static const uint32_t sizes[] = { 100, 100, 50 };
+	bool seen[250] = { false };
+	struct d_job job;
+	struct d_due due;
+	char address[64];
+	int fd;
+
+	(void)state;
+	say_synced(world);
+	for (uint32_t i = 0; i < 250; i++) {
+		snprintf(address, sizeof(address), "u%u@far.example", i);
+		add_recipient(world, id, i, address);
+	}
+	fd = ask_data(world, id);
+	expect(world, &world->smtpd, Q_GO);
+	write_body(world, fd, SMALL, sizeof(SMALL) - 1);
+	close(fd);
+	say_end(world, id, sizeof(SMALL) - 1, false);
+	expect(world, &world->smtpd, Q_TAKEN);
+	due = expect_due(world, "far.example");
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		ask_next(world, due.destination, i + 1);
+		job = expect_job(world, addresses);
+		assert_int_equal(job.recipients, sizes[i]);
+		for (uint32_t j = 0; j < job.recipients; j++) {
+			int n = atoi(addresses[j] + 1);
+
+			assert_false(seen[n]);
+			seen[n] = true;
+			say_result(world, &job, addresses[j],
+			    OUTCOME_DELIVERED, 250, "2.0.0", "250 ok");
+		}
+		settle_all(world);
+	}
+	assert_int_equal(count_messages(world), 0);
+	end_world(&world);
+}
+
+/* Sessions of one destination draw different messages. */
+static void
+sessions_share_a_destination(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct d_due due;
+	struct d_job one, two;
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "a@near.example", "b@far.example");
+	take_message(world, "a@near.example", "c@far.example");
+	due = expect_due(world, "far.example");
+	ask_next(world, due.destination, 1);
+	one = expect_job(world, NULL);
+	ask_next(world, due.destination, 2);
+	two = expect_job(world, NULL);
+	assert_int_not_equal(one.message, two.message);
+	assert_int_equal(one.more + two.more, 1);
+	ask_next(world, due.destination, 3);
+	expect(world, &world->delivery, D_NONE);
+	/* one comes back: it is drawn again, the other is not */
+	say(&world->delivery, D_RETURN, &(struct d_return){ two.job });
+	ask_next(world, due.destination, 3);
+	two = expect_job(world, NULL);
+	assert_int_not_equal(one.message, two.message);
+	ask_next(world, due.destination, 3);
+	expect(world, &world->delivery, D_NONE);
+	end_world(&world);
+}
+
+static void
+deferred_comes_again(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct recipient recipient;
+	struct d_job job;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	expect_settled(world, say_result(world, &job, "b@far.example",
+	    OUTCOME_DEFERRED, 450, "4.2.1", "450 4.2.1 try later"));
+	ask_next(world, job.destination, 1);
+	expect(world, &world->delivery, D_NONE);
+	say_ended(world, job.destination, 0, "", "");
+	expect_nothing(world, &world->delivery, 50);
+	assert_int_equal(spool_get_recipient(world->spool, id, 0, &recipient),
+	    STORE_FOUND);
+	assert_int_equal(recipient.attempts, 1);
+	assert_int_equal(recipient.code, 450);
+	assert_string_equal(recipient.enhanced, "4.2.1");
+	assert_true(recipient.due_ms >= (uint64_t)loop_wall_ms() + 59000);
+	clock_offset_s = 59;
+	expect_nothing(world, &world->delivery, 30);
+	clock_offset_s = 75;
+	loop_again(world->loop);
+	job = draw(world, "far.example");
+	assert_int_equal(job.message, id);
+	expect_settled(world, say_result(world, &job, "b@far.example",
+	    OUTCOME_DELIVERED, 250, "2.0.0", "250 ok"));
+	say_ended(world, job.destination, 0, "", "");
+	turns(world);
+	assert_empty(world);
+	end_world(&world);
+}
+
+/* A timer, not a tick: with nothing else to do it wakes by itself. */
+static void
+due_mail_wakes_the_loop(void **state)
+{
+	char *const second[] = { (char[]){ "retry=1s" } };
+	struct world *world = new_world(second, 1);
+	int64_t began_ms;
+	struct d_job job;
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	say_result(world, &job, "b@far.example", OUTCOME_DEFERRED, 450,
+	    "4.2.1", "450 later");
+	say_ended(world, job.destination, 0, "", "");
+	expect_settled(world, world->sequence);
+	turns(world);
+	began_ms = loop_now_ms();
+	for (;;) {
+		const void *message;
+		int fds[WIRE_FDS_MAX];
+		int kind;
+
+		loop_turn(world->loop, true);
+		kind = wire_port_receive(&world->delivery, &message, fds,
+		    wire_now_ms());
+		if (kind == D_DUE)
+			break;
+		assert_true(loop_now_ms() - began_ms < 4000);
+	}
+	end_world(&world);
+}
+
+/* One back-off for all that waits there, and it grows. */
+static void
+a_dead_destination_is_one_record(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct destination destination;
+	struct d_due due;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = take_message(world, "a@near.example", "b@dead.example");
+	due = expect_due(world, "dead.example");
+	say_ended(world, due.destination, OUTCOME_DEFERRED, "4.4.1",
+	    "no answer");
+	turns(world);
+	assert_int_equal(spool_get_destination(world->spool, due.destination,
+	    &destination), STORE_FOUND);
+	assert_int_equal(destination.step, 1);
+	assert_true(destination.backoff_ms >= (uint64_t)loop_wall_ms() +
+	    59000);
+	assert_int_equal(destination.next_ms, destination.backoff_ms);
+	/* new mail waits with the old */
+	take_message(world, "a@near.example", "c@dead.example");
+	expect_nothing(world, &world->delivery, 30);
+	assert_logged("defer domain=dead.example failures=1 ");
+	assert_logged(" to=b@dead.example domain=dead.example host=\"\" "
+	    "addr=\"\" outcome=deferred code=0 enh=4.4.1 ");
+	clock_offset_s = 80;
+	loop_again(world->loop);
+	due = expect_due(world, "dead.example");
+	assert_int_equal(due.waiting, 2);
+	say_ended(world, due.destination, OUTCOME_DEFERRED, "4.4.1",
+	    "no answer");
+	turns(world);
+	spool_get_destination(world->spool, due.destination, &destination);
+	assert_int_equal(destination.step, 2);
+	assert_true(destination.backoff_ms >= (uint64_t)loop_wall_ms() +
+	    299000);
+	clock_offset_s = 500;
+	loop_again(world->loop);
+	assert_int_equal(deliver_all(world, "dead.example"), 2);
+	assert_empty(world);
+	assert_int_equal(count_recipients(world, id), 0);
+	end_world(&world);
+}
+
+/* A dead domain with much mail beside a healthy one. */
+static void
+others_do_not_wait(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_due due;
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		take_message(world, "a@near.example", "b@dead.example");
+	say_synced(world);
+	due = expect_due(world, "dead.example");
+	take_message(world, "a@near.example", "b@far.example");
+	assert_int_equal(deliver_all(world, "far.example"), 1);
+	say_ended(world, due.destination, OUTCOME_DEFERRED, "4.4.1", "dead");
+	turns(world);
+	assert_int_equal(times_logged("attempt id="), 51);
+	take_message(world, "a@near.example", "b@far.example");
+	assert_int_equal(deliver_all(world, "far.example"), 1);
+	expect_nothing(world, &world->delivery, 20);
+	assert_int_equal(count_messages(world), 50);
+	end_world(&world);
+}
+
+static void
+our_own_end_is_no_failure(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_ended ended = { .outcome = OUTCOME_DEFERRED, .ours = true };
+	struct destination destination;
+	struct d_due due;
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "a@near.example", "b@far.example");
+	due = expect_due(world, "far.example");
+	ended.destination = due.destination;
+	say(&world->delivery, D_ENDED, &ended);
+	/* at once, but not in a hot loop */
+	expect_nothing(world, &world->delivery, 300);
+	expect_due(world, "far.example");
+	spool_get_destination(world->spool, due.destination, &destination);
+	assert_int_equal(destination.step, 0);
+	assert_int_equal(destination.failures, 0);
+	end_world(&world);
+}
+
+/* Served, nothing drawn, mail still there: not a hot loop either. */
+static void
+an_idle_end_is_no_hot_loop(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_due due;
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "a@near.example", "b@far.example");
+	due = expect_due(world, "far.example");
+	say_ended(world, due.destination, 0, "", "");
+	expect_nothing(world, &world->delivery, 300);
+	expect_due(world, "far.example");
+	end_world(&world);
+}
+
+/* ---- failure ---- */
+
+/* The text of the only other message in the queue. */
+static struct buffer
+bounce_text(struct world *world, struct message *bounce)
+{
+	struct buffer text = { NULL, 0, 0 };
+	struct message message = { .id = 0 };
+	struct slice chunk;
+
+	while (spool_next_message(world->spool, message.id, &message) ==
+	    STORE_FOUND)
+		if (message.sender[0] == '\0')
+			*bounce = message;
+	assert_int_not_equal(bounce->id, 0);
+	for (uint32_t n = 0; n < bounce->chunks; n++) {
+		assert_int_equal(spool_get_chunk(world->spool, bounce->id, n,
+		    &chunk), STORE_FOUND);
+		buffer_add(&text, chunk);
+	}
+	return text;
+}
+
+static void
+failed_is_told(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct message bounce = { .id = 0 };
+	struct recipient recipient;
+	struct buffer text;
+	struct d_job job;
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "Ann@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	expect_settled(world, say_result(world, &job, "b@far.example",
+	    OUTCOME_FAILED, 550, "5.1.1", "550 5.1.1 no such user"));
+	text = bounce_text(world, &bounce);
+	assert_int_equal(count_messages(world), 1);
+	assert_string_equal(bounce.sender, "");
+	assert_int_equal(spool_get_recipient(world->spool, bounce.id, 0,
+	    &recipient), STORE_FOUND);
+	assert_string_equal(recipient.address, "Ann@near.example");
+	assert_non_null(strstr(text.text, "Final-Recipient: rfc822; "
+	    "b@far.example\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+	    "Remote-MTA: dns; mx.far.example\r\n"
+	    "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"));
+	assert_non_null(strstr(text.text, "Subject: x\r\n"));
+	assert_null(strstr(text.text, "body\r\n"));
+	assert_logged("outcome=failed code=550");
+	assert_logged("bounce id=");
+	assert_logged(" to=Ann@near.example outcome=queued ");
+	/* it goes out like any other */
+	assert_int_equal(deliver_all(world, "near.example"), 1);
+	assert_int_equal(count_messages(world), 0);
+	buffer_free(&text);
+	end_world(&world);
+}
+
+static void
+failed_notice_is_dropped(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_job job;
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "", "b@far.example");
+	job = draw(world, "far.example");
+	expect_settled(world, say_result(world, &job, "b@far.example",
+	    OUTCOME_FAILED, 550, "5.1.1", "550 no"));
+	say_ended(world, job.destination, 0, "", "");
+	turns(world);
+	assert_empty(world);
+	assert_logged("bounce id=");
+	assert_logged(" to=\"\" outcome=dropped rcpts=1 rcpt=b@far.example ");
+	end_world(&world);
+}
+
+static const struct {
+	const char	*sender, *root_mail, *to, *logged;
+} locals[] = {
+	{ "joe@our.example", NULL, NULL, "outcome=undeliverable" },
+	{ "joe@our.example", "root-mail=op@far.example", NULL,
+	  "outcome=undeliverable" },
+	{ "root@our.example", NULL, NULL, "outcome=undeliverable" },
+	{ "root@our.example", "root-mail=op@far.example", "op@far.example",
+	  "outcome=queued" },
+	{ "PostMaster@relay.our.example", "root-mail=op@far.example",
+	  "op@far.example", "outcome=queued" },
+	{ "mailer-daemon@our.example", "root-mail=op@far.example",
+	  "op@far.example", "outcome=queued" },
+	{ "root@other.example", "root-mail=op@far.example",
+	  "root@other.example", "outcome=queued" },
+};
+
+static void
+notices_to_local_senders(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(locals); i++) {
+		char setting[64];
+		char *const one[] = { setting };
+		struct message bounce = { .id = 0 };
+		struct recipient recipient;
+		struct world *world;
+		struct d_job job;
+
+		snprintf(setting, sizeof(setting), "%s",
+		    locals[i].root_mail != NULL ? locals[i].root_mail : "");
+		world = new_world(one, locals[i].root_mail != NULL);
+		say_synced(world);
+		take_message(world, locals[i].sender, "b@gone.example");
+		job = draw(world, "gone.example");
+		expect_settled(world, say_result(world, &job,
+		    "b@gone.example", OUTCOME_FAILED, 550, "5.1.1",
+		    "550 no"));
+		assert_logged(locals[i].logged);
+		assert_int_equal(count_messages(world), locals[i].to != NULL);
+		if (locals[i].to != NULL) {
+			spool_next_message(world->spool, 0, &bounce);
+			spool_get_recipient(world->spool, bounce.id, 0,
+			    &recipient);
+			assert_string_equal(recipient.address, locals[i].to);
+		}
+		end_world(&world);
+	}
+}
+
+static void
+one_notice_for_all_that_failed(void **state)
+{
+	static const char *const three[] = { "b@far.example", "c@far.example",
+	    "d@far.example", NULL };
+	struct world *world = new_world(quick, COUNT(quick));
+	struct message bounce = { .id = 0 };
+	struct buffer text;
+	struct d_job job;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = begin_message(world, "a@near.example", three, SLICE(SMALL), 0,
+	    false);
+	expect(world, &world->smtpd, Q_TAKEN);
+	job = draw(world, "far.example");
+	assert_int_equal(job.recipients, 3);
+	say_result(world, &job, "b@far.example", OUTCOME_FAILED, 550, "5.1.1",
+	    "550 no");
+	say_result(world, &job, "c@far.example", OUTCOME_DELIVERED, 250,
+	    "2.0.0", "250 ok");
+	say_result(world, &job, "d@far.example", OUTCOME_FAILED, 550, "5.1.1",
+	    "550 no");
+	expect_settled(world, 3);
+	text = bounce_text(world, &bounce);
+	assert_int_equal(count_messages(world), 1);
+	assert_int_equal(count_recipients(world, id), 0);
+	assert_non_null(strstr(text.text, "rfc822; b@far.example"));
+	assert_null(strstr(text.text, "c@far.example"));
+	assert_non_null(strstr(text.text, "rfc822; d@far.example"));
+	buffer_free(&text);
+	end_world(&world);
+}
+
+/* NXDOMAIN, null MX: what was due there fails, in slices. */
+static void
+a_failed_destination_bounces_all(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct message bounce = { .id = 0 };
+	unsigned bounces = 0;
+	struct buffer text;
+	struct d_due due;
+
+	(void)state;
+	for (int i = 0; i < 250; i++)
+		take_message(world, "a@near.example", "b@nx.example");
+	say_synced(world);
+	due = expect_due(world, "nx.example");
+	say_ended(world, due.destination, OUTCOME_FAILED, "5.1.2",
+	    "nx.example does not exist");
+	turns(world);
+	turns(world);
+	text = bounce_text(world, &bounce);
+	assert_non_null(strstr(text.text, "Status: 5.1.2\r\n"));
+	assert_null(strstr(text.text, "Remote-MTA"));
+	assert_null(strstr(text.text, "Diagnostic-Code"));
+	assert_non_null(strstr(text.text, "nx.example does not exist"));
+	bounces = times_logged("outcome=queued");
+	assert_int_equal(bounces, 250);
+	assert_int_equal(count_messages(world), 250);
+	assert_int_equal(times_logged("outcome=failed"), 250);
+	assert_int_equal(deliver_all(world, "near.example"), 250);
+	assert_empty(world);
+	buffer_free(&text);
+	end_world(&world);
+}
+
+/* ---- expiry ---- */
+
+static void
+expiry_is_judged_after_an_attempt(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct message bounce = { .id = 0 };
+	struct buffer text;
+	struct d_due due;
+
+	(void)state;
+	take_message(world, "a@near.example", "b@dead.example");
+	/* off for a week: it is tried before it is given up */
+	clock_offset_s = 7 * DAY_S;
+	turns(world);
+	assert_int_equal(count_messages(world), 1);
+	say_synced(world);
+	due = expect_due(world, "dead.example");
+	take_message(world, "a@near.example", "young@dead.example");
+	say_ended(world, due.destination, OUTCOME_DEFERRED, "4.4.1",
+	    "no answer");
+	turns(world);
+	text = bounce_text(world, &bounce);
+	assert_non_null(strstr(text.text, "Status: 4.4.7\r\n"));
+	assert_non_null(strstr(text.text, "Action: failed\r\n"));
+	assert_non_null(strstr(text.text, "5 days"));
+	assert_non_null(strstr(text.text, "b@dead.example"));
+	assert_null(strstr(text.text, "young@dead.example"));
+	/* the bounce and the young one */
+	assert_int_equal(count_messages(world), 2);
+	buffer_free(&text);
+	end_world(&world);
+}
+
+static void
+an_attempt_that_began_before_expires_nothing(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_due due;
+
+	(void)state;
+	take_message(world, "a@near.example", "b@dead.example");
+	clock_offset_s = 5 * DAY_S - 100;
+	say_synced(world);
+	due = expect_due(world, "dead.example");
+	clock_offset_s = 5 * DAY_S + 100;
+	say_ended(world, due.destination, OUTCOME_DEFERRED, "4.4.1",
+	    "no answer");
+	turns(world);
+	assert_int_equal(count_messages(world), 1);
+	assert_false(logged("bounce "));
+	end_world(&world);
+}
+
+static void
+a_late_result_expires_its_recipient(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct message bounce = { .id = 0 };
+	struct buffer text;
+	struct d_job job;
+
+	(void)state;
+	take_message(world, "a@near.example", "b@far.example");
+	clock_offset_s = 5 * DAY_S + 1;
+	say_synced(world);
+	job = draw(world, "far.example");
+	expect_settled(world, say_result(world, &job, "b@far.example",
+	    OUTCOME_DEFERRED, 450, "4.2.2", "450 4.2.2 mailbox full"));
+	text = bounce_text(world, &bounce);
+	assert_non_null(strstr(text.text, "Status: 4.4.7\r\n"));
+	assert_non_null(strstr(text.text, "450 4.2.2 mailbox full"));
+	buffer_free(&text);
+	end_world(&world);
+}
+
+/* Ruling 20: refused by a policy that could not be asked for. */
+static void
+policy_gives_a_day_more(void **state)
+{
+	static const struct {
+		int64_t	age_s;
+		bool	refused, checked, kept;
+	} rows[] = {
+		{ 5 * DAY_S + 10, true, false, true },
+		{ 5 * DAY_S + 10, true, true, false },
+		{ 5 * DAY_S + 10, false, false, false },
+		{ 6 * DAY_S - 60, true, false, true },
+		{ 6 * DAY_S + 10, true, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct world *world = new_world(quick, COUNT(quick));
+		struct d_ended ended = { .outcome = OUTCOME_DEFERRED,
+		    .policy_refused = rows[i].refused,
+		    .policy_checked = rows[i].checked, .enhanced = "4.7.5",
+		    .clause = "RFC 8461 5", .text = "certificate expired" };
+		struct message bounce = { .id = 0 };
+		struct d_due due;
+
+		take_message(world, "a@near.example", "b@sts.example");
+		clock_offset_s = rows[i].age_s;
+		say_synced(world);
+		due = expect_due(world, "sts.example");
+		ended.destination = due.destination;
+		say(&world->delivery, D_ENDED, &ended);
+		turns(world);
+		if (logged("bounce ") == rows[i].kept)
+			fail_msg("row %zu", i);
+		if (!rows[i].kept) {
+			struct buffer text = bounce_text(world, &bounce);
+
+			assert_non_null(strstr(text.text,
+			    "Status: 4.7.5\r\n"));
+			assert_non_null(strstr(text.text, "RFC 8461 5"));
+			buffer_free(&text);
+		}
+		end_world(&world);
+	}
+}
+
+/* ---- repeated, late and unknown ---- */
+
+static void
+results_may_be_repeated(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct recipient recipient;
+	struct d_job job;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	say_result(world, &job, "b@far.example", OUTCOME_DEFERRED, 450,
+	    "4.2.1", "450 later");
+	expect_settled(world, 1);
+	world->sequence = 0;
+	say_result(world, &job, "b@far.example", OUTCOME_DEFERRED, 450,
+	    "4.2.1", "450 later");
+	expect_settled(world, 1);
+	spool_get_recipient(world->spool, id, 0, &recipient);
+	assert_int_equal(recipient.attempts, 1);
+	/* of somebody that never was */
+	say_result(world, &job, "x@far.example", OUTCOME_FAILED, 550, "5.1.1",
+	    "550 no");
+	expect_settled(world, 2);
+	assert_int_equal(count_messages(world), 1);
+	end_world(&world);
+}
+
+/* Queue dies between the server's 250 and D_SETTLED. */
+static void
+a_result_survives_the_queue(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_held held = { .running = false };
+	struct d_job job, other;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	stop_queue(world);
+	start_queue(world);
+	held.job = job.job;
+	held.message = id;
+	held.destination = job.destination;
+	snprintf(held.recipient, sizeof(held.recipient), "b@far.example");
+	say(&world->delivery, D_HELD, &held);
+	say_synced(world);
+	/* it is in somebody's hand: not handed out again */
+	expect_nothing(world, &world->delivery, 50);
+	take_message(world, "a@near.example", "c@far.example");
+	other = draw(world, "far.example");
+	assert_int_not_equal(other.message, id);
+	say_result(world, &job, "b@far.example", OUTCOME_DELIVERED, 250,
+	    "2.0.0", "250 ok");
+	expect_settled(world, 1);
+	assert_int_equal(count_recipients(world, id), 0);
+	end_world(&world);
+}
+
+static void
+a_held_job_that_returns_goes_out(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_held held = { .running = true };
+	struct d_job job;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	stop_queue(world);
+	start_queue(world);
+	held.job = job.job;
+	held.message = id;
+	held.destination = job.destination;
+	snprintf(held.recipient, sizeof(held.recipient), "b@far.example");
+	say(&world->delivery, D_HELD, &held);
+	say_synced(world);
+	expect_nothing(world, &world->delivery, 50);
+	say(&world->delivery, D_RETURN, &(struct d_return){ job.job });
+	job = draw(world, "far.example");
+	assert_int_equal(job.message, id);
+	end_world(&world);
+}
+
+/* Delivery dies: its work simply waits again, nothing is held against it. */
+static void
+delivery_dies(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_job job;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = take_message(world, "a@near.example", "b@far.example");
+	draw(world, "far.example");
+	connect_delivery(world);
+	expect_nothing(world, &world->delivery, 30);
+	say_synced(world);
+	job = draw(world, "far.example");
+	assert_int_equal(job.message, id);
+	end_world(&world);
+}
+
+/* What it said before it died still counts. */
+static void
+last_words_count(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_job job;
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	say_result(world, &job, "b@far.example", OUTCOME_DELIVERED, 250,
+	    "2.0.0", "250 ok");
+	wire_port_close(&world->delivery);
+	world->has_delivery = false;
+	turns(world);
+	assert_int_equal(count_messages(world), 0);
+	connect_delivery(world);
+	say_synced(world);
+	expect_nothing(world, &world->delivery, 30);
+	end_world(&world);
+}
+
+static void
+unknown_things_are_answered(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct d_job none = { .job = 77, .message = 88, .destination = 99 };
+	struct buffer body;
+	uint64_t size;
+
+	(void)state;
+	say_synced(world);
+	ask_next(world, 12345, 6);
+	expect(world, &world->delivery, D_NONE);
+	say_ended(world, 12345, OUTCOME_FAILED, "5.0.0", "");
+	say(&world->delivery, D_RETURN, &(struct d_return){ 5 });
+	expect_settled(world, say_result(world, &none, "b@far.example",
+	    OUTCOME_DELIVERED, 250, "2.0.0", "250"));
+	turns(world);
+	(void)body;
+	(void)size;
+	end_world(&world);
+}
+
+/* ---- what does not fit ---- */
+
+static void
+unfit_messages_fail(void **state)
+{
+	static const struct {
+		bool		eight_bit, has_8bitmime;
+		uint64_t	limit;
+		const char	*status;	/* NULL: it fits */
+	} rows[] = {
+		{ false, false, 0, NULL },
+		{ false, false, 1000, NULL },
+		{ true, true, 1000, NULL },
+		{ true, false, 0, "5.6.3" },
+		{ false, true, 20, "5.3.4" },
+		{ true, false, 20, "5.3.4" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		static const char *const one[] = { "b@far.example", NULL };
+		struct world *world = new_world(NULL, 0);
+		struct d_next next = { .session = 3,
+		    .has_8bitmime = rows[i].has_8bitmime,
+		    .has_size = rows[i].limit != 0,
+		    .size_limit = rows[i].limit };
+		struct message bounce = { .id = 0 };
+		struct buffer text;
+		struct d_due due;
+		char status[32];
+
+		say_synced(world);
+		begin_message(world, "a@near.example", one, SLICE(SMALL), 0,
+		    rows[i].eight_bit);
+		expect(world, &world->smtpd, Q_TAKEN);
+		due = expect_due(world, "far.example");
+		next.destination = due.destination;
+		say(&world->delivery, D_NEXT, &next);
+		if (rows[i].status == NULL) {
+			struct d_job job = expect_job(world, NULL);
+
+			assert_int_equal(job.body, rows[i].eight_bit ?
+			    BODY_8BITMIME : BODY_7BIT);
+			end_world(&world);
+			continue;
+		}
+		expect(world, &world->delivery, D_NONE);
+		turns(world);
+		text = bounce_text(world, &bounce);
+		snprintf(status, sizeof(status), "Status: %s\r\n",
+		    rows[i].status);
+		assert_non_null(strstr(text.text, status));
+		assert_int_equal(count_messages(world), 1);
+		say_ended(world, due.destination, 0, "", "");
+		assert_int_equal(deliver_all(world, "near.example"), 1);
+		assert_empty(world);
+		buffer_free(&text);
+		end_world(&world);
+	}
+}
+
+/* ---- damage ---- */
+
+/* Overwrite a file's octet. */
+static void
+damage_file(struct world *world, uint64_t id)
+{
+	char path[160], name[ID_TEXT_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/bodies/%s", world->dir,
+	    queue_id_print(id, name));
+	fd = open(path, O_WRONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, "X", 1, 200000), 1);
+	close(fd);
+}
+
+/* A damaged body file is never sent as if it were whole, and is held. */
+static void
+damaged_bodies_are_held(void **state)
+{
+	static const char *const one[] = { "b@far.example", NULL };
+	static const uint64_t announced[] = { 300000, 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(announced); i++) {
+		struct world *world = new_world(NULL, 0);
+		struct buffer octets = { NULL, 0, 0 }, got;
+		struct recipient recipient;
+		struct d_job job;
+		uint64_t id, size;
+
+		while (octets.len < 300000)
+			buffer_add(&octets, SLICE("twelve chars"));
+		octets.len = 300000;
+		say_synced(world);
+		id = begin_message(world, "a@near.example", one,
+		    (struct slice){ octets.text, octets.len }, announced[i],
+		    false);
+		expect(world, &world->smtpd, Q_TAKEN);
+		damage_file(world, id);
+		job = draw(world, "far.example");
+		got = pull_octets(world, job.job, &size);
+		assert_int_equal(size, 300000);
+		assert_true(got.len < size);
+		say(&world->delivery, D_RETURN,
+		    &(struct d_return){ job.job });
+		turns(world);
+		assert_logged("alarm what=record ");
+		spool_get_recipient(world->spool, id, 0, &recipient);
+		assert_true(recipient.due_ms == DUE_HELD);
+		ask_next(world, job.destination, 2);
+		expect(world, &world->delivery, D_NONE);
+		say_ended(world, job.destination, 0, "", "");
+		/* others go out */
+		take_message(world, "a@near.example", "c@far.example");
+		turns_for(world, 1100);
+		assert_int_equal(deliver_all(world, "far.example"), 1);
+		expect_nothing(world, &world->delivery, 30);
+		assert_int_equal(count_messages(world), 1);
+		buffer_free(&octets);
+		buffer_free(&got);
+		end_world(&world);
+	}
+}
+
+/* Removed while it is with delivery: the pipe ends before its count. */
+static void
+removed_in_flight_is_not_sent(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct recipient recipient;
+	struct message message;
+	struct buffer got;
+	struct d_job job;
+	uint64_t id, size;
+
+	(void)state;
+	say_synced(world);
+	id = take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	spool_get_message(world->spool, id, &message);
+	spool_get_recipient(world->spool, id, 0, &recipient);
+	spool_delete_recipient(world->spool, &recipient);
+	spool_delete_message(world->spool, &message);
+	assert_true(turn_end(world->queue));
+	got = pull_octets(world, job.job, &size);
+	assert_int_equal(got.len, 0);
+	assert_true(size > 0);
+	say(&world->delivery, D_RETURN, &(struct d_return){ job.job });
+	ask_next(world, job.destination, 2);
+	expect(world, &world->delivery, D_NONE);
+	say_ended(world, job.destination, 0, "", "");
+	turns(world);
+	assert_empty(world);
+	buffer_free(&got);
+	end_world(&world);
+}
+
+/* ---- what is remembered ---- */
+
+static void
+say_host(struct world *world, uint64_t destination, uint64_t session,
+    bool ready, const char *verdict)
+{
+	struct d_host host = { .destination = destination,
+	    .session = session, .ready = ready, .host = "mx.far.example",
+	    .address = "192.0.2.25", .policy = "sts", .sts = "enforce",
+	    .requirement = "pkix", .connected = true, .starttls = "done",
+	    .tls_version = "TLSv1.3", .tls_cipher = "TLS_AES_256_GCM_SHA384",
+	    .clause = "RFC 8461 4.2" };
+
+	set_text(host.verdict, sizeof(host.verdict), verdict);
+	snprintf(host.certificate, sizeof(host.certificate), "%s",
+	    ready ? "valid" : "expired");
+	say(&world->delivery, D_HOST, &host);
+}
+
+static void
+facts_of_hosts_are_kept(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct destination destination;
+	struct attempt attempt;
+	struct d_host host;
+	struct d_job job;
+	struct d_due due;
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "a@near.example", "b@far.example");
+	due = expect_due(world, "far.example");
+	say_host(world, due.destination, 0, false, "skip");
+	say_host(world, due.destination, 4, true, "send");
+	ask_next(world, due.destination, 4);
+	job = expect_job(world, NULL);
+	say_result(world, &job, "b@far.example", OUTCOME_DEFERRED, 450,
+	    "4.2.1", "450 later");
+	expect_settled(world, 1);
+	assert_logged("policy=sts require=pkix tls=TLSv1.3 "
+	    "cipher=TLS_AES_256_GCM_SHA384 verdict=send ");
+	/* already while it is being served */
+	assert_int_equal(spool_next_attempt(world->spool, due.destination, 0,
+	    &attempt), STORE_FOUND);
+	assert_int_equal(attempt.number, 1);
+	assert_int_equal(spool_get_host(world->spool, due.destination, 1, 1,
+	    &host), STORE_FOUND);
+	assert_string_equal(host.verdict, "send");
+	say_ended(world, due.destination, 0, "", "");
+	turns(world);
+	assert_int_equal(spool_get_destination(world->spool, due.destination,
+	    &destination), STORE_FOUND);
+	assert_string_equal(destination.proof, "pkix");
+	/* delivered: the attempts go, what it proved stays */
+	clock_offset_s = 100;
+	loop_again(world->loop);
+	assert_int_equal(deliver_all(world, "far.example"), 1);
+	assert_int_equal(spool_next_attempt(world->spool, due.destination, 0,
+	    &attempt), STORE_ABSENT);
+	assert_int_equal(spool_get_destination(world->spool, due.destination,
+	    &destination), STORE_FOUND);
+	assert_empty(world);
+	end_world(&world);
+}
+
+static void
+twenty_attempts_are_kept(void **state)
+{
+	char *const second[] = { (char[]){ "retry=1s" } };
+	struct world *world = new_world(second, 1);
+	struct attempt attempt;
+	uint64_t number = 0, first = 0;
+	unsigned n = 0;
+	struct d_due due = { .destination = 0 };
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "a@near.example", "b@dead.example");
+	for (int i = 0; i < 25; i++) {
+		due = expect_due(world, "dead.example");
+		say_host(world, due.destination, 0, false, "next");
+		say_ended(world, due.destination, OUTCOME_DEFERRED, "4.4.1",
+		    "no answer");
+		turns(world);
+		clock_offset_s += 3;
+		loop_again(world->loop);
+	}
+	while (spool_next_attempt(world->spool, due.destination, number,
+	    &attempt) == STORE_FOUND) {
+		if (n++ == 0)
+			first = attempt.number;
+		number = attempt.number + 1;
+		assert_int_equal(attempt.outcome, OUTCOME_DEFERRED);
+	}
+	assert_int_equal(n, 20);
+	assert_int_equal(first, 6);
+	end_world(&world);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		{ "accepted, due, drawn, delivered, settled, gone",
+		    accepted_then_delivered, NULL, NULL, NULL },
+		{ "nothing is handed out before D_SYNCED",
+		    nothing_before_synced, NULL, NULL, NULL },
+		{ "workers 0 hands out nothing", no_workers_nothing_out, NULL,
+		    NULL, NULL },
+		{ "two destinations a worker are handed out, earliest first",
+		    outstanding_is_bounded, NULL, NULL, NULL },
+		{ "250 recipients are drawn in jobs of 100, each once",
+		    many_recipients_in_jobs_of_100, NULL, NULL, NULL },
+		{ "sessions of a destination draw different messages",
+		    sessions_share_a_destination, NULL, NULL, NULL },
+		{ "SMTP-4.5.4.1-1, SMTP-4.5.4.1-2, STS-5-7 a deferred "
+		    "recipient is tried again after its delay",
+		    deferred_comes_again, NULL, NULL, NULL },
+		{ "mail that becomes due wakes the loop by itself",
+		    due_mail_wakes_the_loop, NULL, NULL, NULL },
+		{ "SMTP-4.5.4.1-6 a dead destination has one back-off for all "
+		    "its mail", a_dead_destination_is_one_record, NULL, NULL,
+		    NULL },
+		{ "a dead destination does not hold up another",
+		    others_do_not_wait, NULL, NULL, NULL },
+		{ "an end of our own doing is no failure of the peer's",
+		    our_own_end_is_no_failure, NULL, NULL, NULL },
+		{ "an end without any result is no hot loop",
+		    an_idle_end_is_no_hot_loop, NULL, NULL, NULL },
+		{ "SMTP-3.6.3-1, DSN-3464-2-2, DSN-3464-2-4, SMTP-4.2.5-1 a "
+		    "failed recipient's sender is told, from the null sender",
+		    failed_is_told, NULL, NULL, NULL },
+		{ "SMTP-3.6.3-3, DSN-3461-5.2-1, DSN-3461-5.2-2, DSN-3834-5-1 "
+		    "a notice that fails is dropped with a line",
+		    failed_notice_is_dropped, NULL, NULL, NULL },
+		{ "notices to local senders go to root-mail or are logged",
+		    notices_to_local_senders, NULL, NULL, NULL },
+		{ "SMTP-4.4-3, DSN-3464-2-5, DSN-3464-3-1 one notice for all "
+		    "that failed", one_notice_for_all_that_failed, NULL, NULL,
+		    NULL },
+		{ "SMTP-5.1-4 a failed destination bounces all that was due",
+		    a_failed_destination_bounces_all, NULL, NULL, NULL },
+		{ "expiry is judged after an attempt past it",
+		    expiry_is_judged_after_an_attempt, NULL, NULL, NULL },
+		{ "an attempt that began before the end expires nothing",
+		    an_attempt_that_began_before_expires_nothing, NULL, NULL,
+		    NULL },
+		{ "a temporary result after the end expires its recipient",
+		    a_late_result_expires_its_recipient, NULL, NULL, NULL },
+		{ "STS-5-6, STS-5.1-4, EXT-3463-3.8-1 a refusing policy that "
+		    "could not be asked for gives a day more",
+		    policy_gives_a_day_more, NULL, NULL, NULL },
+		{ "results may be repeated", results_may_be_repeated, NULL,
+		    NULL, NULL },
+		{ "a result survives the death of the queue",
+		    a_result_survives_the_queue, NULL, NULL, NULL },
+		{ "a held job that returns goes out again",
+		    a_held_job_that_returns_goes_out, NULL, NULL, NULL },
+		{ "the death of delivery returns its work", delivery_dies,
+		    NULL, NULL, NULL },
+		{ "results heard before delivery died count",
+		    last_words_count, NULL, NULL, NULL },
+		{ "unknown destinations, jobs and messages harm nothing",
+		    unknown_things_are_answered, NULL, NULL, NULL },
+		{ "EXT-1870-6.2-2, EXT-6152-3-4, EXT-3463-3-1 what a session "
+		    "cannot carry fails", unfit_messages_fail, NULL, NULL,
+		    NULL },
+		{ "a damaged body is never sent whole, and held",
+		    damaged_bodies_are_held, NULL, NULL, NULL },
+		{ "what is removed in flight is not sent",
+		    removed_in_flight_is_not_sent, NULL, NULL, NULL },
+		{ "facts of hosts are kept while mail is owed, the proof "
+		    "longer", facts_of_hosts_are_kept, NULL, NULL, NULL },
+		{ "the newest twenty attempts are kept",
+		    twenty_attempts_are_kept, NULL, NULL, NULL },
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("queue_deliver", tests, NULL,
+	    NULL);
+}

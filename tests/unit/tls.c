@@ -1,0 +1,694 @@
+/*
+ * TLS towards mail servers (delivery/tls.c): what a certificate proves, which
+ * versions and suites are taken, which names are compared.
+ *
+ * Both sides run in this program, over memory.  A row is a certificate that
+ * the server shows, the MX name it is judged for, and the defects that must
+ * be seen: all of them, not the first (ruling 29).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "delivery/tls.h"
+
+#include "delivery_pki.h"
+
+#define N(array)	(sizeof(array) / sizeof((array)[0]))
+
+#define TRUST	CERT_NOT_TRUSTED
+#define DATES	CERT_EXPIRED
+#define NAME	CERT_HOST_MISMATCH
+#define OTHER	CERT_OTHER
+
+/* Root and intermediate that are trusted, a root that is not. */
+static struct {
+	struct pki_entity	root, middle, stranger, leaf_ca, short_ca;
+	SSL_CTX			*client;
+	SSL_CTX			*client_bare;	/* trusts nobody */
+} world;
+
+enum signer { BY_ROOT, BY_MIDDLE, BY_MIDDLE_UNSENT, BY_STRANGER, BY_ITSELF,
+	BY_LEAF, BY_SHORT };
+
+static const struct pki_entity *
+signer_of(enum signer signer)
+{
+	switch (signer) {
+	case BY_ROOT:
+		return &world.root;
+	case BY_MIDDLE:
+	case BY_MIDDLE_UNSENT:
+		return &world.middle;
+	case BY_STRANGER:
+		return &world.stranger;
+	case BY_LEAF:
+		return &world.leaf_ca;
+	case BY_SHORT:
+		return &world.short_ca;
+	default:
+		return NULL;
+	}
+}
+
+static X509 *
+sent_chain(enum signer signer)
+{
+	switch (signer) {
+	case BY_MIDDLE:
+	case BY_STRANGER:
+	case BY_LEAF:
+	case BY_SHORT:
+		return signer_of(signer)->certificate;
+	default:
+		return NULL;
+	}
+}
+
+/* Both in turn; true: both agree. */
+static bool
+shake(SSL *client, SSL *server)
+{
+	BIO *one, *other;
+	unsigned turns;
+	int done = 0;
+
+	BIO_new_bio_pair(&one, 0, &other, 0);
+	SSL_set_bio(client, one, one);
+	SSL_set_bio(server, other, other);
+	for (turns = 0; turns < 20 && done != 2; turns++)
+		done = (SSL_connect(client) == 1) + (SSL_accept(server) == 1);
+	return done == 2;
+}
+
+struct row {
+	const char	*what;
+	struct pki_wish	 wish;
+	enum signer	 by;
+	const char	*host;		/* NULL: mx.example.com */
+	unsigned	 cert;		/* the defects that must be seen */
+	const char	*says;		/* within `certificate` */
+};
+struct group {
+	const struct row	*rows;
+	size_t			 n;
+};
+
+static void
+try_row(const struct row *row, bool required)
+{
+	struct pki_entity leaf = pki_make(&row->wish, signer_of(row->by));
+	SSL_CTX *serving = pki_server(&leaf, sent_chain(row->by));
+	SSL *server = SSL_new(serving), *client;
+	struct tls_proof proof;
+
+	client = tls_new(world.client, row->host != NULL ? row->host :
+	    "mx.example.com", required, &proof);
+	if (!shake(client, server)) {
+		print_error("%s: no handshake\n", row->what);
+		fail();
+	}
+	tls_prove(client, &proof);
+	if (proof.cert != row->cert) {
+		print_error("%s: %#x instead of %#x (%s)\n", row->what,
+		    proof.cert, row->cert, proof.certificate);
+		fail();
+	}
+	if (row->says != NULL && strstr(proof.certificate, row->says) == NULL) {
+		print_error("%s: [%s]\n", row->what, proof.certificate);
+		fail();
+	}
+	if (row->cert == 0)
+		assert_string_equal(proof.certificate, "valid");
+	assert_string_equal(proof.version, "TLSv1.3");
+	SSL_free(client);
+	SSL_free(server);
+	SSL_CTX_free(serving);
+	pki_free(&leaf);
+}
+
+/* Under either set of suites the certificate is judged the same. */
+static void
+test_rows(void **state)
+{
+	const struct group *group = *state;
+	size_t i;
+
+	for (i = 0; i < group->n; i++) {
+		try_row(&group->rows[i], false);
+		try_row(&group->rows[i], true);
+	}
+}
+
+#define MX	"DNS:mx.example.com"
+
+static const struct row good[] = {
+	{ "by the root", { .names = MX }, BY_ROOT, NULL, 0, NULL },
+	{ "by an intermediate", { .names = MX }, BY_MIDDLE, NULL, 0, NULL },
+	{ "one of several names", { .names = "DNS:a.example.com," MX
+	    ",DNS:b.example.com" }, BY_ROOT, NULL, 0, NULL },
+	{ "upper case in the certificate", { .names = "DNS:MX.Example.COM" },
+	    BY_ROOT, NULL, 0, NULL },
+	{ "upper case of the host", { .names = MX }, BY_ROOT,
+	    "MX.EXAMPLE.COM", 0, NULL },
+	{ "serverAuth", { .names = MX, .purpose = "serverAuth" }, BY_ROOT,
+	    NULL, 0, NULL },
+	{ "server and client", { .names = MX,
+	    .purpose = "clientAuth,serverAuth" }, BY_ROOT, NULL, 0, NULL },
+	{ "RSA", { .names = MX, .rsa_bits = 2048 }, BY_ROOT, NULL, 0, NULL },
+	{ "the last day", { .names = MX, .from_days = -30, .to_days = 1 },
+	    BY_ROOT, NULL, 0, NULL },
+	{ "an A-label", { .names = "DNS:mx.xn--bcher-kva.example" }, BY_ROOT,
+	    "mx.xn--bcher-kva.example", 0, NULL },
+};
+
+static const struct row dates[] = {
+	{ "expired", { .names = MX, .from_days = -30, .to_days = -1 },
+	    BY_ROOT, NULL, DATES, "expired (certificate has expired)" },
+	{ "not yet valid", { .names = MX, .from_days = 1, .to_days = 30 },
+	    BY_ROOT, NULL, DATES, "not yet valid" },
+	{ "expired long ago", { .names = MX, .from_days = -9000,
+	    .to_days = -8000 }, BY_ROOT, NULL, DATES, NULL },
+};
+
+static const struct row trust[] = {
+	{ "unknown CA", { .names = MX }, BY_STRANGER, NULL, TRUST,
+	    "not-trusted" },
+	{ "self-signed", { .names = MX }, BY_ITSELF, NULL, TRUST,
+	    "self-signed" },
+	{ "intermediate missing", { .names = MX }, BY_MIDDLE_UNSENT, NULL,
+	    TRUST, "not-trusted" },
+	{ "signed by a leaf", { .names = MX }, BY_LEAF, NULL, TRUST, NULL },
+	{ "path too long", { .names = MX, .constraints = NULL }, BY_SHORT,
+	    NULL, TRUST, NULL },
+	{ "client's only", { .names = MX, .purpose = "clientAuth" }, BY_ROOT,
+	    NULL, TRUST, "purpose" },
+};
+
+static const struct row names[] = {
+	{ "another host", { .names = "DNS:other.example.com" }, BY_ROOT,
+	    NULL, NAME, "host-mismatch" },
+	/* STS-4.2-5 */
+	{ "the domain", { .names = "DNS:example.com" }, BY_ROOT, NULL, NAME,
+	    NULL },
+	{ "one label more", { .names = "DNS:a.mx.example.com" }, BY_ROOT,
+	    NULL, NAME, NULL },
+	{ "no name at all", { .common_name = "x" }, BY_ROOT, NULL, NAME,
+	    NULL },
+	{ "the address", { .names = "IP:192.0.2.1" }, BY_ROOT, NULL, NAME,
+	    NULL },
+	{ "an e-mail address", { .names = "email:mx@mx.example.com" },
+	    BY_ROOT, NULL, NAME, NULL },
+	{ "a URI", { .names = "URI:https://mx.example.com/" }, BY_ROOT, NULL,
+	    NAME, NULL },
+	/* Trap T21 */
+	{ "a sister that the policy covers", { .names = "DNS:b.example.com" },
+	    BY_ROOT, "a.example.com", NAME, NULL },
+	{ "one dot more", { .names = "DNS:mx.example.com." }, BY_ROOT, NULL,
+	    NAME, NULL },
+};
+
+/* STS-4.2-4 */
+static const struct row common_names[] = {
+	{ "CN only", { .common_name = "mx.example.com" }, BY_ROOT, NULL,
+	    NAME, NULL },
+	{ "CN beside another SAN", { .common_name = "mx.example.com",
+	    .names = "DNS:other.example.com" }, BY_ROOT, NULL, NAME, NULL },
+	{ "CN beside an IP SAN", { .common_name = "mx.example.com",
+	    .names = "IP:192.0.2.1" }, BY_ROOT, NULL, NAME, NULL },
+	{ "CN wildcard", { .common_name = "*.example.com" }, BY_ROOT, NULL,
+	    NAME, NULL },
+};
+
+/* STS-4.2-6 */
+static const struct row wildcards[] = {
+	{ "one label", { .names = "DNS:*.example.com" }, BY_ROOT, NULL, 0,
+	    NULL },
+	{ "two labels", { .names = "DNS:*.example.com" }, BY_ROOT,
+	    "a.mx.example.com", NAME, NULL },
+	{ "no label", { .names = "DNS:*.example.com" }, BY_ROOT,
+	    "example.com", NAME, NULL },
+	{ "a part of a label", { .names = "DNS:m*.example.com" }, BY_ROOT,
+	    NULL, NAME, NULL },
+	{ "the end of a label", { .names = "DNS:*x.example.com" }, BY_ROOT,
+	    NULL, NAME, NULL },
+	{ "an inner label", { .names = "DNS:mx.*.com" }, BY_ROOT, NULL, NAME,
+	    NULL },
+	{ "two of them", { .names = "DNS:*.*.com" }, BY_ROOT, NULL, NAME,
+	    NULL },
+	{ "a whole top-level domain", { .names = "DNS:*.com" }, BY_ROOT,
+	    "example.com", NAME, NULL },
+	{ "everything", { .names = "DNS:*" }, BY_ROOT, NULL, NAME, NULL },
+};
+
+/* Ruling 29 */
+static const struct row several[] = {
+	{ "expired, other name", { .names = "DNS:o.example.com",
+	    .from_days = -30, .to_days = -1 }, BY_ROOT, NULL, DATES | NAME,
+	    "host-mismatch" },
+	{ "unknown CA, other name", { .names = "DNS:o.example.com" },
+	    BY_STRANGER, NULL, TRUST | NAME, NULL },
+	{ "unknown CA, expired", { .names = MX, .from_days = -30,
+	    .to_days = -1 }, BY_STRANGER, NULL, TRUST | DATES, NULL },
+	{ "all three", { .names = "DNS:o.example.com", .from_days = -30,
+	    .to_days = -1 }, BY_STRANGER, NULL, TRUST | DATES | NAME, NULL },
+	{ "self-signed, not yet, other name", { .common_name = "x",
+	    .from_days = 2, .to_days = 3 }, BY_ITSELF, NULL,
+	    TRUST | DATES | NAME, NULL },
+};
+
+static const struct row broken[] = {
+	{ "signature that does not hold", { .names = MX, .broken = 1 },
+	    BY_ROOT, NULL, OTHER, "other" },
+};
+
+static const struct row literals[] = {
+	{ "an address in the SAN", { .names = "IP:192.0.2.1" }, BY_ROOT,
+	    "[192.0.2.1]", 0, NULL },
+	{ "another address", { .names = "IP:192.0.2.2" }, BY_ROOT,
+	    "[192.0.2.1]", NAME, NULL },
+	{ "IPv6", { .names = "IP:2001:db8::1" }, BY_ROOT,
+	    "[IPv6:2001:db8::1]", 0, NULL },
+	{ "a name for an address", { .names = MX }, BY_ROOT, "[192.0.2.1]",
+	    NAME, NULL },
+};
+
+/* ---- versions and suites ---- */
+
+static struct pki_entity ec_leaf, rsa_leaf, weak_leaf;
+
+/* A server with these limits; which version and suite come of it? */
+static bool
+negotiate(bool required, int min, int max, const char *suites,
+    const struct pki_entity *leaf, struct tls_proof *proof)
+{
+	SSL_CTX *serving = pki_server(leaf, NULL);
+	SSL *server, *client;
+	bool made;
+
+	SSL_CTX_set_min_proto_version(serving, min);
+	SSL_CTX_set_max_proto_version(serving, max);
+	if (suites != NULL && SSL_CTX_set_cipher_list(serving, suites) != 1)
+		fail_msg("no such suites: %s", suites);
+	SSL_CTX_set_dh_auto(serving, 1);
+	server = SSL_new(serving);
+	client = tls_new(world.client, "mx.example.com", required, proof);
+	made = shake(client, server);
+	if (made)
+		tls_prove(client, proof);
+	ERR_clear_error();
+	SSL_free(client);
+	SSL_free(server);
+	SSL_CTX_free(serving);
+	return made;
+}
+
+static void
+test_versions(void **state)
+{
+	struct tls_proof proof;
+	int required;
+
+	(void)state;
+	for (required = 0; required < 2; required++) {
+		assert_true(negotiate(required, 0, TLS1_3_VERSION, NULL,
+		    &ec_leaf, &proof));
+		assert_string_equal(proof.version, "TLSv1.3");
+		assert_true(negotiate(required, TLS1_3_VERSION,
+		    TLS1_3_VERSION, NULL, &ec_leaf, &proof));
+		assert_true(negotiate(required, TLS1_2_VERSION,
+		    TLS1_2_VERSION, NULL, &ec_leaf, &proof));
+		assert_string_equal(proof.version, "TLSv1.2");
+		assert_false(negotiate(required, TLS1_1_VERSION,
+		    TLS1_1_VERSION, "ALL:@SECLEVEL=0", &rsa_leaf, &proof));
+		assert_false(negotiate(required, TLS1_VERSION, TLS1_VERSION,
+		    "ALL:@SECLEVEL=0", &rsa_leaf, &proof));
+	}
+}
+
+struct suite_row {
+	const char	*suite;		/* of TLS 1.2 */
+	bool		 rsa;
+	bool		 any, required;	/* is it taken? */
+};
+static const struct suite_row suite_rows[] = {
+	{ "ECDHE-ECDSA-AES128-GCM-SHA256", false, true, true },
+	{ "ECDHE-ECDSA-AES256-GCM-SHA384", false, true, true },
+	{ "ECDHE-ECDSA-CHACHA20-POLY1305", false, true, true },
+	{ "ECDHE-RSA-AES128-GCM-SHA256", true, true, true },
+	{ "ECDHE-RSA-AES256-GCM-SHA384", true, true, true },
+	{ "ECDHE-RSA-CHACHA20-POLY1305", true, true, true },
+	/* CBC: forward secrecy, no AEAD */
+	{ "ECDHE-RSA-AES128-SHA256", true, true, false },
+	{ "ECDHE-RSA-AES256-SHA", true, true, false },
+	/* static RSA */
+	{ "AES256-SHA", true, true, false },
+	{ "AES128-GCM-SHA256", true, true, false },
+	/* finite-field DHE */
+	{ "DHE-RSA-AES128-GCM-SHA256", true, true, false },
+	{ "DHE-RSA-AES256-SHA", true, true, false },
+	/* no encryption, no authentication */
+	{ "NULL-SHA256:@SECLEVEL=0", true, false, false },
+	{ "ECDHE-RSA-NULL-SHA:@SECLEVEL=0", true, false, false },
+	{ "ADH-AES256-GCM-SHA384:@SECLEVEL=0", true, false, false },
+	{ "AECDH-AES256-SHA:@SECLEVEL=0", true, false, false },
+};
+
+static void
+test_suites(void **state)
+{
+	const struct suite_row *row;
+	const struct pki_entity *leaf;
+	struct tls_proof proof;
+	bool any, required;
+
+	(void)state;
+	for (row = suite_rows; row < suite_rows + N(suite_rows); row++) {
+		leaf = row->rsa ? &rsa_leaf : &ec_leaf;
+		any = negotiate(false, TLS1_2_VERSION, TLS1_2_VERSION,
+		    row->suite, leaf, &proof);
+		required = negotiate(true, TLS1_2_VERSION, TLS1_2_VERSION,
+		    row->suite, leaf, &proof);
+		if (any != row->any || required != row->required) {
+			print_error("%s: any %d, required %d\n", row->suite,
+			    any, required);
+			fail();
+		}
+	}
+}
+
+/* TLS-9325-4.5-1: 1024-bit DH and RSA. */
+static void
+test_weak_keys(void **state)
+{
+	struct tls_proof proof;
+	SSL_CTX *serving;
+	SSL *server, *client;
+	EVP_PKEY *group = NULL;
+	EVP_PKEY_CTX *context;
+	int required;
+
+	(void)state;
+	/* A 1024-bit RSA key is a defect where TLS is required. */
+	assert_true(negotiate(true, 0, 0, NULL, &weak_leaf, &proof));
+	assert_int_equal(proof.cert, CERT_NOT_TRUSTED);
+	assert_true(negotiate(false, 0, 0, NULL, &weak_leaf, &proof));
+	/* 1024-bit DH: only where clear text would do as well. */
+	for (required = 0; required < 2; required++) {
+		serving = pki_server(&rsa_leaf, NULL);
+		SSL_CTX_set_max_proto_version(serving, TLS1_2_VERSION);
+		assert_int_equal(SSL_CTX_set_cipher_list(serving,
+		    "DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0"), 1);
+		context = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+		EVP_PKEY_paramgen_init(context);
+		EVP_PKEY_CTX_set_dh_rfc5114(context, 1);
+		assert_int_equal(EVP_PKEY_paramgen(context, &group), 1);
+		EVP_PKEY_CTX_free(context);
+		assert_int_equal(SSL_CTX_set0_tmp_dh_pkey(serving, group), 1);
+		group = NULL;
+		server = SSL_new(serving);
+		client = tls_new(world.client, "mx.example.com", required,
+		    &proof);
+		assert_int_equal(shake(client, server), !required);
+		ERR_clear_error();
+		SSL_free(client);
+		SSL_free(server);
+		SSL_CTX_free(serving);
+	}
+}
+
+/* ---- what the client says ---- */
+
+static int
+note_sni(SSL *ssl, int *alert, void *argument)
+{
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	(void)alert;
+	snprintf(argument, 256, "%s", name != NULL ? name : "(none)");
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void
+test_sni(void **state)
+{
+	static const struct { const char *host, *sni; } rows[] = {
+		{ "mx.example.com", "mx.example.com" },
+		{ "a.b.c.example.org", "a.b.c.example.org" },
+		{ "mx.xn--bcher-kva.example", "mx.xn--bcher-kva.example" },
+		{ "[192.0.2.1]", "(none)" },
+		{ "[IPv6:2001:db8::1]", "(none)" },
+	};
+	SSL_CTX *serving = pki_server(&ec_leaf, NULL);
+	struct tls_proof proof;
+	SSL *server, *client;
+	char sni[256];
+	size_t i;
+
+	(void)state;
+	SSL_CTX_set_tlsext_servername_callback(serving, note_sni);
+	SSL_CTX_set_tlsext_servername_arg(serving, sni);
+	for (i = 0; i < N(rows); i++) {
+		server = SSL_new(serving);
+		client = tls_new(world.client, rows[i].host, false, &proof);
+		assert_true(shake(client, server));
+		assert_string_equal(sni, rows[i].sni);
+		SSL_free(client);
+		SSL_free(server);
+	}
+	SSL_CTX_free(serving);
+}
+
+/* TLS-9325-3.4-2: two handshakes with one server, none resumed. */
+static void
+test_no_resumption(void **state)
+{
+	SSL_CTX *serving = pki_server(&ec_leaf, NULL);
+	struct tls_proof proof;
+	SSL *server, *client;
+	char octet = 'x';
+	int i, version;
+
+	(void)state;
+	SSL_CTX_set_session_id_context(serving, (unsigned char *)"t", 1);
+	for (version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		SSL_CTX_set_max_proto_version(serving, version);
+		for (i = 0; i < 2; i++) {
+			server = SSL_new(serving);
+			client = tls_new(world.client, "mx.example.com",
+			    true, &proof);
+			assert_true(shake(client, server));
+			SSL_write(server, &octet, 1);
+			SSL_read(client, &octet, 1);
+			assert_int_equal(SSL_session_reused(client), 0);
+			assert_int_equal(SSL_get_options(client) &
+			    SSL_OP_NO_TICKET, SSL_OP_NO_TICKET);
+			SSL_shutdown(client);
+			SSL_free(client);
+			SSL_free(server);
+		}
+	}
+	SSL_CTX_free(serving);
+}
+
+/* ---- the rest ---- */
+
+/* facts.md 3: each number of x509_vfy.h that is named there. */
+static void
+test_defects(void **state)
+{
+	static const struct { int error; enum cert_defect defect; } rows[] = {
+		{ 10, DATES }, { 9, DATES }, { 62, NAME }, { 64, NAME },
+		{ 20, TRUST }, { 2, TRUST }, { 21, TRUST }, { 18, TRUST },
+		{ 19, TRUST }, { 26, TRUST }, { 79, TRUST }, { 25, TRUST },
+		{ 24, TRUST }, { 66, TRUST }, { 67, TRUST }, { 68, TRUST },
+		{ 23, TRUST }, { 65, CERT_DANE_NO_MATCH },
+		{ 7, OTHER }, { 13, OTHER }, { 14, OTHER }, { 1, OTHER },
+		{ 17, OTHER }, { 3, OTHER }, { 27, OTHER }, { 28, OTHER },
+		{ 22, OTHER }, { 32, OTHER }, { 47, OTHER }, { 94, OTHER },
+		{ 9999, OTHER }, { -1, OTHER },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++)
+		if (tls_defect(rows[i].error) != rows[i].defect)
+			fail_msg("error %d", rows[i].error);
+}
+
+static void
+test_bundle(void **state)
+{
+	struct pki_entity both[2] = { world.root, world.stranger };
+	struct tls_proof proof;
+	unsigned anchors;
+	SSL_CTX *context;
+	int fd;
+
+	(void)state;
+	fd = pki_bundle(both, 2);
+	context = tls_context(fd, &anchors);
+	assert_int_equal(anchors, 2);
+	SSL_CTX_free(context);
+	/* One that is broken in the middle does not hide what follows. */
+	close(fd);
+	fd = memfd_create("bundle", 0);
+	dprintf(fd, "-----BEGIN CERTIFICATE-----\nAAAA\n"
+	    "-----END CERTIFICATE-----\n");
+	FILE *file = fdopen(dup(fd), "a");
+	PEM_write_X509(file, world.root.certificate);
+	fclose(file);
+	context = tls_context(fd, &anchors);
+	assert_int_equal(anchors, 1);
+	SSL_CTX_free(context);
+	close(fd);
+	/* Nothing, not even an empty file. */
+	context = tls_context(-1, &anchors);
+	assert_int_equal(anchors, 0);
+	SSL_CTX_free(context);
+	fd = memfd_create("bundle", 0);
+	context = tls_context(fd, &anchors);
+	assert_int_equal(anchors, 0);
+	SSL_CTX_free(context);
+	close(fd);
+	/* And then nobody is trusted. */
+	SSL_CTX *serving = pki_server(&ec_leaf, NULL);
+	SSL *server = SSL_new(serving);
+	SSL *client = tls_new(world.client_bare, "mx.example.com", true,
+	    &proof);
+	assert_true(shake(client, server));
+	tls_prove(client, &proof);
+	assert_int_equal(proof.cert, CERT_NOT_TRUSTED);
+	SSL_free(client);
+	SSL_free(server);
+	SSL_CTX_free(serving);
+}
+
+static void
+test_warm_up(void **state)
+{
+	(void)state;
+	tls_warm_up(world.client);
+	tls_warm_up(world.client_bare);
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
+static void
+test_reason(void **state)
+{
+	char text[100];
+
+	(void)state;
+	ERR_raise(ERR_LIB_SSL, SSL_R_WRONG_VERSION_NUMBER);
+	assert_false(tls_reason(text, sizeof(text)));
+	assert_string_equal(text, "wrong version number");
+	ERR_raise(ERR_LIB_SSL, SSL_R_UNEXPECTED_EOF_WHILE_READING);
+	assert_true(tls_reason(text, sizeof(text)));
+	assert_string_equal(text, "connection closed by the peer");
+	assert_false(tls_reason(text, sizeof(text)));
+	assert_string_equal(text, "TLS failed");
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
+static int
+set_up(void **state)
+{
+	static const struct pki_wish ca = { .common_name = "root",
+	    .constraints = "critical,CA:TRUE" };
+	static const struct pki_wish middle = { .common_name = "middle",
+	    .constraints = "critical,CA:TRUE" };
+	static const struct pki_wish stranger = { .common_name = "stranger",
+	    .constraints = "critical,CA:TRUE" };
+	static const struct pki_wish leaf_ca = { .common_name = "leaf",
+	    .constraints = "critical,CA:FALSE" };
+	static const struct pki_wish leaf = { .names = MX };
+	static const struct pki_wish rsa = { .names = MX, .rsa_bits = 2048 };
+	static const struct pki_wish weak = { .names = MX, .rsa_bits = 1024 };
+	static const struct pki_wish root_short = { .common_name = "short",
+	    .constraints = "critical,CA:TRUE,pathlen:0" };
+	static const struct pki_wish under = { .common_name = "under",
+	    .constraints = "critical,CA:TRUE" };
+	struct pki_entity anchors[2];
+	unsigned n;
+	int fd;
+
+	(void)state;
+	world.root = pki_make(&ca, NULL);
+	world.middle = pki_make(&middle, &world.root);
+	world.stranger = pki_make(&stranger, NULL);
+	world.leaf_ca = pki_make(&leaf_ca, &world.root);
+	/* A root that allows no intermediate, and one that it made. */
+	anchors[1] = pki_make(&root_short, NULL);
+	world.short_ca = pki_make(&under, &anchors[1]);
+	anchors[0] = world.root;
+	fd = pki_bundle(anchors, 2);
+	world.client = tls_context(fd, &n);
+	close(fd);
+	pki_free(&anchors[1]);
+	world.client_bare = tls_context(-1, &n);
+	ec_leaf = pki_make(&leaf, &world.root);
+	rsa_leaf = pki_make(&rsa, &world.root);
+	weak_leaf = pki_make(&weak, &world.root);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	SSL_CTX_free(world.client);
+	SSL_CTX_free(world.client_bare);
+	pki_free(&world.root);
+	pki_free(&world.middle);
+	pki_free(&world.stranger);
+	pki_free(&world.leaf_ca);
+	pki_free(&world.short_ca);
+	pki_free(&ec_leaf);
+	pki_free(&rsa_leaf);
+	pki_free(&weak_leaf);
+	return 0;
+}
+
+#define ROWS(name, rows)						\
+	{ name, test_rows, NULL, NULL,					\
+	  (void *)&(struct group){ (rows), N(rows) } }
+#define TEST(name, function)	{ name, function, NULL, NULL, NULL }
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROWS("STS-4.2-3 certificates that are good", good),
+		ROWS("STS-4.2-1, RPT-4.3.1-3 dates", dates),
+		ROWS("STS-4.2-2, RPT-4.3.1-4 chains that are not trusted",
+		    trust),
+		ROWS("STS-4.2-3, STS-4.2-5, RPT-4.3.1-2 names of others",
+		    names),
+		ROWS("STS-4.2-4 a common name is no name", common_names),
+		ROWS("STS-4.2-6 a wildcard is one whole label", wildcards),
+		ROWS("STS-4.2-2 several defects are all seen", several),
+		ROWS("RPT-4.3.1-6 a signature that does not hold", broken),
+		ROWS("an address literal is compared with addresses",
+		    literals),
+		TEST("STS-7.2-1, TLS-9325-3.1.1-1, TLS-9325-3.1.1-2 TLS 1.2 "
+		    "and 1.3, nothing less", test_versions),
+		TEST("TLS-9325-4.1-1, TLS-9325-4.1-2 suites, where TLS is "
+		    "required and where not", test_suites),
+		TEST("TLS-9325-4.5-1 keys and groups of 1024 bits",
+		    test_weak_keys),
+		TEST("STS-7.1-1, STS-7.1-3, DANE-7672-8.1-1 SNI is the MX "
+		    "host name", test_sni),
+		TEST("TLS-9325-3.4-2 no session is resumed",
+		    test_no_resumption),
+		TEST("RPT-4.3.1-4 which defect is an error number",
+		    test_defects),
+		TEST("the bundle of trust anchors", test_bundle),
+		TEST("a throw-away handshake", test_warm_up),
+		TEST("the library's reasons", test_reason),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
