@@ -115,10 +115,10 @@ account_become(const struct account *account)
 	    setresuid(account->uid, account->uid, account->uid) != 0)
 		return -1;
 	/* A container may not have given us that one: then no chroot. */
-	if (set_capabilities(chroot_only) != 0)
+	if (set_capabilities(chroot_only) != 0 || prctl(PR_CAP_AMBIENT,
+	    PR_CAP_AMBIENT_RAISE, CAP_SYS_CHROOT, 0, 0) != 0)
 		return set_capabilities(0);
-	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_CHROOT, 0,
-	    0);
+	return 0;
 }
 
 int
@@ -144,8 +144,10 @@ account_keep_capabilities(uint64_t mask)
 		held = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
 		if (held == -1)
 			break;
+		/* Without CAP_SETPCAP not; no program of ours runs as root. */
 		if (held == 1 && !(mask >> capability & 1) &&
-		    prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0)
+		    prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 &&
+		    errno != EPERM)
 			return -1;
 	}
 	return set_capabilities(mask);

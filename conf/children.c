@@ -105,7 +105,7 @@ struct child {
 	int64_t			 since;		/* wall clock, of state */
 	int64_t			 backoff_ms;
 	unsigned		 restarts;
-	bool			 needed;	/* on demand, again after exit */
+	bool			 needed;	/* again, after its exit */
 	int			 status;	/* of waitpid, once pid is 0 */
 	struct timer		*timer;
 	struct alarm		*alarms;	/* of its own making */
@@ -459,8 +459,11 @@ on_closed(void *context, struct link *link)
 
 /* ---- birth ---- */
 
-/* In the new process, until it is another program. */
-static void
+/*
+ * In the new process, until it is another program.  Returns what was refused,
+ * with errno.
+ */
+static const char *
 become_program(const struct child *child, int link_fd, pid_t parent)
 {
 	const struct children *all = child->all;
@@ -474,26 +477,31 @@ become_program(const struct child *child, int link_fd, pid_t parent)
 		argv[1] = class;
 	}
 	if (account_become(child->plan->folder != NULL ? &all->owner :
-	    &all->net) != 0 ||
-	    fchdir(child->folder_fd) != 0 ||
-	    prctl(PR_SET_PDEATHSIG, SIGUSR2, 0, 0, 0) != 0 ||
+	    &all->net) != 0)
+		return "its account";
+	if (fchdir(child->folder_fd) != 0)
+		return "its folder";
+	/* After the change of account, which would undo it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGUSR2, 0, 0, 0) != 0 ||
 	    dup2(link_fd, PROC_PARENT_FD) == -1)
-		return;
+		return "its link";
 	if (getppid() != parent)
 		_exit(1);
 	beside_execute(child->program_fd, argv);
+	return "to be executed";
 }
 
 static pid_t
 fork_program(const struct child *child, int link_fd)
 {
 	pid_t parent = getpid(), pid = fork();
+	const char *refused;
 
 	if (pid != 0)
 		return pid;
-	become_program(child, link_fd, parent);
-	log_line(LOG_LEVEL_ERROR, "%s cannot be started: %s", name_of(child),
-	    strerror(errno));
+	refused = become_program(child, link_fd, parent);
+	log_line(LOG_LEVEL_ERROR, "%s is refused %s: %s", name_of(child),
+	    refused, strerror(errno));
 	_exit(127);
 }
 
@@ -755,6 +763,23 @@ open_empty_folder(const char *spool, struct buffer *error)
 	return fd;
 }
 
+/* Does the open folder belong to whom it must? */
+static bool
+is_owners(const struct children *all, const char *path, int fd,
+    struct buffer *error)
+{
+	struct stat status;
+
+	if (geteuid() != 0 || fstat(fd, &status) != 0 ||
+	    status.st_uid == all->owner.uid)
+		return true;
+	buffer_printf(error, "%s belongs to uid %u and not to the spool's "
+	    "owner, uid %u; give it away: chown -R %u %s", path,
+	    (unsigned)status.st_uid, (unsigned)all->owner.uid,
+	    (unsigned)all->owner.uid, path);
+	return false;
+}
+
 /* SPOOL/NAME, made for its owner when it is not there. */
 static int
 open_own_folder(const struct children *all, const char *name,
@@ -771,10 +796,13 @@ open_own_folder(const struct children *all, const char *name,
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1 && error->len == 0)
 		buffer_printf(error, "%s: %s", path, strerror(errno));
+	if (fd != -1)
+		is_owners(all, path, fd, error);
 	return fd;
 }
 
-static bool
+/* Find a child's program and folder; a failure is said in *error. */
+static void
 prepare(struct child *child, int empty_fd, struct buffer *error)
 {
 	const struct plan *plan = child->plan;
@@ -784,11 +812,10 @@ prepare(struct child *child, int empty_fd, struct buffer *error)
 	if (child->program_fd == -1) {
 		buffer_printf(error, "%s is not beside culverd: %s",
 		    program_name(plan->program), strerror(errno));
-		return false;
+		return;
 	}
 	child->folder_fd = plan->folder == NULL ? empty_fd :
 	    open_own_folder(child->all, plan->folder, error);
-	return child->folder_fd != -1;
 }
 
 struct children *
@@ -916,7 +943,8 @@ children_connect(struct children *all, enum program program,
 	    program != PROGRAM_POLICY)
 		return false;
 	child = child_of(all, program, NULL);
-	if (child->state != READY || child->link == NULL)
+	if (child->state != READY || child->link == NULL ||
+	    link_full(child->link))
 		return false;
 	link_send(child->link, P_CONNECTION, connection, &fd);
 	return true;

@@ -60,7 +60,7 @@ void	 children_stop(struct children *);
 struct children_state {
 	const char	*program, *class;
 	pid_t		 pid;		/* 0: none */
-	const char	*state;		/* "ready", "starting", "waiting", ... */
+	const char	*state;		/* "ready", "starting", ... */
 	int64_t		 since;		/* wall clock, seconds */
 	unsigned	 restarts;
 };

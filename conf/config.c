@@ -1,48 +1,39 @@
 /*
  * What did the operator say, and is it something culver can do?
  *
- * One table of keywords (at the end of the file): name, how often, parser,
+ * One table of keywords: name, how often, parser,
  * printer, default, what is accepted.  The parent and culverctl read the file
  * through it (config_read), children are told the outcome setting by setting
  * and parse it by the same rows (config_set), and `culverd -n` prints it
  * (config_each).  A keyword of a later version has a row without a parser.
  *
- * What is said of one line stands in `struct words`; what is said of the
- * whole file (hostname by /etc/hosts, warnings) in finish().  It opens no
- * file but the configuration, what that includes, /etc/hosts and
- * /etc/mailname; it asks neither DNS nor NSS, and does not look whether paths
- * that it is given exist.
+ * How a line is cut is known to words.c, how files include each other to
+ * configfile.c; what is said of the whole (defaults that are found, warnings)
+ * stands at the end.  It opens no file but the configuration, what that
+ * includes, /etc/hosts and /etc/mailname; it asks neither DNS nor NSS, and
+ * does not look whether paths that it is given exist.
  */
 #include "conf/config.h"
 
+#include "conf/configfile.h"
+#include "conf/hostname.h"
+#include "conf/words.h"
+
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define WORDS_MAX	512		/* in one line */
 #define ITEMS_MAX	1500		/* of one keyword that repeats */
-#define DEPTH_MAX	8		/* of include */
-#define FILE_MAX_OCTETS	(4u << 20)
-#define ERRORS_MAX	20
+#define SMALL_MAX_OCTETS	(1u << 20)	/* of /etc/hosts */
 
 #define SECOND	1
 #define MINUTE	60
 #define HOUR	3600
 #define DAY	86400
-
-/* A value, cut at blanks, without its quotes. */
-struct words {
-	size_t	 n;
-	char	*word[WORDS_MAX];
-	char	 text[CONFIG_VALUE_MAX];
-};
 
 enum repeat {
 	ONCE,		/* one line, one value or a list */
@@ -81,86 +72,6 @@ struct whole {
 
 static const struct keyword keywords[];
 static size_t	keywords_n(void);
-
-/* ---- words ---- */
-
-/* Take one word from *at into *to (both advance); false: a quote is open. */
-static bool
-take_word(const char **at, char **to)
-{
-	bool quoted = false;
-
-	for (; **at != '\0'; (*at)++) {
-		if (**at == '"') {
-			quoted = !quoted;
-			continue;
-		}
-		if (!quoted && (**at == ' ' || **at == '\t'))
-			break;
-		if (quoted && **at == '\\' &&
-		    ((*at)[1] == '"' || (*at)[1] == '\\'))
-			(*at)++;
-		*(*to)++ = **at;
-	}
-	*(*to)++ = '\0';
-	return !quoted;
-}
-
-/* Cut value into words; NULL, or what is wrong with it. */
-static const char *
-words_cut(const char *value, struct words *words)
-{
-	char *to = words->text;
-	const char *at;
-
-	words->n = 0;
-	if (strlen(value) >= sizeof(words->text))
-		return "the line is too long";
-	for (at = value; *at != '\0'; at++)
-		if (((unsigned char)*at < ' ' && *at != '\t') || *at == 127)
-			return "there is a control character in it";
-	for (at = value;;) {
-		at += strspn(at, " \t");
-		/* A comment begins where a word could begin. */
-		if (*at == '\0' || *at == '#')
-			return NULL;
-		if (words->n == WORDS_MAX)
-			return "there are too many values";
-		words->word[words->n++] = to;
-		if (!take_word(&at, &to))
-			return "a quote is not closed";
-	}
-}
-
-/* Append word in a form that words_cut takes for the same. */
-static void
-put_word(struct buffer *out, const char *word)
-{
-	if (out->len > 0)
-		buffer_add(out, SLICE(" "));
-	if (word[0] != '\0' && strpbrk(word, " \t\"\\#") == NULL) {
-		buffer_add(out, slice_of(word));
-		return;
-	}
-	buffer_add(out, SLICE("\""));
-	for (; *word != '\0'; word++)
-		buffer_printf(out, *word == '"' || *word == '\\' ?
-		    "\\%c" : "%c", *word);
-	buffer_add(out, SLICE("\""));
-}
-
-/* What a person typed, short and harmless to print. */
-static void
-put_quoted(struct buffer *out, const char *text)
-{
-	size_t i;
-
-	buffer_add(out, SLICE("\""));
-	for (i = 0; text[i] != '\0' && i < 60; i++)
-		buffer_printf(out, "%c", text[i] == 127 ||
-		    (unsigned char)text[i] < ' ' ? '?' : text[i]);
-	buffer_add(out, text[i] == '\0' ? SLICE("\"") : SLICE("...\""));
-}
 
 /* ---- plain kinds of value ---- */
 
@@ -442,7 +353,7 @@ print_text(const struct config *config, const struct keyword *keyword,
 	memcpy(&text, member_of(config, keyword), sizeof(text));
 	if (n > 0 || text == NULL)
 		return false;
-	put_word(out, text);
+	words_put(out, text);
 	return true;
 }
 
@@ -536,7 +447,7 @@ print_local_domain(const struct config *config, const struct keyword *keyword,
 	(void)keyword;
 	if (n >= config->local_domains_n)
 		return false;
-	put_word(out, config->local_domains[n].name);
+	words_put(out, config->local_domains[n].name);
 	return true;
 }
 
@@ -610,7 +521,7 @@ print_bind(const struct config *config, const struct keyword *keyword,
 	if (n > 0 || config->bind_n == 0)
 		return false;
 	for (i = 0; i < config->bind_n; i++)
-		put_word(out, address_print(&config->bind[i], text));
+		words_put(out, address_print(&config->bind[i], text));
 	return true;
 }
 
@@ -827,7 +738,7 @@ print_hostname(const struct config *config, const struct keyword *keyword,
 	(void)keyword;
 	if (n > 0 || config->hostname[0] == '\0')
 		return false;
-	put_word(out, config->hostname);
+	words_put(out, config->hostname);
 	return true;
 }
 
@@ -851,7 +762,7 @@ print_mail_domain(const struct config *config, const struct keyword *keyword,
 	(void)keyword;
 	if (n > 0 || config->mail_domain.name[0] == '\0')
 		return false;
-	put_word(out, config->mail_domain.name);
+	words_put(out, config->mail_domain.name);
 	return true;
 }
 
@@ -882,7 +793,7 @@ print_root_mail(const struct config *config, const struct keyword *keyword,
 	(void)keyword;
 	if (n > 0 || config->root_mail.domain.name[0] == '\0')
 		return false;
-	put_word(out, mailbox_print(&config->root_mail, text));
+	words_put(out, mailbox_print(&config->root_mail, text));
 	return true;
 }
 
@@ -946,9 +857,9 @@ print_trust(const struct config *config, const struct keyword *keyword,
 
 	if (!print_choice(config, keyword, n, out))
 		return false;
-	put_word(out, signed_name[0] != '\0' ? signed_name : ".");
+	words_put(out, signed_name[0] != '\0' ? signed_name : ".");
 	if (config->trust_bogus_name.name[0] != '\0')
-		put_word(out, config->trust_bogus_name.name);
+		words_put(out, config->trust_bogus_name.name);
 	return true;
 }
 
@@ -1054,7 +965,8 @@ static const struct keyword keywords[] = {
 	  .standard = "enforce", .accepted = "enforce or off" },
 	{ "dane", ONCE, .accepted = "enforce or off" },
 	{ "tls-required", MANY, .accepted = "domains" },
-	{ "exempt", MANY, .accepted = "DOMAIN until YYYY-MM-DD because \"TEXT\"" },
+	{ "exempt", MANY,
+	  .accepted = "DOMAIN until YYYY-MM-DD because \"TEXT\"" },
 	{ "fetch-private-addresses", ONCE, BOOL(yes_no),
 	  AT(fetch_private_addresses), .standard = "no",
 	  .accepted = "yes or no" },
@@ -1189,7 +1101,7 @@ say_unknown(const char *name, struct buffer *error)
 	const struct keyword *near = nearest(name);
 
 	buffer_add(error, SLICE("unknown keyword "));
-	put_quoted(error, name);
+	words_quote(error, name);
 	buffer_printf(error, "; the nearest is %s, which %s %s", near->name,
 	    near->parse != NULL ? "takes" : "is not built yet and will take",
 	    near->accepted);
@@ -1226,7 +1138,7 @@ apply(struct config *config, const struct keyword *keyword, const char *value,
 			return true;
 	}
 	buffer_printf(error, "%s: ", keyword->name);
-	put_quoted(error, value);
+	words_quote(error, value);
 	buffer_printf(error, " %s; accepted: %s",
 	    why[0] != '\0' ? why : "is not understood", keyword->accepted);
 	return false;
@@ -1302,309 +1214,7 @@ config_is_local(const struct config *config, const struct domain *domain)
 	return false;
 }
 
-/* ---- the file ---- */
-
-/* A file being read, and those that included it. */
-struct source {
-	const char		*name;
-	const struct source	*outer;
-	dev_t			 device;
-	ino_t			 inode;
-	unsigned		 depth;
-	unsigned		 line;
-};
-
-struct reader {
-	struct config	*config;
-	/* Takes what an override outranks, so that it is checked all the same. */
-	struct config	*outranked;
-	char *const	*overrides;
-	size_t		 overrides_n;
-	struct buffer	*error;
-	unsigned	 errors;
-	size_t		 octets;	/* read so far, of all files */
-};
-
-/* Begin a line of errors; false: there are enough of them. */
-static bool
-complain(struct reader *reader, const struct source *source)
-{
-	if (++reader->errors > ERRORS_MAX)
-		return false;
-	if (reader->error->len > 0)
-		buffer_add(reader->error, SLICE("\n"));
-	if (source != NULL && source->line > 0)
-		buffer_printf(reader->error, "%s:%u: ", source->name,
-		    source->line);
-	else if (source != NULL)
-		buffer_printf(reader->error, "%s: ", source->name);
-	return true;
-}
-
-static bool
-is_override(const char *override, struct slice name)
-{
-	struct slice text = slice_of(override);
-
-	return slice_equal(slice_cut(&text, '='), name);
-}
-
-static bool
-is_outranked(const struct reader *reader, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < reader->overrides_n; i++)
-		if (is_override(reader->overrides[i], slice_of(name)))
-			return true;
-	return false;
-}
-
-static void	read_source(struct reader *, struct source *);
-
-/* `include FILE`: a path that is not absolute starts where this file lies. */
-static void
-read_include(struct reader *reader, const struct source *outer,
-    const char *value)
-{
-	struct source source = { .outer = outer, .depth = outer->depth + 1 };
-	struct buffer path = { NULL, 0, 0 };
-	const char *slash = strrchr(outer->name, '/'), *why;
-	struct words words;
-
-	why = words_cut(value, &words);
-	if (why != NULL || words.n != 1 || words.word[0][0] == '\0') {
-		if (complain(reader, outer))
-			buffer_printf(reader->error, "include: %s; accepted: "
-			    "one file", why != NULL ? why : "not understood");
-		return;
-	}
-	if (words.word[0][0] != '/' && slash != NULL)
-		buffer_add(&path, (struct slice){ outer->name,
-		    (size_t)(slash - outer->name) + 1 });
-	buffer_add(&path, slice_of(words.word[0]));
-	source.name = path.text;
-	read_source(reader, &source);
-	buffer_free(&path);
-}
-
-/* One line without its end. */
-static void
-read_line(struct reader *reader, const struct source *source, char *line)
-{
-	struct buffer why = { NULL, 0, 0 };
-	struct config *to = reader->config;
-	char *value;
-
-	line += strspn(line, " \t");
-	if (line[0] == '\0' || line[0] == '#')
-		return;
-	value = line + strcspn(line, " \t");
-	if (*value != '\0')
-		*value++ = '\0';
-	value += strspn(value, " \t");
-	if (strcmp(line, "include") == 0) {
-		read_include(reader, source, value);
-		return;
-	}
-	if (is_outranked(reader, line))
-		to = reader->outranked;
-	if (!config_set(to, line, value, &why) && complain(reader, source))
-		buffer_add(reader->error, slice_of(why.text));
-	buffer_free(&why);
-}
-
-static void
-read_lines(struct reader *reader, struct source *source, FILE *file)
-{
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t len;
-
-	while ((len = getline(&line, &size, file)) != -1) {
-		source->line++;
-		reader->octets += (size_t)len;
-		if (reader->octets > FILE_MAX_OCTETS) {
-			if (complain(reader, source))
-				buffer_add(reader->error,
-				    SLICE("the configuration is too large"));
-			break;
-		}
-		if (strlen(line) != (size_t)len) {
-			if (complain(reader, source))
-				buffer_add(reader->error,
-				    SLICE("there is a NUL in this line"));
-			continue;
-		}
-		line[strcspn(line, "\r\n")] = '\0';
-		read_line(reader, source, line);
-	}
-	free(line);
-}
-
-/* May this open file be read as source?  If not, why not. */
-static const char *
-refusal(struct source *source, int fd)
-{
-	const struct source *outer;
-	struct stat status;
-
-	if (fstat(fd, &status) != 0)
-		return strerror(errno);
-	if (S_ISDIR(status.st_mode))
-		return "is a folder";
-	/* What blocks or never ends is for the command line alone. */
-	if (source->outer != NULL && !S_ISREG(status.st_mode))
-		return "is not a file";
-	source->device = status.st_dev;
-	source->inode = status.st_ino;
-	if (source->depth > DEPTH_MAX)
-		return "is included too deep";
-	for (outer = source->outer; outer != NULL; outer = outer->outer)
-		if (outer->device == status.st_dev &&
-		    outer->inode == status.st_ino)
-			return "includes itself";
-	return NULL;
-}
-
-static void
-read_source(struct reader *reader, struct source *source)
-{
-	const struct source *blame;
-	const char *why;
-	FILE *file;
-	int fd;
-
-	fd = open(source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY |
-	    (source->outer != NULL ? O_NONBLOCK : 0));
-	why = fd == -1 ? strerror(errno) : refusal(source, fd);
-	if (why != NULL) {
-		blame = source->outer;
-		if (complain(reader, blame))
-			buffer_printf(reader->error, fd == -1 ?
-			    "cannot read %s: %s" : "%s %s", source->name, why);
-		if (fd != -1)
-			close(fd);
-		return;
-	}
-	file = fdopen(fd, "r");
-	if (file == NULL)
-		fatal("fdopen");
-	read_lines(reader, source, file);
-	fclose(file);
-}
-
-static void
-read_override(struct reader *reader, const char *override)
-{
-	struct source source = { .name = "-o" };
-	struct buffer why = { NULL, 0, 0 };
-	struct slice value = slice_of(override), name;
-	char *keyword;
-	bool done;
-
-	name = slice_cut(&value, '=');
-	keyword = mem_alloc(name.len + 1);
-	memcpy(keyword, name.at, name.len);
-	if (value.at == NULL) {
-		buffer_add(&why, SLICE("KEYWORD=VALUE is meant, not "));
-		put_quoted(&why, override);
-		done = false;
-	} else {
-		done = config_set(reader->config, keyword, value.at, &why);
-	}
-	if (!done && complain(reader, &source))
-		buffer_add(reader->error, slice_of(why.text));
-	free(keyword);
-	buffer_free(&why);
-}
-
 /* ---- defaults that are found, and warnings ---- */
-
-/* Is word this machine's name, or begins with it and a dot? */
-static bool
-is_full_name_of(struct slice word, struct slice node)
-{
-	return word.len > node.len && word.at[node.len] == '.' &&
-	    slice_begins_nocase(word, node);
-}
-
-static bool
-take_name(struct slice word, char name[DOMAIN_TEXT_MAX])
-{
-	struct domain domain;
-
-	if (memchr(word.at, '.', word.len) == NULL ||
-	    slice_begins_nocase(word, SLICE("localhost.")) ||
-	    !domain_parse(word, &domain) || domain_is_literal(&domain))
-		return false;
-	memcpy(name, domain.name, DOMAIN_TEXT_MAX);
-	return true;
-}
-
-/* The next word of a line of /etc/hosts; at NULL: there is none. */
-static struct slice
-hosts_word(struct slice *line)
-{
-	struct slice word = { NULL, 0 };
-
-	*line = slice_trim(*line);
-	while (line->len > 0 && line->at[0] != ' ' && line->at[0] != '\t') {
-		if (word.at == NULL)
-			word.at = line->at;
-		word.len++;
-		line->at++;
-		line->len--;
-	}
-	return word;
-}
-
-/*
- * What does this line of hosts(5) say of node?  NODE.DOMAIN where it has
- * that, else the line's first name with a dot, if node is one of its names.
- */
-static bool
-hosts_line(struct slice line, struct slice node, char name[DOMAIN_TEXT_MAX])
-{
-	char first[DOMAIN_TEXT_MAX] = "", full[DOMAIN_TEXT_MAX] = "";
-	struct slice word;
-	bool ours = false;
-
-	line = slice_cut(&line, '#');
-	hosts_word(&line);
-	while ((word = hosts_word(&line)).at != NULL) {
-		ours = ours || slice_equal_nocase(word, node);
-		if (full[0] == '\0' && is_full_name_of(word, node))
-			take_name(word, full);
-		if (first[0] == '\0')
-			take_name(word, first);
-	}
-	if (full[0] == '\0' && !ours)
-		return false;
-	memcpy(name, full[0] != '\0' ? full : first, DOMAIN_TEXT_MAX);
-	return name[0] != '\0';
-}
-
-/*
- * SMTP-2.3.5-2: the full name of this machine by /etc/hosts, never by DNS:
- * node as uname has it, hosts as the file has it.
- */
-static void
-find_hostname(struct slice node, struct slice hosts,
-    char name[DOMAIN_TEXT_MAX])
-{
-	struct slice line;
-
-	name[0] = '\0';
-	if (node.len == 0)
-		return;
-	while (hosts.at != NULL) {
-		line = slice_cut(&hosts, '\n');
-		if (hosts_line(line, node, name))
-			return;
-	}
-	take_name(node, name);
-}
 
 /* A small file as it is, "" when it is not there. */
 static struct buffer
@@ -1617,7 +1227,7 @@ read_small(const char *path)
 
 	buffer_add(&text, SLICE(""));
 	file = fopen(path, "re");
-	while (file != NULL && text.len < FILE_MAX_OCTETS &&
+	while (file != NULL && text.len < SMALL_MAX_OCTETS &&
 	    (len = fread(octets, 1, sizeof(octets), file)) > 0)
 		buffer_add(&text, (struct slice){ octets, len });
 	if (file != NULL)
@@ -1632,10 +1242,28 @@ finish_hostname(struct config *config)
 	char node[DOMAIN_TEXT_MAX] = "";
 
 	if (gethostname(node, sizeof(node) - 1) == 0)
-		find_hostname(slice_of(node),
+		hostname_find(slice_of(node),
 		    (struct slice){ hosts.text, hosts.len },
 		    config->hostname);
 	buffer_free(&hosts);
+}
+
+/*
+ * Mail must go even from a machine that nobody named: cron's would wait for
+ * ever.  "NODE.localdomain", as other mail systems say it; the warning about
+ * hostname tells the operator.
+ */
+static void
+mail_domain_of_last_resort(struct config *config)
+{
+	char node[DOMAIN_TEXT_MAX] = "", name[DOMAIN_TEXT_MAX + 16];
+
+	if (gethostname(node, sizeof(node) - 1) != 0)
+		node[0] = '\0';
+	snprintf(name, sizeof(name), "%s.localdomain", node);
+	if (!domain_parse(slice_of(name), &config->mail_domain))
+		domain_parse(SLICE("localhost.localdomain"),
+		    &config->mail_domain);
 }
 
 static void
@@ -1654,6 +1282,8 @@ finish_mail_domain(struct config *config)
 	if (config->mail_domain.name[0] == '\0')
 		memcpy(config->mail_domain.name, config->hostname,
 		    sizeof(config->hostname));
+	if (config->mail_domain.name[0] == '\0')
+		mail_domain_of_last_resort(config);
 	buffer_free(&text);
 }
 
@@ -1743,30 +1373,102 @@ warn(const struct config *config)
 		    "send through this machine");
 }
 
+/* ---- the whole ---- */
+
+struct reader {
+	struct config	*config;
+	/* Takes what an override outranks: it must be right all the same. */
+	struct config	*outranked;
+	char *const	*overrides;
+	size_t		 overrides_n;
+};
+
+static bool
+is_outranked(const struct reader *reader, const char *keyword)
+{
+	struct slice text;
+	size_t i;
+
+	for (i = 0; i < reader->overrides_n; i++) {
+		text = slice_of(reader->overrides[i]);
+		if (slice_equal(slice_cut(&text, '='), slice_of(keyword)))
+			return true;
+	}
+	return false;
+}
+
+static bool
+take_line(void *context, const char *keyword, const char *value,
+    struct buffer *why)
+{
+	struct reader *reader = context;
+
+	return config_set(is_outranked(reader, keyword) ? reader->outranked :
+	    reader->config, keyword, value, why);
+}
+
+static bool
+take_override(struct config *config, const char *override,
+    struct buffer *error)
+{
+	struct slice value = slice_of(override), name;
+	char *keyword;
+	bool done;
+
+	if (error->len > 0)
+		buffer_add(error, SLICE("\n"));
+	buffer_add(error, SLICE("-o: "));
+	name = slice_cut(&value, '=');
+	if (value.at == NULL) {
+		buffer_add(error, SLICE("KEYWORD=VALUE is meant, not "));
+		words_quote(error, override);
+		return false;
+	}
+	keyword = mem_alloc(name.len + 1);
+	memcpy(keyword, name.at, name.len);
+	done = config_set(config, keyword, value.at, error);
+	free(keyword);
+	return done;
+}
+
+/* Each override that is wrong as a line of *error; false: there is one. */
+static bool
+take_overrides(const struct reader *reader, struct buffer *error)
+{
+	bool all = true;
+	size_t i, before;
+
+	for (i = 0; i < reader->overrides_n; i++) {
+		before = error->len;
+		if (take_override(reader->config, reader->overrides[i],
+		    error))
+			error->len = before;
+		else
+			all = false;
+	}
+	return all;
+}
+
 struct config *
 config_read(const char *file, char *const *overrides, size_t overrides_n,
     struct buffer *error)
 {
 	struct config *config = config_new(), *outranked = config_new();
-	struct reader reader = { .config = config, .outranked = outranked,
-	    .overrides = overrides, .overrides_n = overrides_n,
-	    .error = error };
-	struct source source = { .name = file != NULL ? file : CONFIG_FILE };
-	size_t i;
+	const struct reader reader = { .config = config,
+	    .outranked = outranked, .overrides = overrides,
+	    .overrides_n = overrides_n };
+	bool good;
 
-	for (i = 0; i < overrides_n; i++)
-		read_override(&reader, overrides[i]);
+	good = take_overrides(&reader, error);
 	if (file != NULL || access(CONFIG_FILE, F_OK) == 0)
-		read_source(&reader, &source);
+		good = configfile_read(file != NULL ? file : CONFIG_FILE,
+		    take_line, (void *)(uintptr_t)&reader, error) && good;
 	config_free(&outranked);
-	if (reader.errors == 0) {
-		finish(config);
-		warn(config);
-		return config;
+	if (!good) {
+		config_free(&config);
+		return NULL;
 	}
-	if (reader.errors > ERRORS_MAX)
-		buffer_printf(error, "\nand %u more",
-		    reader.errors - ERRORS_MAX);
-	config_free(&config);
-	return NULL;
+	finish(config);
+	warn(config);
+	return config;
 }

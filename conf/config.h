@@ -34,7 +34,7 @@ struct config_endpoint {
 struct config {
 	/* identity */
 	char		 hostname[DOMAIN_TEXT_MAX];	/* "": unknown */
-	struct domain	 mail_domain;			/* "": unknown */
+	struct domain	 mail_domain;			/* never "" */
 	struct domain	*local_domains;
 	size_t		 local_domains_n;
 	struct mailbox	 root_mail;			/* null: none */

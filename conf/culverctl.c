@@ -496,7 +496,7 @@ print_config(const struct question *question)
 int
 main(int argc, char **argv)
 {
-	struct question question = { .json = false };
+	static struct question question;
 	int first;
 
 	log_start("culverctl");

@@ -520,7 +520,11 @@ static void
 on_child_log(void *unused, enum log_level level, const char *line)
 {
 	(void)unused;
-	if (level <= log_level())
+	if (level > log_level())
+		return;
+	if (culverd.caller_fd != -1)
+		log_both(NULL, level, line);
+	else
 		culverd.sink(NULL, level, line);
 }
 
@@ -713,6 +717,7 @@ serve(void)
 	watch_resolvers(NULL);
 	children_start(culverd.children);
 	loop_run(culverd.loop);
+	doors_free(&culverd.doors);
 }
 
 int

@@ -637,3 +637,18 @@ doors_close_local(struct doors *doors)
 	while (doors->callers != NULL)
 		caller_free(doors->callers);
 }
+
+void
+doors_free(struct doors **at)
+{
+	struct doors *doors = *at;
+	struct listener *listener;
+
+	doors_close_local(doors);
+	while ((listener = doors->listeners) != NULL) {
+		doors->listeners = listener->next;
+		listener_free(listener);
+	}
+	free(doors);
+	*at = NULL;
+}

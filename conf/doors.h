@@ -51,5 +51,7 @@ void	 doors_close_local(struct doors *);
 void	 doors_admin_group(struct doors *, bool any, gid_t group);
 /* How many listeners are open. */
 size_t	 doors_count(const struct doors *);
+/* Close all that is open, telling nobody; nulls. */
+void	 doors_free(struct doors **);
 
 #endif

@@ -159,7 +159,7 @@ const struct wire_table proc_wire = {
 
 /* What this program is; set once by proc_begin and proc_confine. */
 static struct {
-	/* Of PROC_PARENT_FD as it was: a worker closes it, then it is another's. */
+	/* Of PROC_PARENT_FD as it was: once closed it may be another's. */
 	dev_t		 device;
 	ino_t		 inode;
 	uint64_t	 lost;		/* log lines that could not be sent */
@@ -645,9 +645,10 @@ proc_confine_alone(enum program program, const struct config *config,
 {
 	here.alone = true;
 	signal(SIGPIPE, SIG_IGN);
-	become_account(program, config);
+	/* As who we are still: the account may not walk the path. */
 	if (directory != NULL && chdir(directory) != 0)
 		fatal("%s", directory);
+	become_account(program, config);
 	confine(program, config, directory);
 }
 

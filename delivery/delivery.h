@@ -18,7 +18,7 @@
 
 #include "conf/addr.h"
 #include "conf/wire.h"
-#include "policy/decide.h"
+#include "policy/policy.h"
 #include "queue/queue.h"
 
 #define JOB_RECIPIENTS_MAX	100

@@ -6,8 +6,10 @@
  * was given back.  It runs on a channel; or it is homeless, in its attempt's
  * list, because its host would not take it; or, for a moment, it fills.
  *
- * Results are kept until queue says that they are durable, over queue's death
- * too: what a server took is said until it is known.  D_RESULT of a stale job
+ * Results are said together at the end of a job, so that one message's
+ * refusals become one notification.  They are kept until queue says that they
+ * are durable, over queue's death too: what a server took is said until it is
+ * known.  D_RESULT of a stale job
  * (its queue died while it was past the final dot) names recipient and
  * message; numbers of jobs mean nothing to the new queue but by D_HELD.
  */
@@ -30,9 +32,29 @@ find(struct manager *manager, uint64_t number)
 	return NULL;
 }
 
+/* Its results so far are queue's from now on, in one piece. */
+static void
+release(struct job *job)
+{
+	struct manager *manager = job->manager;
+	struct unsettled *unsettled;
+
+	while ((unsettled = TAILQ_FIRST(&job->results)) != NULL) {
+		TAILQ_REMOVE(&job->results, unsettled, entry);
+		unsettled->result.sequence = ++manager->last_sequence;
+		/* Told as running before; its result follows. */
+		unsettled->held = job->held_n > unsettled->place;
+		TAILQ_INSERT_TAIL(&manager->unsettled, unsettled, entry);
+		if (manager->unsent == NULL)
+			manager->unsent = unsettled;
+	}
+	job_say_results(manager);
+}
+
 void
 job_free(struct job *job)
 {
+	release(job);
 	if (job->channel != NULL) {
 		job->channel->job = NULL;
 		job->channel = NULL;
@@ -56,6 +78,7 @@ say_return(struct manager *manager, uint64_t number)
 void
 job_return(struct job *job)
 {
+	release(job);
 	say_return(job->manager, job->about.job);
 	job_free(job);
 }
@@ -78,6 +101,7 @@ job_take(struct manager *manager, const struct d_job *about)
 	job->manager = manager;
 	job->about = *about;
 	job->rcpts = mem_alloc(about->recipients * sizeof(*job->rcpts));
+	TAILQ_INIT(&job->results);
 	job->channel = channel;
 	channel->job = job;
 	channel->state = CHANNEL_FILLING;
@@ -173,11 +197,9 @@ say_running(struct manager *manager)
 			if (link_full(manager->queue))
 				return false;
 			i = job->held_n++;
-			if (!job->rcpts[i].over)
-				say_held(manager, job->about.job,
-				    job->about.message,
-				    job->about.destination,
-				    job->rcpts[i].recipient, true);
+			say_held(manager, job->about.job, job->about.message,
+			    job->about.destination, job->rcpts[i].recipient,
+			    true);
 		}
 	}
 	return true;
@@ -302,6 +324,7 @@ job_run(struct job *job, struct channel *channel)
 	job->session = channel->number;
 	memcpy(job->host, channel->host, sizeof(job->host));
 	memcpy(job->address, channel->address_text, sizeof(job->address));
+	memcpy(job->clause, channel->note.clause, sizeof(job->clause));
 	memcpy(message.sender, job->about.sender, sizeof(message.sender));
 	pool_send(channel->worker, W_JOB, &message, NULL);
 	send_recipients(job);
@@ -325,16 +348,14 @@ job_take_dot(struct job *job)
 	job->dotted = true;
 }
 
-/* Keep it until it is durable, and say it. */
+/* Keep it until the job is over. */
 static void
 record(struct job *job, struct job_rcpt *rcpt, struct d_result *result)
 {
-	struct manager *manager = job->manager;
 	struct unsettled *unsettled;
 
 	rcpt->over = true;
 	job->open_n--;
-	result->sequence = ++manager->last_sequence;
 	result->job = job->about.job;
 	result->message = job->about.message;
 	result->session = job->session;
@@ -344,12 +365,8 @@ record(struct job *job, struct job_rcpt *rcpt, struct d_result *result)
 	memcpy(result->address, job->address, sizeof(result->address));
 	unsettled = mem_alloc(sizeof(*unsettled));
 	unsettled->result = *result;
-	/* Told as running before; its result follows. */
-	unsettled->held = job->held_n > (size_t)(rcpt - job->rcpts);
-	TAILQ_INSERT_TAIL(&manager->unsettled, unsettled, entry);
-	if (manager->unsent == NULL)
-		manager->unsent = unsettled;
-	job_say_results(manager);
+	unsettled->place = (unsigned)(rcpt - job->rcpts);
+	TAILQ_INSERT_TAIL(&job->results, unsettled, entry);
 }
 
 bool
@@ -363,7 +380,9 @@ job_take_result(struct job *job, const struct w_result *from)
 	    from->outcome < OUTCOME_DELIVERED)
 		return false;
 	memcpy(result.enhanced, from->enhanced, sizeof(result.enhanced));
-	memcpy(result.clause, from->clause, sizeof(result.clause));
+	/* Delivered: by the rule that let it go there. */
+	memcpy(result.clause, from->outcome == OUTCOME_DELIVERED ?
+	    job->clause : from->clause, sizeof(result.clause));
 	memcpy(result.reply, from->reply, sizeof(result.reply));
 	record(job, &job->rcpts[from->number], &result);
 	return true;
@@ -472,7 +491,8 @@ job_end(struct job *job, const struct nexthop *route)
 	};
 	unsigned i;
 
-	if (job->reply[0] == '\0' && job->lacking_8bit + job->lacking_size > 0) {
+	if (job->reply[0] == '\0' &&
+	    job->lacking_8bit + job->lacking_size > 0) {
 		print_lacking(job, lacks_everywhere(job, route), &result);
 	} else {
 		memcpy(result.enhanced, job->enhanced,

@@ -1,13 +1,15 @@
 /*
  * culver-delivery: the manager of deliveries.
  *
- * Started by culverd.  It confines itself, forks the spawner while it still
+ * Started by culverd.  It lets the TLS library open what it wants, confines
+ * itself, forks the spawner while it still
  * knows nothing that a worker should not have, and then serves queue's
  * destinations in a loop: manager.c.
  */
 #include "conf/log.h"
 #include "conf/parent.h"
 #include "delivery/manager.h"
+#include "delivery/tls.h"
 #include "delivery/worker.h"
 
 #include <unistd.h>
@@ -43,6 +45,7 @@ main(void)
 	size_t i;
 
 	proc_begin(PROGRAM_DELIVERY, &start);
+	tls_begin();
 	proc_confine(PROGRAM_DELIVERY, start.config, NULL);
 	spawner_fd = worker_fork_spawner(start.config, start.ca_fd);
 	loop = loop_new();

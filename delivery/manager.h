@@ -32,13 +32,22 @@ struct load {
 	struct attempts		 waiting;
 };
 
+/* A result that is not durable yet. */
+struct unsettled {
+	TAILQ_ENTRY(unsettled)	entry;
+	bool			held;		/* D_HELD was said */
+	unsigned		place;		/* its recipient's in the job */
+	struct d_result		result;
+};
+TAILQ_HEAD(unsettled_list, unsettled);
+
 #define ATTEMPT_BUCKETS	1024
 #define ALARM_DOMAINS	5
 
 struct manager {
 	struct loop		*loop;
 	struct config		*config;
-	struct link		*queue;		/* NULL: gone, a fresh one comes */
+	struct link		*queue;		/* NULL: gone, one comes */
 	struct link		*policy;	/* likewise */
 	bool			 stopping;
 
@@ -55,8 +64,8 @@ struct manager {
 	LIST_HEAD(, load)	 loads;
 
 	TAILQ_HEAD(, job)	 jobs;
-	TAILQ_HEAD(, unsettled)	 unsettled;	/* results, oldest first */
-	struct unsettled	*unsent;	/* the first not said, or NULL */
+	struct unsettled_list	 unsettled;	/* oldest first */
+	struct unsettled	*unsent;	/* the first not said */
 	bool			 synced;	/* all D_HELD are said */
 
 	struct link		*spawner;
@@ -201,7 +210,7 @@ struct channel {
 	struct host_facts	 facts;
 	struct d_host		 note;		/* what queue is told of it */
 	bool			 clear_retry;
-	bool			 extra;		/* not the first of its attempt */
+	bool			 extra;		/* not its attempt's first */
 	bool			 secondary;	/* only for homeless messages */
 	int			 fd;		/* while connecting */
 	struct watch		*watch;
@@ -246,6 +255,7 @@ struct job_rcpt {
 	bool	over;		/* has a result */
 	char	recipient[MAILBOX_TEXT_MAX];
 };
+
 struct job {
 	TAILQ_ENTRY(job)	 entry;
 	TAILQ_ENTRY(job)	 in_attempt;	/* homeless */
@@ -259,6 +269,7 @@ struct job {
 	unsigned		 open_n;	/* without result */
 	unsigned		 held_n;	/* told by D_HELD, of rcpts */
 	struct job_rcpt		*rcpts;
+	struct unsettled_list	 results;	/* said at its end */
 	/* Hosts that it has been to; how many of them lacked something. */
 	char			(*hosts)[DOMAIN_TEXT_MAX];
 	unsigned		 hosts_n;
@@ -268,15 +279,10 @@ struct job {
 	uint64_t		 session;
 	char			 host[DOMAIN_TEXT_MAX];
 	char			 address[ADDRESS_TEXT_MAX];
+	char			 clause[64];	/* why it may go there */
 	uint32_t		 code;
 	char			 enhanced[16];
 	char			 reply[REPLY_TEXT_MAX];
-};
-
-struct unsettled {
-	TAILQ_ENTRY(unsettled)	entry;
-	bool			held;		/* D_HELD was said */
-	struct d_result		result;
 };
 
 /* From queue. */

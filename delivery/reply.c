@@ -177,6 +177,7 @@ reply_feed(struct reply_parser *parser, const char *octets, size_t len,
 	return parser->state;
 }
 
+/* SMTP-4.2-2: all that decides; the text is for log and status. */
 unsigned
 reply_class(const struct reply *reply)
 {

@@ -246,7 +246,8 @@ start_tls(struct session *session, struct w_proof *proof)
 
 /*
  * Do what decide_session says of these facts.  True: go on.  TLS-3207-4.1-1:
- * called right after the handshake, before anything else is sent.
+ * called right after the handshake, before anything else is sent; if it does
+ * not do QUIT follows (TLS-3207-4.1-2).  STS-4-2, STS-5-2, STS-5-3 RFC 8461.
  */
 static bool
 judge(struct session *session, const struct session_facts *facts,
@@ -267,7 +268,10 @@ judge(struct session *session, const struct session_facts *facts,
 	return false;
 }
 
-/* TLS-3207-6-3: wherever it is offered.  Facts go into proof and *facts. */
+/*
+ * TLS-3207-6-3, DANE-7672-2.2-5: wherever it is offered.  Facts go into proof
+ * and *facts.
+ */
 static void
 secure(struct session *session, struct session_facts *facts,
     struct w_proof *proof)
@@ -366,7 +370,7 @@ struct transaction {
 	struct w_done		*done;
 	bool			 mail_taken;
 	bool			 go;		/* 354 */
-	bool			 dotted;	/* the final dot may have gone */
+	bool			 dotted;	/* the dot may have gone */
 	unsigned		 accepted;
 	unsigned		 later;
 	struct reply		 mail;		/* where not taken */

@@ -270,12 +270,6 @@ stream_flush(struct stream *stream, int64_t deadline_ms)
 }
 
 bool
-stream_pending(const struct stream *stream)
-{
-	return stream->out_len > 0;
-}
-
-bool
 stream_start_tls(struct stream *stream, SSL *ssl, int64_t deadline_ms)
 {
 	enum some some;

@@ -58,8 +58,6 @@ bool	stream_put(struct stream *stream, const void *octets, size_t len,
  * (EXT-2920-3.1-6).
  */
 bool	stream_flush(struct stream *stream, int64_t deadline_ms);
-/* Is anything still to be written? */
-bool	stream_pending(const struct stream *stream);
 
 /*
  * TLS from here on: ssl is taken over, its handshake made.  Must be called

@@ -1,7 +1,8 @@
 /*
  * What does TLS with this server prove?
  *
- * Called by the spawner (context, warm-up) and by session.c in a worker.
+ * Called by main.c (begin), by the spawner (context) and by session.c in a
+ * worker.
  * One floor in both directions: TLS 1.2 (ruling 17).  Where TLS is required,
  * TLS 1.2 offers forward secrecy with AEAD only and the library's security
  * level 2 (112 bits); elsewhere weaker keys are better than clear text.
@@ -108,6 +109,8 @@ tls_context(int fd, unsigned *anchors)
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* Head and body of a record by one call; stream.c asks first. */
+	SSL_CTX_set_read_ahead(context, 1);
 	SSL_CTX_set_purpose(context, X509_PURPOSE_SSL_SERVER);
 	*anchors = fd >= 0 ?
 	    load_anchors(SSL_CTX_get_cert_store(context), fd) : 0;
@@ -118,12 +121,14 @@ enum cert_defect
 tls_defect(int error)
 {
 	switch (error) {
+	/* STS-4.2-1 RFC 8461 4.2 */
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 	case X509_V_ERR_CERT_NOT_YET_VALID:	/* ruling 29 */
 		return CERT_EXPIRED;
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 	case X509_V_ERR_IP_ADDRESS_MISMATCH:
 		return CERT_HOST_MISMATCH;
+	/* STS-4.2-2 RFC 8461 4.2 */
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
@@ -174,9 +179,9 @@ on_verify(int good, X509_STORE_CTX *store)
 }
 
 /*
- * Which name is it?  STS-4.2-5: the MX host's.  STS-4.2-4: a common name is
- * no name; STS-4.2-6: a wildcard is one whole label.  An address literal is
- * compared with addresses, and has no SNI (RFC 6066 3).
+ * Which name is it?  STS-4.2-3, STS-4.2-5: the MX host's.  STS-4.2-4: a
+ * common name is no name; STS-4.2-6: a wildcard is one whole label.  An
+ * address literal is compared with addresses, and has no SNI (RFC 6066 3).
  */
 static bool
 set_name(SSL *ssl, const char *host)
@@ -329,17 +334,21 @@ shake_hands(SSL *client, SSL *server)
 }
 
 void
-tls_warm_up(SSL_CTX *context)
+tls_begin(void)
 {
 	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	SSL_CTX *context, *serving;
 	struct tls_proof proof;
 	X509 *certificate;
-	SSL_CTX *serving;
 	EVP_PKEY *key;
 	SSL *client, *server;
 	char text[100];
 	unsigned i;
 
+	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG |
+	    OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+	    NULL);
+	context = tls_context(-1, &i);
 	key = EVP_EC_gen("P-256");
 	serving = SSL_CTX_new(TLS_server_method());
 	if (key == NULL || serving == NULL)
@@ -361,6 +370,7 @@ tls_warm_up(SSL_CTX *context)
 	/* Texts of errors, too, are made at their first use. */
 	ERR_raise(ERR_LIB_SSL, SSL_R_WRONG_VERSION_NUMBER);
 	tls_reason(text, sizeof(text));
+	SSL_CTX_free(context);
 	SSL_CTX_free(serving);
 	X509_free(certificate);
 	EVP_PKEY_free(key);

@@ -7,12 +7,18 @@
 #ifndef CULVER_TLS_H
 #define CULVER_TLS_H
 
-#include "policy/decide.h"
+#include "policy/policy.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
+/*
+ * Before confinement: the library reads its configuration, loads what that
+ * names, and makes throw-away handshakes with itself, so that nothing is
+ * opened or loaded later.  Local I/O, some milliseconds.
+ */
+void	 tls_begin(void);
 /*
  * A context with the trust anchors of the bundle in fd (a file of PEM; stays
  * the caller's).  fd -1: nothing is trusted.  Local I/O,
@@ -20,18 +26,13 @@
  * no certificate is passed over.  Never NULL.
  */
 SSL_CTX	*tls_context(int fd, unsigned *anchors);
-/*
- * A throw-away handshake with ourselves, so that nothing is loaded or opened
- * later, in confinement.  Pure computation, some milliseconds.
- */
-void	 tls_warm_up(SSL_CTX *context);
 
 #define TLS_ERRORS_KEPT	8
 
 /* What one handshake showed; lives as long as its SSL. */
 struct tls_proof {
 	unsigned	cert;		/* set of enum cert_defect */
-	int		errors[TLS_ERRORS_KEPT];	/* X509_V_ERR_*, each once */
+	int		errors[TLS_ERRORS_KEPT]; /* X509_V_ERR_*, each once */
 	unsigned	errors_n;
 	char		certificate[128];	/* "valid", or its defects */
 	char		version[16];

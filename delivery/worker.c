@@ -283,6 +283,7 @@ be_spawner(int fd, const struct config *config, int bundle_fd)
 	const void *message;
 	int fds[WIRE_FDS_MAX], kind;
 
+	prctl(PR_SET_NAME, "culver-spawner", 0, 0, 0);
 	/* The manager's death is ours, and our workers'. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN);
@@ -290,7 +291,6 @@ be_spawner(int fd, const struct config *config, int bundle_fd)
 	signal(SIGCHLD, SIG_IGN);
 	wire_port_open(&spawner.port, fd, &spawner_wire);
 	load_bundle(&spawner, bundle_fd);
-	tls_warm_up(spawner.tls);
 	for (;;) {
 		kind = wire_port_receive(&spawner.port, &message, fds, -1);
 		if (kind == W_SPAWN)

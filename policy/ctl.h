@@ -1,7 +1,6 @@
 /*
- * The verbs of `culverctl policy' and of `culverctl check' that this folder
- * answers: over the control socket of a running relay, or alone
- * (`culver-policy ctl').
+ * The verbs of `culverctl policy', over the control socket of a running relay
+ * or alone (`culver-policy ctl'), and the way to those of check.h.
  */
 #ifndef CULVER_POLICY_CTL_H
 #define CULVER_POLICY_CTL_H
@@ -18,8 +17,12 @@ struct ctl_policy {
 
 /* `policy list|show|refresh|forget'; the program is a struct ctl_policy. */
 extern const struct control_verb ctl_policy_verbs[];
-/* `check sts-record|sts-policy|mx-match'; they need no program. */
-extern const struct control_verb ctl_policy_checks[];
+
+/*
+ * The domain that an operator wrote, in A- or U-labels.  Pure.  False when it
+ * is none.
+ */
+bool	ctl_policy_domain(const char *text, struct domain *domain);
 
 /*
  * `culver-policy ctl [-c FILE] NOUN VERB ARGUMENT...': run one verb without a

@@ -1,8 +1,8 @@
 /*
  * What does DNS answer to (name, type)?
  *
- * Called by host.c, route.c, discover.c and fetcher.c.  A question lives
- * until its answer is there; whoever asks the same meanwhile joins it.
+ * Called by route.c, host.c and txt.c.  A question lives until its answer is
+ * there; whoever asks the same meanwhile joins it.
  *
  * A question is: queued (as many are in flight as a resolver's socket bears),
  * asked (an attempt is with one resolver), or chasing (the answer was a bare
@@ -16,44 +16,27 @@
 #include "policy/dns.h"
 
 #include "conf/log.h"
+#include "policy/kept.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS		1024
 #define DEADLINE_MS	15000
 /* Another resolver is tried after this; the last one has what is left. */
 #define ATTEMPT_MS	5000
 /* One that was silent is asked last for so long. */
 #define SLOW_MS		60000
-/* facts.md 4: more replies at once overflow the socket. */
+/* More replies at once overflow the socket, and are waited for in vain. */
 #define IN_FLIGHT_MAX	100
-#define KEPT_OCTETS_MAX	(8u << 20)
-#define TTL_MAX_S	86400
-#define NEGATIVE_MAX_S	300
 #define CHASE_MAX	8
-
-/* An answer that is kept, or only handed out; counted by who holds it. */
-struct entry {
-	struct entry	*next;			/* in its bucket */
-	struct entry	*newer, *older;		/* by use */
-	unsigned	 held;
-	bool		 kept;
-	size_t		 octets;
-	struct domain	 name;
-	enum rr_type	 type;
-	struct rr_answer answer;	/* records and data: one piece */
-	const char	*failure;
-	int64_t		 expires_ms;
-};
 
 /* One who waits for an answer. */
 struct wait {
 	struct wait	*next;
 	dns_call	*call;
 	void		*context;
-	struct entry	*entry;			/* once it is there */
+	struct answer	*answer;		/* once it is there */
 };
 
 struct question {
@@ -69,7 +52,7 @@ struct question {
 	struct timer	*timer;
 	int64_t		 deadline_ms;
 	unsigned	 depth;			/* aliases chased before */
-	struct entry	*alias;			/* chasing from this answer */
+	struct answer	*alias;			/* chasing from this answer */
 	const char	*failure;		/* of the last attempt */
 };
 
@@ -88,9 +71,7 @@ struct dns {
 	int64_t		 slow_until_ms[RESOLVERS_MAX];
 	struct question	*questions;
 	struct question	*queue, **queue_end;
-	struct entry	*buckets[BUCKETS];
-	struct entry	*newest, *oldest;
-	size_t		 kept_octets;
+	struct kept	*kept;
 	struct wait	*ready, **ready_end;
 	struct timer	*ready_timer;
 };
@@ -102,181 +83,13 @@ static void	ask(struct dns *, const struct domain *, enum rr_type,
 		    dns_call *, void *context);
 
 /*
- * Answers that are kept.
- */
-
-static struct entry **
-bucket_of(struct dns *dns, const struct domain *name, enum rr_type type)
-{
-	uint32_t hash = 2166136261u ^ (uint32_t)type;
-	const char *at;
-
-	for (at = name->name; *at != '\0'; at++)
-		hash = (hash ^ (uint8_t)*at) * 16777619u;
-	return &dns->buckets[hash % BUCKETS];
-}
-
-static void
-entry_release(struct entry *entry)
-{
-	if (--entry->held > 0)
-		return;
-	free(entry->answer.records);
-	free(entry);
-}
-
-static struct entry *
-entry_new(const struct domain *name, enum rr_type type)
-{
-	struct entry *entry;
-
-	entry = mem_alloc(sizeof(*entry));
-	entry->held = 1;
-	entry->name = *name;
-	entry->type = type;
-	return entry;
-}
-
-/* Copy an answer of other memory into the entry's own. */
-static void
-entry_fill(struct entry *entry, const struct rr_answer *from)
-{
-	size_t octets = from->records_n * sizeof(from->records[0]), i;
-	struct rr *records;
-	char *data;
-
-	for (i = 0; i < from->records_n; i++)
-		octets += from->records[i].data.len;
-	entry->answer = *from;
-	entry->octets = sizeof(*entry) + octets;
-	entry->answer.records = records = mem_alloc(octets + 1);
-	data = (char *)(records + from->records_n);
-	for (i = 0; i < from->records_n; i++) {
-		records[i] = from->records[i];
-		records[i].data.at = data;
-		if (records[i].data.len > 0)
-			memcpy(data, from->records[i].data.at,
-			    records[i].data.len);
-		data += records[i].data.len;
-	}
-}
-
-static struct entry *
-entry_failed(const struct domain *name, enum rr_type type,
-    const char *failure)
-{
-	struct entry *entry = entry_new(name, type);
-
-	entry->answer.status = RR_SERVFAIL;
-	entry->answer.canonical = *name;
-	entry->failure = failure;
-	return entry;
-}
-
-static void
-use_add(struct dns *dns, struct entry *entry)
-{
-	entry->older = dns->newest;
-	entry->newer = NULL;
-	if (dns->newest != NULL)
-		dns->newest->newer = entry;
-	else
-		dns->oldest = entry;
-	dns->newest = entry;
-}
-
-static void
-use_remove(struct dns *dns, struct entry *entry)
-{
-	if (entry->newer != NULL)
-		entry->newer->older = entry->older;
-	else
-		dns->newest = entry->older;
-	if (entry->older != NULL)
-		entry->older->newer = entry->newer;
-	else
-		dns->oldest = entry->newer;
-}
-
-static void
-forget(struct dns *dns, struct entry *entry)
-{
-	struct entry **at = bucket_of(dns, &entry->name, entry->type);
-
-	while (*at != entry)
-		at = &(*at)->next;
-	*at = entry->next;
-	use_remove(dns, entry);
-	dns->kept_octets -= entry->octets;
-	entry->kept = false;
-	entry_release(entry);
-}
-
-static void
-forget_all(struct dns *dns)
-{
-	while (dns->oldest != NULL)
-		forget(dns, dns->oldest);
-}
-
-static struct entry *
-find(struct dns *dns, const struct domain *name, enum rr_type type)
-{
-	struct entry *entry = *bucket_of(dns, name, type);
-
-	while (entry != NULL && (entry->type != type ||
-	    !domain_equal(&entry->name, name)))
-		entry = entry->next;
-	if (entry == NULL)
-		return NULL;
-	if (entry->expires_ms <= loop_now_ms()) {
-		forget(dns, entry);
-		return NULL;
-	}
-	use_remove(dns, entry);
-	use_add(dns, entry);
-	return entry;
-}
-
-/* STS-8.1-1 RFC 8461 8.1: for its TTL, and not a second longer. */
-static void
-keep(struct dns *dns, struct entry *entry)
-{
-	uint32_t ttl_s = entry->answer.ttl_s;
-	struct entry **bucket, *old;
-
-	if (entry->answer.records_n == 0 && ttl_s > NEGATIVE_MAX_S)
-		ttl_s = NEGATIVE_MAX_S;
-	if (ttl_s > TTL_MAX_S)
-		ttl_s = TTL_MAX_S;
-	entry->expires_ms = loop_now_ms() + (int64_t)ttl_s * 1000;
-	if (entry->failure != NULL)
-		return;
-	old = find(dns, &entry->name, entry->type);
-	if (old != NULL)
-		forget(dns, old);
-	if (ttl_s == 0)
-		return;
-	bucket = bucket_of(dns, &entry->name, entry->type);
-	entry->next = *bucket;
-	*bucket = entry;
-	use_add(dns, entry);
-	entry->kept = true;
-	entry->held++;
-	dns->kept_octets += entry->octets;
-	while (dns->kept_octets > KEPT_OCTETS_MAX && dns->oldest != entry)
-		forget(dns, dns->oldest);
-}
-
-/*
  * Handing out.  From the loop, so that no asker hears an answer in his call.
  */
 
 static void
-ready_add(struct dns *dns, struct wait *wait, struct entry *entry)
+ready_add(struct dns *dns, struct wait *wait, struct answer *answer)
 {
-	wait->entry = entry;
-	entry->held++;
+	wait->answer = answer_hold(answer);
 	wait->next = NULL;
 	*dns->ready_end = wait;
 	dns->ready_end = &wait->next;
@@ -287,13 +100,12 @@ ready_add(struct dns *dns, struct wait *wait, struct entry *entry)
 static void
 hand_out(struct wait *wait)
 {
-	struct entry *entry = wait->entry;
-	struct rr_answer answer = entry->answer;
-	int64_t left_ms = entry->expires_ms - loop_now_ms();
+	struct rr_answer rr = wait->answer->rr;
+	int64_t left_ms = wait->answer->expires_ms - loop_now_ms();
 
-	answer.ttl_s = left_ms > 0 ? (uint32_t)((left_ms + 999) / 1000) : 0;
-	wait->call(wait->context, &answer, entry->failure);
-	entry_release(entry);
+	rr.ttl_s = left_ms > 0 ? (uint32_t)((left_ms + 999) / 1000) : 0;
+	wait->call(wait->context, &rr, wait->answer->failure);
+	answer_release(&wait->answer);
 	free(wait);
 }
 
@@ -363,34 +175,33 @@ attempt_give_up(struct question *question)
 	question->attempt = NULL;
 }
 
-/* The answer is there, whatever it is: everybody gets it.  Takes entry. */
+/* The answer is there, whatever it is: everybody gets it.  Takes answer. */
 static void
-question_end(struct question *question, struct entry *entry)
+question_end(struct question *question, struct answer *answer)
 {
 	struct dns *dns = question->dns;
 	struct wait *wait, *next;
 
-	keep(dns, entry);
+	kept_add(dns->kept, answer, loop_now_ms());
 	for (wait = question->waits; wait != NULL; wait = next) {
 		next = wait->next;
-		ready_add(dns, wait, entry);
+		ready_add(dns, wait, answer);
 	}
-	entry_release(entry);
+	answer_release(&answer);
 	queue_remove(question);
 	attempt_give_up(question);
 	*question->at = question->next;
 	if (question->next != NULL)
 		question->next->at = question->at;
 	timer_free(&question->timer);
-	if (question->alias != NULL)
-		entry_release(question->alias);
+	answer_release(&question->alias);
 	free(question);
 }
 
 static void
 question_fail(struct question *question, const char *failure)
 {
-	question_end(question, entry_failed(&question->name, question->type,
+	question_end(question, answer_failed(&question->name, question->type,
 	    failure));
 }
 
@@ -400,23 +211,22 @@ question_fail(struct question *question, const char *failure)
  * anywhere is insecure.
  */
 static void
-on_chased(void *context, const struct rr_answer *answer, const char *failure)
+on_chased(void *context, const struct rr_answer *end, const char *failure)
 {
 	struct question *question = context;
-	const struct rr_answer *alias = &question->alias->answer;
-	struct entry *entry;
+	const struct rr_answer *alias = &question->alias->rr;
+	struct rr_answer whole = *end;
 
 	if (failure != NULL) {
 		question_fail(question, failure);
 		return;
 	}
-	entry = entry_new(&question->name, question->type);
-	entry_fill(entry, answer);
-	entry->answer.alias = true;
-	entry->answer.secure = answer->secure && alias->secure;
-	if (alias->ttl_s < answer->ttl_s)
-		entry->answer.ttl_s = alias->ttl_s;
-	question_end(question, entry);
+	whole.alias = true;
+	whole.secure = end->secure && alias->secure;
+	if (alias->ttl_s < end->ttl_s)
+		whole.ttl_s = alias->ttl_s;
+	question_end(question, answer_new(&question->name, question->type,
+	    &whole, NULL));
 }
 
 /*
@@ -424,11 +234,11 @@ on_chased(void *context, const struct rr_answer *answer, const char *failure)
  * one whose target has no such data: asking there tells.
  */
 static bool
-is_bare_alias(const struct question *question, const struct entry *entry)
+is_bare_alias(const struct answer *answer)
 {
-	return entry->failure == NULL && entry->answer.status == RR_OK &&
-	    entry->answer.alias && entry->answer.records_n == 0 &&
-	    question->type != RR_CNAME;
+	return answer->failure == NULL && answer->rr.status == RR_OK &&
+	    answer->rr.alias && answer->rr.records_n == 0 &&
+	    answer->type != RR_CNAME;
 }
 
 /* Does who is to be asked wait, over other aliases, for this question? */
@@ -444,27 +254,27 @@ is_circle(const struct question *question, const struct domain *target)
 		other = question_find(question->dns, target, question->type);
 		if (other == NULL || other->alias == NULL)
 			return false;
-		target = &other->alias->answer.canonical;
+		target = &other->alias->rr.canonical;
 	}
 	return true;
 }
 
 static void
-question_answered(struct question *question, struct entry *entry)
+question_answered(struct question *question, struct answer *answer)
 {
-	if (!is_bare_alias(question, entry)) {
-		question_end(question, entry);
+	if (!is_bare_alias(answer)) {
+		question_end(question, answer);
 		return;
 	}
 	if (question->depth >= CHASE_MAX ||
-	    is_circle(question, &entry->answer.canonical)) {
-		entry_release(entry);
+	    is_circle(question, &answer->rr.canonical)) {
+		answer_release(&answer);
 		question_fail(question, "endless aliases");
 		return;
 	}
-	question->alias = entry;
+	question->alias = answer;
 	timer_stop(question->timer);
-	ask(question->dns, &entry->answer.canonical, question->type,
+	ask(question->dns, &answer->rr.canonical, question->type,
 	    question->depth + 1, loop_now_ms() + DEADLINE_MS, false,
 	    on_chased, question);
 }
@@ -486,23 +296,22 @@ failure_of(const struct rr_answer *answer)
 	return "error answer";
 }
 
-/* The octets as an entry, AD only where it counts. */
-static struct entry *
+/* The octets read, with AD only where it counts. */
+static struct answer *
 read_reply(const struct attempt *attempt, struct slice octets)
 {
 	const struct question *question = attempt->question;
 	struct region *region = region_new();
-	struct rr_answer answer;
-	struct entry *entry;
+	struct rr_answer rr;
+	struct answer *answer;
 
-	rr_parse(octets, &question->name, question->type, region, &answer);
+	rr_parse(octets, &question->name, question->type, region, &rr);
 	if (!(attempt->dns->believed & 1u << attempt->resolver))
-		answer.secure = false;
-	entry = entry_new(&question->name, question->type);
-	entry_fill(entry, &answer);
-	entry->failure = failure_of(&answer);
+		rr.secure = false;
+	answer = answer_new(&question->name, question->type, &rr,
+	    failure_of(&rr));
 	region_free(&region);
-	return entry;
+	return answer;
 }
 
 /* This resolver had no answer, or a failure: perhaps another has one. */
@@ -520,7 +329,7 @@ on_reply(void *context, struct slice octets)
 	struct question *question = attempt.question;
 	int64_t *slow_until_ms =
 	    &attempt.dns->slow_until_ms[attempt.resolver];
-	struct entry *entry = NULL;
+	struct answer *answer = NULL;
 
 	free(context);
 	if (question != NULL) {
@@ -528,14 +337,14 @@ on_reply(void *context, struct slice octets)
 		*slow_until_ms = octets.at == NULL ?
 		    loop_now_ms() + SLOW_MS : 0;
 		if (octets.at != NULL)
-			entry = read_reply(&attempt, octets);
-		if (entry == NULL) {
+			answer = read_reply(&attempt, octets);
+		if (answer == NULL) {
 			attempt_failed(question, "no answer");
-		} else if (entry->failure != NULL) {
-			attempt_failed(question, entry->failure);
-			entry_release(entry);
+		} else if (answer->failure != NULL) {
+			attempt_failed(question, answer->failure);
+			answer_release(&answer);
 		} else {
-			question_answered(question, entry);
+			question_answered(question, answer);
 		}
 	}
 	queue_run(attempt.dns);
@@ -664,15 +473,16 @@ ask(struct dns *dns, const struct domain *name, enum rr_type type,
     unsigned depth, int64_t deadline_ms, bool fresh, dns_call *call,
     void *context)
 {
-	struct entry *entry = fresh ? NULL : find(dns, name, type);
+	struct answer *answer = fresh ? NULL :
+	    kept_find(dns->kept, name, type, loop_now_ms());
 	struct question *question = question_find(dns, name, type);
 	struct wait *wait;
 
 	wait = mem_alloc(sizeof(*wait));
 	wait->call = call;
 	wait->context = context;
-	if (entry != NULL) {
-		ready_add(dns, wait, entry);
+	if (answer != NULL) {
+		ready_add(dns, wait, answer);
 		return;
 	}
 	if (question != NULL) {
@@ -715,6 +525,7 @@ dns_new(struct loop *loop)
 	dns = mem_alloc(sizeof(*dns));
 	dns->loop = loop;
 	dns->resolvers = resolvers_new(loop);
+	dns->kept = kept_new();
 	dns->queue_end = &dns->queue;
 	dns->ready_end = &dns->ready;
 	dns->ready_timer = timer_new(loop, on_ready, dns);
@@ -734,7 +545,7 @@ dns_set_resolvers(struct dns *dns, const struct config_endpoint *list,
 	struct question *question, *next;
 	unsigned i;
 
-	forget_all(dns);
+	kept_forget_all(dns->kept);
 	for (question = dns->questions; question != NULL;
 	    question = question->next) {
 		attempt_give_up(question);
@@ -757,7 +568,7 @@ void
 dns_use(struct dns *dns, unsigned used, unsigned believed)
 {
 	if (used != dns->used || believed != dns->believed)
-		forget_all(dns);
+		kept_forget_all(dns->kept);
 	dns->used = used;
 	dns->believed = believed;
 	queue_run(dns);

@@ -29,7 +29,7 @@ struct body {
 	uint64_t	 file_bytes;
 	uint32_t	 file_crc;
 	uint64_t	 started_bytes;	/* whose write-back was started */
-	uint64_t	 turn;		/* that last changed the store; 0: none */
+	uint64_t	 turn;		/* that last changed the store, or 0 */
 	bool		 marked;	/* the store says that parts exist */
 	bool		 discard;	/* read and forget */
 };

@@ -9,4 +9,8 @@
 /* For control_serve and control_run, with a struct queue as the program. */
 extern const struct control_verb queue_verbs[];
 
+/* End a request with a sentence, and what it is about ("" nothing). */
+void	ctl_refuse(struct control *, int status, const char *text,
+	    const char *about);
+
 #endif

@@ -12,25 +12,24 @@
  * are written in the next turns).  A fresh link starts with none handed;
  * D_HELD names jobs that a surviving delivery still has.
  *
- * Which recipients are due is said by keys on disk (spool.h); it walks the
- * index of destinations from `scan` on, behind which everything due is handed.
+ * handout.c says which destination is next, draw.c which message.
  */
 #include "queue/dispatch.h"
 
 #include "conf/link.h"
 #include "conf/log.h"
-#include "queue/destination.h"
+#include "queue/draw.h"
+#include "queue/handout.h"
 #include "queue/pull.h"
 #include "queue/result.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define AGAIN_MS	1000	/* after a lost turn */
-#define TIMER_MAX_MS	3600000	/* the wall clock may have been set */
 #define UNFIT_MAX	20	/* messages given up for one D_NEXT */
+#define SLICES_A_TURN	16	/* of ends of attempts */
 #define WORKERS_AHEAD	2	/* destinations handed for each worker */
 
 /* Something delivery said that is dealt with at the end of the turn. */
@@ -45,12 +44,6 @@ struct heard {
 	};
 };
 
-/* A list of numbers: destinations, or messages. */
-struct numbers {
-	uint64_t	*at;
-	size_t		 n, size;
-};
-
 struct dispatch {
 	struct loop		*loop;
 	struct books		*books;
@@ -61,7 +54,7 @@ struct dispatch {
 	bool			 stopping;
 	struct flight		*flight;
 	struct pulls		*pulls;
-	uint64_t		 next_job;
+	struct draw		 draw;
 	uint64_t		 settled;	/* sequence, on this link */
 	TAILQ_HEAD(heard_line, heard) heard;
 	TAILQ_HEAD(, active)	 endings;
@@ -69,17 +62,10 @@ struct dispatch {
 	bool			 waiting;
 	bool			 applied;	/* in the turn about to end */
 	struct timer		*again_timer;
-	struct numbers		 damaged;	/* messages to be held */
-	struct numbers		 unsettled;	/* index entry is wrong */
-	struct numbers		 passed;	/* older jobs have all of it */
-	struct due		 bad[WINDOW_PLACES];	/* places to be held */
-	unsigned		 bad_n;
 	bool			 unfit;		/* results of our own wait */
-	struct soon		 scan;
-	struct timer		*due_timer;
-	/* Addresses of the job in the making. */
-	char			 addresses[JOB_RECIPIENTS_MAX]
-				    [MAILBOX_TEXT_MAX];
+	uint64_t		*damaged;	/* messages to be held */
+	size_t			 damaged_n;
+	struct handout		*handout;
 };
 
 static void	on_message(void *context, struct link *, unsigned kind,
@@ -87,7 +73,6 @@ static void	on_message(void *context, struct link *, unsigned kind,
 static void	on_closed(void *context, struct link *);
 static void	on_drained(void *context, struct link *);
 static void	on_again(void *context);
-static void	on_due(void *context);
 static void	send_body(void *context, uint64_t job, int fd);
 static void	on_damaged(void *context, uint64_t message);
 
@@ -106,24 +91,13 @@ dispatch_new(struct loop *loop, struct books *books,
 	dispatch->context = context;
 	dispatch->flight = flight_new();
 	dispatch->pulls = pull_new(loop, books->spool, &pull_calls, dispatch);
-	/* Never a number that an earlier queue gave out. */
-	dispatch->next_job = queue_id_new();
+	draw_init(&dispatch->draw, books->spool, dispatch->flight);
 	TAILQ_INIT(&dispatch->heard);
 	TAILQ_INIT(&dispatch->endings);
 	dispatch->again_timer = timer_new(loop, on_again, dispatch);
-	dispatch->due_timer = timer_new(loop, on_due, dispatch);
+	dispatch->handout = handout_new(loop, books->spool,
+	    dispatch->flight);
 	return dispatch;
-}
-
-static void
-add_number(struct numbers *numbers, uint64_t number)
-{
-	if (numbers->n == numbers->size) {
-		numbers->size = numbers->size * 2 + 16;
-		numbers->at = mem_grow(numbers->at, numbers->size *
-		    sizeof(*numbers->at));
-	}
-	numbers->at[numbers->n++] = number;
 }
 
 static void
@@ -143,8 +117,7 @@ clear_memory(struct dispatch *dispatch)
 	TAILQ_INIT(&dispatch->endings);
 	pull_stop(dispatch->pulls);
 	flight_clear(dispatch->flight);
-	dispatch->passed.n = 0;
-	dispatch->scan = (struct soon){ 0, 0 };
+	handout_restart(dispatch->handout);
 }
 
 void
@@ -158,10 +131,8 @@ dispatch_free(struct dispatch **pointer)
 	flight_free(&dispatch->flight);
 	pull_free(&dispatch->pulls);
 	timer_free(&dispatch->again_timer);
-	timer_free(&dispatch->due_timer);
-	free(dispatch->damaged.at);
-	free(dispatch->unsettled.at);
-	free(dispatch->passed.at);
+	handout_free(&dispatch->handout);
+	free(dispatch->damaged);
 	free(dispatch);
 }
 
@@ -281,7 +252,9 @@ on_damaged(void *context, uint64_t message)
 {
 	struct dispatch *dispatch = context;
 
-	add_number(&dispatch->damaged, message);
+	dispatch->damaged = mem_grow(dispatch->damaged,
+	    (dispatch->damaged_n + 1) * sizeof(*dispatch->damaged));
+	dispatch->damaged[dispatch->damaged_n++] = message;
 }
 
 static void
@@ -416,6 +389,7 @@ dispatch_before_commit(struct dispatch *dispatch)
 	struct spool *spool = dispatch->books->spool;
 	struct active *active;
 	struct heard *heard;
+	unsigned slices = 0;
 
 	dispatch->applied = !dispatch->waiting;
 	if (dispatch->waiting)
@@ -425,116 +399,29 @@ dispatch_before_commit(struct dispatch *dispatch)
 		if (heard->kind == D_RESULT)
 			apply_result(dispatch, &heard->result);
 	TAILQ_FOREACH(active, &dispatch->endings, endings) {
-		if (spool_turn_is_full(spool) && active !=
-		    TAILQ_FIRST(&dispatch->endings))
+		if (slices++ == SLICES_A_TURN || (slices > 1 &&
+		    spool_turn_is_full(spool)))
 			break;
 		apply_ending(dispatch, active);
 	}
-	for (unsigned i = 0; i < dispatch->bad_n; i++)
-		spool_hold_due(spool, &dispatch->bad[i]);
-	for (size_t i = 0; i < dispatch->damaged.n; i++)
-		hold_damaged(dispatch, dispatch->damaged.at[i]);
-	for (size_t i = 0; i < dispatch->unsettled.n; i++)
-		destination_settle_number(spool, dispatch->unsettled.at[i]);
+	for (unsigned i = 0; i < dispatch->draw.bad_n; i++)
+		spool_hold_due(spool, &dispatch->draw.bad[i]);
+	for (size_t i = 0; i < dispatch->damaged_n; i++)
+		hold_damaged(dispatch, dispatch->damaged[i]);
+	handout_before_commit(dispatch->handout);
 }
 
 /* ---- drawing a message ---- */
 
-/* EXT-1870-6.2-2 RFC 1870 6.2 */
-static bool
-is_too_large(const struct message *message, const struct d_next *next)
-{
-	return next->has_size && next->size_limit != 0 &&
-	    message->size_bytes > next->size_limit;
-}
-
-/* Ruling 14: 8 bit is not converted. */
-static bool
-needs_8bitmime(const struct message *message, const struct d_next *next)
-{
-	return message->eight_bit && !next->has_8bitmime;
-}
-
-/*
- * Is the recipient of a place still owed there, as it was read ahead?  If not
- * it was removed or moved, or its record is damaged: spool_hold_due knows.
- */
-static bool
-is_current(const struct recipient *recipient, const struct due *place)
-{
-	return recipient->destination == place->destination &&
-	    recipient->due_ms == place->due_ms;
-}
-
-/*
- * A job of the message that is due next and its neighbours in the order, all
- * to this destination.  Perhaps without any recipient.
- */
-static struct job *
-gather(struct dispatch *dispatch, struct active *active,
-    const struct message *message, uint64_t now_ms)
-{
-	struct spool *spool = dispatch->books->spool;
-	struct job *job = flight_new_job(dispatch->flight, active,
-	    dispatch->next_job++, message);
-	const struct due *place;
-	struct recipient recipient;
-
-	job->began_ms = now_ms;
-	while (job->n < JOB_RECIPIENTS_MAX && (place = flight_peek(active,
-	    spool, now_ms)) != NULL && place->id == message->id) {
-		if (spool_get_recipient(spool, place->id, place->number,
-		    &recipient) == STORE_FOUND &&
-		    is_current(&recipient, place)) {
-			memcpy(dispatch->addresses[job->n], recipient.address,
-			    sizeof(recipient.address));
-			flight_add_to(job, &recipient);
-		} else if (dispatch->bad_n < WINDOW_PLACES) {
-			dispatch->bad[dispatch->bad_n++] = *place;
-		}
-		flight_pop(active);
-	}
-	return job;
-}
-
-/*
- * No server of this session can take it.  D_UNFIT (other hosts first) comes
- * with its own issue; until then it fails here, as ruling 14 has it.
- */
+/* Its sender hears what the server cannot take. */
 static void
 give_up_unfit(struct dispatch *dispatch, const struct job *job,
-    const struct d_next *next)
+    const struct d_next *next, enum draw_fit fit)
 {
-	bool large = is_too_large(&job->message, next);
-	struct d_host host;
-	struct d_result *result;
-
-	trail_find(&job->active->trail, next->session, &host);
 	dispatch->unfit = true;
-	for (uint32_t i = 0; i < job->n; i++) {
-		result = &hear(dispatch, D_RESULT, NULL, 0)->result;
-		result->job = job->number;
-		result->message = job->message.id;
-		result->session = next->session;
-		result->destination = next->destination;
-		memcpy(result->recipient, dispatch->addresses[i],
-		    sizeof(result->recipient));
-		result->outcome = OUTCOME_FAILED;
-		memcpy(result->host, host.host, sizeof(result->host));
-		memcpy(result->address, host.address,
-		    sizeof(result->address));
-		/* EXT-3463-3-1 RFC 3463 3 */
-		snprintf(result->enhanced, sizeof(result->enhanced), "%s",
-		    large ? "5.3.4" : "5.6.3");
-		snprintf(result->clause, sizeof(result->clause), "%s",
-		    large ? "RFC 1870 6.2" : "RFC 6152 3");
-		snprintf(result->reply, sizeof(result->reply), large ?
-		    "the message has %llu octets, the server takes %llu" :
-		    "the message holds 8-bit text and the server does not "
-		    "take such (8BITMIME)",
-		    (unsigned long long)job->message.size_bytes,
-		    (unsigned long long)next->size_limit);
-	}
+	for (uint32_t i = 0; i < job->n; i++)
+		draw_unfit(&dispatch->draw, job, i, next, fit,
+		    &hear(dispatch, D_RESULT, NULL, 0)->result);
 }
 
 /* The next job for a session; NULL: nothing more is due that fits it. */
@@ -543,34 +430,14 @@ draw(struct dispatch *dispatch, struct active *active,
     const struct d_next *next)
 {
 	uint64_t now_ms = (uint64_t)loop_wall_ms();
-	struct spool *spool = dispatch->books->spool;
-	const struct due *place;
-	struct message message;
-	int unfit = 0;
+	enum draw_fit fit;
+	struct job *job;
 
-	while (unfit < UNFIT_MAX && (place = flight_peek(active, spool,
-	    now_ms)) != NULL) {
-		enum store_found found = spool_get_message(spool, place->id,
-		    &message);
-		struct job *job;
-
-		if (found != STORE_FOUND) {
-			if (found == STORE_ABSENT)
-				on_damaged(dispatch, place->id);
-			flight_pop(active);
-			continue;
-		}
-		job = gather(dispatch, active, &message, now_ms);
-		if (job->n == 0) {
-			flight_drop(dispatch->flight, job);
-			continue;
-		}
-		job->session = next->session;
-		if (!is_too_large(&message, next) &&
-		    !needs_8bitmime(&message, next))
+	for (int n = 0; n < UNFIT_MAX; n++) {
+		job = draw_job(&dispatch->draw, active, next, now_ms, &fit);
+		if (job == NULL || fit == DRAW_FITS)
 			return job;
-		give_up_unfit(dispatch, job, next);
-		unfit++;
+		give_up_unfit(dispatch, job, next, fit);
 	}
 	return NULL;
 }
@@ -600,7 +467,7 @@ send_job(struct dispatch *dispatch, const struct job *job,
 	link_send(dispatch->link, D_JOB, &out, NULL);
 	for (uint32_t i = 0; i < job->n; i++) {
 		rcpt.number = i;
-		memcpy(rcpt.recipient, dispatch->addresses[i],
+		memcpy(rcpt.recipient, dispatch->draw.addresses[i],
 		    sizeof(rcpt.recipient));
 		link_send(dispatch->link, D_RCPT, &rcpt, NULL);
 	}
@@ -632,7 +499,7 @@ static void
 look_again(struct dispatch *dispatch, const struct active *active)
 {
 	if (!active->handed)
-		add_number(&dispatch->unsettled, active->number);
+		handout_look_again(dispatch->handout, active->number);
 }
 
 static void
@@ -737,23 +604,23 @@ after_all_heard(struct dispatch *dispatch)
 	}
 }
 
-/* Endings that had a slice in this turn. */
+/* Endings that had a slice in this turn; others come first in the next. */
 static void
 after_endings(struct dispatch *dispatch)
 {
 	uint64_t turn = spool_turn(dispatch->books->spool) - 1;
-	struct active *active, *next;
+	struct active *active;
 
-	for (active = TAILQ_FIRST(&dispatch->endings); active != NULL;
-	    active = next) {
-		next = TAILQ_NEXT(active, endings);
-		if (active->ending_turn != turn)
-			continue;
+	while ((active = TAILQ_FIRST(&dispatch->endings)) != NULL &&
+	    active->ending_turn == turn) {
+		active->ending_turn = 0;
 		*active->ending = active->ending_next;
-		if (!active->ending_done)
-			continue;
 		TAILQ_REMOVE(&dispatch->endings, active, endings);
-		flight_end(dispatch->flight, active);
+		if (active->ending_done)
+			flight_end(dispatch->flight, active);
+		else
+			TAILQ_INSERT_TAIL(&dispatch->endings, active,
+			    endings);
 	}
 }
 
@@ -762,7 +629,7 @@ static void
 wait_and_repeat(struct dispatch *dispatch)
 {
 	dispatch->waiting = true;
-	dispatch->scan = (struct soon){ 0, 0 };
+	handout_restart(dispatch->handout);
 	timer_set(dispatch->again_timer, AGAIN_MS);
 	if (dispatch->link != NULL)
 		link_pause(dispatch->link, true);
@@ -778,115 +645,13 @@ on_again(void *context)
 		link_pause(dispatch->link, false);
 }
 
-/* ---- handing out destinations ---- */
-
-static void
-hand_out(struct dispatch *dispatch, uint64_t number, uint64_t now_ms)
+/* How many destinations may delivery have at a time? */
+static unsigned
+handed_most(const struct dispatch *dispatch)
 {
-	struct active *active = flight_find(dispatch->flight, number);
-	struct destination destination;
-	struct d_due due = { .destination = number };
-
-	if (active != NULL && (active->handed || active->ending != NULL))
-		return;
-	if (spool_get_destination(dispatch->books->spool, number,
-	    &destination) != STORE_FOUND)
-		return;
-	if (active == NULL)
-		active = flight_add(dispatch->flight, &destination);
-	flight_hand(dispatch->flight, active, &destination, now_ms);
-	if (destination.held || flight_peek(active, dispatch->books->spool,
-	    now_ms) == NULL) {
-		/* The entry is too early; or older jobs have all of it. */
-		add_number(LIST_EMPTY(&active->jobs) ? &dispatch->unsettled :
-		    &dispatch->passed, number);
-		flight_end(dispatch->flight, active);
-		return;
-	}
-	memcpy(due.domain, destination.domain, sizeof(due.domain));
-	due.class = destination.class;
-	due.waiting = flight_waiting(active);
-	link_send(dispatch->link, D_DUE, &due, NULL);
-}
-
-static bool
-can_hand_out(const struct dispatch *dispatch)
-{
-	uint32_t workers = (*dispatch->books->config)->workers;
-
-	return dispatch->link != NULL && dispatch->synced &&
-	    !dispatch->stopping && !dispatch->waiting &&
-	    !link_full(dispatch->link) &&
-	    flight_handed(dispatch->flight) < WORKERS_AHEAD * workers;
-}
-
-/* Entries were written before the scan: go back to them. */
-static void
-lower_scan(struct dispatch *dispatch)
-{
-	struct soon lowest, *scan = &dispatch->scan;
-
-	if (!spool_soon_written(dispatch->books->spool, &lowest))
-		return;
-	if (lowest.next_ms < scan->next_ms || (lowest.next_ms ==
-	    scan->next_ms && lowest.destination < scan->destination))
-		*scan = lowest;
-}
-
-static void
-wait_until(struct dispatch *dispatch, uint64_t due_ms, uint64_t now_ms)
-{
-	uint64_t delay_ms = due_ms - now_ms;
-
-	timer_set(dispatch->due_timer, delay_ms > TIMER_MAX_MS ?
-	    TIMER_MAX_MS : (int64_t)delay_ms);
-}
-
-/* The turn that the timer makes hands out what is due. */
-static void
-on_due(void *context)
-{
-	(void)context;
-}
-
-/*
- * Destinations that the scan has passed while older jobs had all their mail:
- * new mail does not move an entry that is early enough.
- */
-static void
-hand_out_passed(struct dispatch *dispatch, uint64_t now_ms)
-{
-	struct numbers passed = dispatch->passed;
-
-	dispatch->passed = (struct numbers){ NULL, 0, 0 };
-	for (size_t i = 0; i < passed.n; i++) {
-		if (can_hand_out(dispatch))
-			hand_out(dispatch, passed.at[i], now_ms);
-		else
-			add_number(&dispatch->passed, passed.at[i]);
-	}
-	free(passed.at);
-}
-
-static void
-hand_out_due(struct dispatch *dispatch)
-{
-	uint64_t now_ms = (uint64_t)loop_wall_ms();
-	struct soon found;
-
-	lower_scan(dispatch);
-	if (dispatch->passed.n > 0)
-		hand_out_passed(dispatch, now_ms);
-	while (can_hand_out(dispatch) && spool_next_soon(
-	    dispatch->books->spool, &dispatch->scan, &found)) {
-		if (found.next_ms > now_ms) {
-			wait_until(dispatch, found.next_ms, now_ms);
-			return;
-		}
-		dispatch->scan = found;
-		dispatch->scan.destination++;
-		hand_out(dispatch, found.destination, now_ms);
-	}
+	if (!dispatch->synced || dispatch->stopping || dispatch->waiting)
+		return 0;
+	return WORKERS_AHEAD * (*dispatch->books->config)->workers;
 }
 
 bool
@@ -895,17 +660,18 @@ dispatch_after_commit(struct dispatch *dispatch, bool durable)
 	if (!durable && dispatch->applied)
 		wait_and_repeat(dispatch);
 	if (durable && dispatch->applied) {
-		dispatch->damaged.n = 0;
-		dispatch->unsettled.n = 0;
-		dispatch->bad_n = 0;
+		dispatch->damaged_n = 0;
+		handout_settled(dispatch->handout);
+		dispatch->draw.bad_n = 0;
 		after_endings(dispatch);
 		after_all_heard(dispatch);
 	}
-	hand_out_due(dispatch);
+	handout_run(dispatch->handout, dispatch->link,
+	    handed_most(dispatch));
 	return pull_turn(dispatch->pulls) || (!dispatch->waiting &&
 	    (!TAILQ_EMPTY(&dispatch->endings) || dispatch->unfit ||
-	    dispatch->bad_n + dispatch->damaged.n + dispatch->unsettled.n >
-	    0));
+	    dispatch->draw.bad_n > 0 || dispatch->damaged_n > 0 ||
+	    handout_has_unsettled(dispatch->handout)));
 }
 
 void

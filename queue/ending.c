@@ -231,6 +231,7 @@ conclude(struct walk *walk, struct destination *destination)
 		log_defer(walk, destination);
 		return;
 	}
+	/* SMTP-5.1-4 RFC 5321 5.1: what was due was given up by the walk */
 	if (said->outcome == OUTCOME_FAILED)
 		keep_failure(destination, walk);
 	destination->step = 0;

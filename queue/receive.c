@@ -18,6 +18,7 @@
 #include "conf/log.h"
 #include "queue/body.h"
 #include "queue/deposit.h"
+#include "queue/addressee.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,10 +58,7 @@ struct intake {
 	struct source		*source;
 	struct q_open		 open;
 	enum state		 state;
-	char			*addresses;	/* one after the other */
-	size_t			 addresses_len, addresses_size;
-	uint32_t		*hashes;	/* of the addresses */
-	uint32_t		 recipients;
+	struct addressees	 addressees;
 	int			 pipe;	/* -1: not yet, or at its end */
 	struct watch		*watch;
 	bool			 unwatched;	/* stands in that line */
@@ -186,11 +184,10 @@ free_intake(struct intake *intake)
 	if (intake->state == STATE_DATA || intake->state == STATE_WHOLE)
 		receiver->in_data--;
 	close_pipe(intake);
-	receiver->addresses_octets -= intake->addresses_size;
+	receiver->addresses_octets -= intake->addressees.size;
 	LIST_REMOVE(intake, bucket);
 	LIST_REMOVE(intake, of_source);
-	free(intake->addresses);
-	free(intake->hashes);
+	addressee_free(&intake->addressees);
 	free(intake->end);
 	free(intake);
 }
@@ -275,67 +272,6 @@ on_open(struct source *source, const struct q_open *open)
 	LIST_INSERT_HEAD(&source->all, intake, of_source);
 }
 
-/* FNV-1a: only to compare addresses quickly. */
-static uint32_t
-hash_of(const char *text)
-{
-	uint32_t hash = 2166136261u;
-
-	while (*text != '\0')
-		hash = (hash ^ (uint8_t)*text++) * 16777619u;
-	return hash;
-}
-
-/* SMTP-4.1.2-2: quoted forms of a local part are equal */
-static bool
-same_mailbox(const struct mailbox *mailbox, const char *text)
-{
-	struct mailbox other;
-
-	return mailbox_parse(slice_of(text), &other) &&
-	    strcmp(mailbox->local, other.local) == 0 &&
-	    domain_equal(&mailbox->domain, &other.domain);
-}
-
-/* Was this recipient named before in this message?  hash is its own. */
-static bool
-is_repeated(const struct intake *intake, const struct mailbox *mailbox,
-    uint32_t hash)
-{
-	const char *address = intake->addresses;
-
-	for (uint32_t i = 0; i < intake->recipients; i++) {
-		if (intake->hashes[i] == hash &&
-		    same_mailbox(mailbox, address))
-			return true;
-		address += strlen(address) + 1;
-	}
-	return false;
-}
-
-static void
-add_address(struct intake *intake, const char *address, uint32_t hash)
-{
-	size_t len = strlen(address) + 1;
-	size_t need = intake->addresses_len + len;
-
-	if (need > intake->addresses_size) {
-		size_t size = need + need / 2;
-
-		intake->source->receiver->addresses_octets += size -
-		    intake->addresses_size;
-		intake->addresses = mem_grow(intake->addresses, size);
-		intake->addresses_size = size;
-	}
-	if ((intake->recipients & (intake->recipients - 1)) == 0)
-		intake->hashes = mem_grow(intake->hashes,
-		    (2 * (size_t)intake->recipients + 1) *
-		    sizeof(*intake->hashes));
-	memcpy(intake->addresses + intake->addresses_len, address, len);
-	intake->addresses_len = need;
-	intake->hashes[intake->recipients++] = hash;
-}
-
 static void
 answer_rcpt(const struct intake *intake, uint32_t number, uint32_t code,
     const char *text)
@@ -347,34 +283,36 @@ answer_rcpt(const struct intake *intake, uint32_t number, uint32_t code,
 	link_send(intake->source->link, Q_RCPT_ANSWER, &answer, NULL);
 }
 
+/* NULL, and the recipient is one of the message's; or the refusal's text. */
+static const char *
+add_recipient(struct intake *intake, const char *address, uint32_t *code)
+{
+	struct receiver *receiver = intake->source->receiver;
+	struct addressees *addressees = &intake->addressees;
+	size_t before = addressees->size;
+
+	*code = 452;
+	if (addressees->n >= (*receiver->config)->max_recipients)
+		return "4.5.3 too many recipients";
+	*code = 451;
+	if (receiver->addresses_octets > ADDRESSES_MAX)
+		return "4.3.2 too many recipients at once, try later";
+	if (intake->state != STATE_OPEN || !addressee_add(addressees, address))
+		return "4.3.0 try again";
+	receiver->addresses_octets += addressees->size - before;
+	return NULL;
+}
+
 static void
 on_rcpt(struct intake *intake, const struct q_rcpt *rcpt)
 {
-	struct receiver *receiver = intake->source->receiver;
-	char text[MAILBOX_TEXT_MAX];
-	struct mailbox mailbox;
-	uint32_t hash;
+	uint32_t code;
+	const char *refusal = add_recipient(intake, rcpt->recipient, &code);
 
-	if (intake->state != STATE_OPEN ||
-	    !mailbox_parse(slice_of(rcpt->recipient), &mailbox) ||
-	    mailbox.domain.name[0] == '\0') {
-		answer_rcpt(intake, rcpt->number, 451, "4.3.0 try again");
-		return;
-	}
-	if (intake->recipients >= (*receiver->config)->max_recipients) {
-		answer_rcpt(intake, rcpt->number, 452,
-		    "4.5.3 too many recipients");
-		return;
-	}
-	if (receiver->addresses_octets > ADDRESSES_MAX) {
-		answer_rcpt(intake, rcpt->number, 451,
-		    "4.3.2 too many recipients at once, try later");
-		return;
-	}
-	hash = hash_of(mailbox_print(&mailbox, text));
-	if (!is_repeated(intake, &mailbox, hash))
-		add_address(intake, rcpt->recipient, hash);
-	answer_rcpt(intake, rcpt->number, 250, "2.1.5 ok");
+	if (refusal == NULL)
+		answer_rcpt(intake, rcpt->number, 250, "2.1.5 ok");
+	else
+		answer_rcpt(intake, rcpt->number, code, refusal);
 }
 
 /* ---- the body ---- */
@@ -460,7 +398,7 @@ on_data(struct intake *intake, int *fd)
 	struct receiver *receiver = intake->source->receiver;
 
 	if (intake->state != STATE_OPEN || intake->pipe != -1 ||
-	    intake->recipients == 0 || receiver->stopping ||
+	    intake->addressees.n == 0 || receiver->stopping ||
 	    fcntl(*fd, F_SETFL, O_NONBLOCK) == -1) {
 		refuse(intake, 451, "4.3.0 try again");
 		return;
@@ -723,8 +661,8 @@ deposit(struct intake *intake, uint64_t now_ms)
 	message->eight_bit = intake->end->eight_bit;
 	message->local = open->local;
 	message->uid = open->uid;
-	deposit_message(receiver->spool, message, intake->addresses,
-	    intake->recipients);
+	deposit_message(receiver->spool, message, intake->addressees.addresses,
+	    intake->addressees.n);
 	if (open->key[0] != '\0')
 		spool_put_key(receiver->spool, open->key, &used);
 }
@@ -760,7 +698,7 @@ log_accept(const struct intake *intake)
 	event_begin(&event, LOG_LEVEL_INFO, "accept");
 	event_text(&event, "id", queue_id_print(open->id, id));
 	event_text(&event, "from", open->sender);
-	event_number(&event, "rcpts", intake->recipients);
+	event_number(&event, "rcpts", intake->addressees.n);
 	event_number(&event, "size", (int64_t)intake->body.size_bytes);
 	event_text(&event, "msgid", intake->end->msgid);
 	event_text(&event, "client", open->client);

@@ -45,7 +45,7 @@ struct recipient {
 	char		address[MAILBOX_TEXT_MAX];
 	uint64_t	destination;
 	uint64_t	due_ms;		/* wall clock, or DUE_HELD */
-	uint32_t	attempts;	/* that ended with a result of its own */
+	uint32_t	attempts;	/* with a result of its own */
 	/*
 	 * Attempts at its destination that had failed before it came: what
 	 * failed since are attempts for it as well.
@@ -78,9 +78,9 @@ struct destination {
 	uint64_t	next_ms;
 	/* No message that waits came before then; 0: none waits. */
 	uint64_t	oldest_ms;
-	uint64_t	failures;	/* attempts ever that no host ended well */
+	uint64_t	failures;	/* attempts ever that reached nobody */
 	uint64_t	attempts;	/* numbers given to attempts so far */
-	char		proof[16];	/* best TLS ever seen: "", "encrypt", ... */
+	char		proof[16];	/* best TLS ever: "", "encrypt", ... */
 	/* The last attempt that failed; failed_ms 0: none. */
 	uint64_t	failed_ms;
 	char		enhanced[STATUS_TEXT_MAX];

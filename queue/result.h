@@ -17,8 +17,9 @@ bool	result_find(struct spool *, uint64_t message, const char *address,
 /*
  * Apply it in this turn: the recipient is gone, due later, or given up with a
  * notice.  hint: see result_find.  began_ms: when its job was handed out (wall
- * clock).  trail: of its attempt, or NULL.  A recipient that is not there was settled before; then
- * nothing changes.  Repeating it in a later turn is harmless.  Local I/O.
+ * clock).  trail: of its attempt, or NULL.  A recipient that is not there was
+ * settled before; then nothing changes.  Repeating it in a later turn is
+ * harmless.  Local I/O.
  */
 void	result_apply(struct books *, const struct d_result *,
 	    uint32_t hint, struct trail *, uint64_t began_ms);

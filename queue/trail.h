@@ -8,8 +8,9 @@
 
 #include "queue/books.h"
 
-#define TRAIL_HOSTS_MAX		48	/* of one attempt; further are dropped */
-#define TRAIL_ATTEMPTS_MAX	20	/* of one destination; oldest go first */
+/* Of one attempt, further are dropped; of a destination, the oldest go. */
+#define TRAIL_HOSTS_MAX		48
+#define TRAIL_ATTEMPTS_MAX	20
 
 struct trail_host {
 	uint64_t	 session;

@@ -311,7 +311,7 @@ add_from(const struct compose *compose, struct buffer *message)
 	mailbox_print(&compose->author, address);
 	if (compose->name != NULL)
 		compose_phrase(&phrase, compose->name);
-	if (phrase.len > 0 && strcmp(phrase.text, "\"\"") != 0)
+	if (phrase.len > 0)
 		buffer_printf(message, "From: %s <%s>\r\n", phrase.text,
 		    address);
 	else

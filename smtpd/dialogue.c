@@ -243,7 +243,7 @@ begin_mail(struct visitor *visitor, struct command *command)
 	open = describe(visitor, command);
 	visitor->transaction = transaction_open(
 	    visitor->server->transactions, &open, visitor);
-	visitor_reply(visitor, 250, "2.1.0 ok");
+	visitor_reply_in_group(visitor, 250, "2.1.0 ok");
 }
 
 /* What is against an RCPT that is well-formed; replaces its address. */

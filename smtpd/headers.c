@@ -337,15 +337,18 @@ static bool
 take_domain(struct list *list, char domain[HEADERS_DOMAIN_MAX])
 {
 	struct token token = peek_token(list->cursor);
+	bool after_atom = false;
 
 	domain[0] = '\0';
 	if (token.kind == TOKEN_LITERAL) {
 		take_token(&list->cursor);
 		return add_domain(domain, token.text);
 	}
-	while (token.kind == TOKEN_ATOM || is_special(token, '.')) {
+	while ((token.kind == TOKEN_ATOM && !after_atom) ||
+	    is_special(token, '.')) {
 		if (!add_domain(domain, token.text))
 			return false;
+		after_atom = token.kind == TOKEN_ATOM;
 		take_token(&list->cursor);
 		token = peek_token(list->cursor);
 	}

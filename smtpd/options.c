@@ -9,13 +9,24 @@
  */
 #include "smtpd/options.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static bool	fail(struct buffer *error, const char *format, ...)
+		    __attribute__((format(printf, 2, 3)));
+
 static bool
-fail(struct buffer *error, const char *format, char letter, const char *value)
+fail(struct buffer *error, const char *format, ...)
 {
-	buffer_printf(error, format, letter, value);
+	char text[256];
+	va_list values;
+
+	va_start(values, format);
+	vsnprintf(text, sizeof(text), format, values);
+	va_end(values);
+	buffer_add(error, slice_of(text));
 	return false;
 }
 
@@ -229,7 +240,7 @@ take_argument(struct options *options, char *const *argv,
 	for (; *at != '\0'; at++) {
 		letter = find_letter(*at);
 		if (letter == NULL) {
-			fail(error, "unknown option -%c%s", *at, "");
+			fail(error, "unknown option -%c", *at);
 			return 0;
 		}
 		value = "";
@@ -238,7 +249,7 @@ take_argument(struct options *options, char *const *argv,
 		if (letter->argument == NEEDED && *value == '\0')
 			value = argv[1];
 		if (value == NULL) {
-			fail(error, "option -%c needs a value%s", *at, "");
+			fail(error, "option -%c needs a value", *at);
 			return 0;
 		}
 		if (!letter->take(options, *at, value, error))
@@ -260,9 +271,8 @@ take_name(struct options *options, const char *path, struct buffer *error)
 		options->mode = OPTIONS_LIST;
 	if (strcmp(name, "newaliases") != 0)
 		return true;
-	buffer_add(error, SLICE("newaliases: not yet: this version of "
-	    "culver has no aliases"));
-	return false;
+	return fail(error, "newaliases: not yet: this version of culver has "
+	    "no aliases");
 }
 
 static void

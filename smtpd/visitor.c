@@ -123,6 +123,14 @@ add_slot(struct visitor *visitor)
 void
 visitor_reply(struct visitor *visitor, unsigned code, const char *text)
 {
+	visitor->urgent = true;		/* EXT-2920-3.2-4 */
+	visitor_reply_in_group(visitor, code, text);
+}
+
+void
+visitor_reply_in_group(struct visitor *visitor, unsigned code,
+    const char *text)
+{
 	struct visitor_slot *slot;
 
 	set_deadline(visitor);
@@ -436,6 +444,7 @@ write_out(struct visitor *visitor)
 	if (visitor->clogged)
 		return;
 	visitor->out_sent = 0;
+	visitor->urgent = false;
 	/* A session at rest holds no buffer. */
 	if (visitor->out.len > 0)
 		buffer_free(&visitor->out);
@@ -464,7 +473,9 @@ visitor_serve(struct visitor *visitor)
 	if (visitor->held.len > 0)
 		use_held(visitor);
 	visitor->blocked = visitor->blocked && visitor_awaits(visitor);
-	if (!visitor->clogged && !visitor->gone)
+	/* What came is not used up: more replies will go with these. */
+	if (!visitor->clogged && !visitor->gone &&
+	    (visitor->urgent || !visitor->blocked))
 		write_out(visitor);
 	if (visitor->gone || (visitor->closing && !visitor->clogged)) {
 		if (!visitor->gone)

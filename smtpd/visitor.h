@@ -53,6 +53,7 @@ struct visitor {
 	/* what is said and not yet sent */
 	struct buffer	 out;
 	size_t		 out_sent;
+	bool		 urgent;	/* some of it may not wait */
 	bool		 clogged;	/* the client does not read */
 	bool		 closing;	/* to be closed when all is sent */
 	struct visitor_slot *slots;
@@ -77,6 +78,12 @@ void	 visitor_free(struct visitor *visitor);
 
 /* Say this, in its turn behind RCPTs that queue has not yet answered. */
 void	 visitor_reply(struct visitor *visitor, unsigned code,
+	    const char *text);
+/*
+ * The same of a command whose reply may wait for those that follow it in one
+ * group (RFC 2920 3.2), while these are here already.
+ */
+void	 visitor_reply_in_group(struct visitor *visitor, unsigned code,
 	    const char *text);
 /* Keep the place of the reply to RCPT number. */
 void	 visitor_expect(struct visitor *visitor, uint32_t number);

@@ -81,10 +81,11 @@ def outside(given, scenarios):
         skip("the servers could not be unpacked")
     if unpacked.returncode != 0:
         sys.exit(1)
-    if not os.access(given.build + "/bin/culverd", os.X_OK):
-        print(f"there is no {given.build}/bin/culverd: make first",
-              file=sys.stderr)
-        sys.exit(1)
+    for part in ("bin/culverd", "tests/preload/clock.so"):
+        if not os.path.exists(f"{given.build}/{part}"):
+            print(f"there is no {given.build}/{part}: make all build-preload "
+                  "first (SAN=1 for build/san)", file=sys.stderr)
+            sys.exit(1)
     sys.exit(space.run(sys.argv, os.path.join(TOP, "build/world")))
 
 

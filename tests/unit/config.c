@@ -1,9 +1,8 @@
 /*
- * conf/config.c: the keyword table, the file, defaults, and that what is
- * printed is taken again.
+ * conf/config.c, configfile.c, words.c, hostname.c: the keyword table, the
+ * file, defaults, and that what is printed is taken again.
  *
- * The module itself is included, so that what it reads of /etc/hosts can be
- * tried without an /etc/hosts.
+ * config.c itself is included, so that every row of its table can be tried.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +11,8 @@
 #include <cmocka.h>
 
 #include "conf/config.c"
+
+#include <sys/stat.h>
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -916,7 +917,7 @@ test_hosts(void **unused)
 
 	(void)unused;
 	for (row = hosts_rows; row < hosts_rows + COUNT(hosts_rows); row++) {
-		find_hostname(slice_of(row->node), slice_of(row->hosts),
+		hostname_find(slice_of(row->node), slice_of(row->hosts),
 		    name);
 		if (strcmp(name, row->expected) != 0)
 			fail_msg("%s in \"%s\" is \"%s\"", row->node,

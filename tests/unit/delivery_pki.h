@@ -5,6 +5,7 @@
 #ifndef CULVER_TESTS_DELIVERY_PKI_H
 #define CULVER_TESTS_DELIVERY_PKI_H
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>

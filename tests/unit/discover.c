@@ -227,7 +227,7 @@ test_without(void **state)
 	    ENFORCE, "absent: STS record: 2 STS records where one is allowed",
 	    0);
 	mail(world, ID("a-b"), FETCHED_GOOD, ENFORCE, "absent: STS record: "
-	    "id \"a-b\" is not 1 to 32 letters or digits", 0);
+	    "id \"a-b\" is not 1 to 32 letters and digits", 0);
 	mail(world, TXT "! SERVFAIL", FETCHED_GOOD, ENFORCE,
 	    "absent: TXT: SERVFAIL", 0);
 	assert_int_equal(world->plans, 0);

@@ -34,7 +34,7 @@
 
 struct dns {
 	const char	*zone;
-	char		 log[8192];	/* "A mx.s\n" for each question */
+	char		 log[8192];	/* "A mx.s\n" for the first ones */
 	struct asked {
 		struct asked	*next;
 		struct domain	 name;
@@ -81,8 +81,9 @@ dns_ask(struct dns *dns, const struct domain *name, enum rr_type type,
 {
 	struct asked **at = &dns->asked, *asked = mem_alloc(sizeof(*asked));
 
-	sprintf(dns->log + strlen(dns->log), "%s %s\n", type_name(type),
-	    name->name);
+	if (strlen(dns->log) + sizeof(name->name) + 16 < sizeof(dns->log))
+		sprintf(dns->log + strlen(dns->log), "%s %s\n",
+		    type_name(type), name->name);
 	asked->name = *name;
 	asked->type = type;
 	asked->call = call;

@@ -4,6 +4,8 @@
  */
 #include "queue_fixture.h"
 
+#include "queue/listing.h"
+
 #define DAY_S	86400
 
 static char *const quick[] = { (char[]){ "retry=1m 5m" },
@@ -562,6 +564,68 @@ a_failed_destination_bounces_all(void **state)
 	assert_empty(world);
 	buffer_free(&text);
 	end_world(&world);
+}
+
+/* A class goes with the message: durably, into its list and its bounce. */
+static void
+classes_stay(void **state)
+{
+	static const struct {
+		enum mail_class	class, bounce;
+		const char	*tag;
+		bool		whole;
+	} rows[] = {
+		{ CLASS_MAIL, CLASS_MAIL, "[]", true },
+		{ CLASS_REQUIRETLS, CLASS_REQUIRETLS, "[\"requiretls\"]",
+		  false },
+		{ CLASS_TLS_OPTIONAL, CLASS_MAIL, "[\"tls-required-no\"]",
+		  true },
+		{ CLASS_REPORT, CLASS_MAIL, "[\"report\"]", true },
+	};
+	char *const full[] = { (char[]){ "bounce-body=full" } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct world *world = new_world(full, 1);
+		struct q_open open = { .id = queue_id_new(),
+		    .class = rows[i].class, .sender = "a@near.example" };
+		struct buffer row = { NULL, 0, 0 }, text;
+		struct message message, bounce = { .id = 0 };
+		struct d_due due;
+		struct d_job job;
+		int fd;
+
+		say(&world->smtpd, Q_OPEN, &open);
+		add_recipient(world, open.id, 0, "b@far.example");
+		fd = ask_data(world, open.id);
+		expect(world, &world->smtpd, Q_GO);
+		write_body(world, fd, SMALL, sizeof(SMALL) - 1);
+		close(fd);
+		say_end(world, open.id, sizeof(SMALL) - 1, false);
+		expect(world, &world->smtpd, Q_TAKEN);
+		stop_queue(world);
+		start_queue(world);
+		spool_get_message(world->spool, open.id, &message);
+		listing_row(world->spool, world->queue->dispatch, &message,
+		    &row);
+		assert_non_null(strstr(row.text, rows[i].tag));
+		say_synced(world);
+		due = expect_due(world, "far.example");
+		assert_int_equal(due.class, rows[i].class);
+		ask_next(world, due.destination, 1);
+		job = expect_job(world, NULL);
+		expect_settled(world, say_result(world, &job,
+		    "b@far.example", OUTCOME_FAILED, 0, "5.7.30",
+		    "no REQUIRETLS"));
+		text = bounce_text(world, &bounce);
+		assert_int_equal(bounce.class, rows[i].bounce);
+		assert_non_null(strstr(text.text, "Status: 5.7.30\r\n"));
+		assert_true((strstr(text.text, "body\r\n") != NULL) ==
+		    rows[i].whole);
+		buffer_free(&row);
+		buffer_free(&text);
+		end_world(&world);
+	}
 }
 
 /* ---- expiry ---- */
@@ -1145,6 +1209,9 @@ main(void)
 		    NULL },
 		{ "SMTP-5.1-4 a failed destination bounces all that was due",
 		    a_failed_destination_bounces_all, NULL, NULL, NULL },
+		{ "RTLS-4.1-1, RTLS-4.1-2, RTLS-4.2.1-11, RTLS-5-1, RTLS-5-2, "
+		    "RTLS-5-3 a class stays with its message and its bounce",
+		    classes_stay, NULL, NULL, NULL },
 		{ "expiry is judged after an attempt past it",
 		    expiry_is_judged_after_an_attempt, NULL, NULL, NULL },
 		{ "an attempt that began before the end expires nothing",

@@ -1,22 +1,8 @@
 /*
  * SMTP sessions (delivery/session.c, stream.c) against a scripted server.
  *
- * A case is a server's script, and in one line what must have come of it.
- * The server is a thread at the other end of a socketpair; it does what the
- * script says and complains when the client does anything else:
- *
- *	">text"		send this line; ">>text" these octets
- *	"<text"		the next line must be this one; "<" any line
- *	"data"		read to the lone dot, keep it
- *	"tls NAME"	handshake with this certificate
- *	"tls-fails"	handshake that must come to nothing
- *	"clear"		answer the ClientHello in clear text
- *	"quiet"		nothing may come for a while
- *	"slow N"	wait N ms
- *	"tight"		a tiny send buffer
- *	"cut"		close without a word (inside TLS: no close_notify)
- *	"eof"		the client must close; "drain" after whatever it says
- *	"bulk"		read no command before answers no longer fit
+ * A case is the server's script (delivery_server.h), and in one line what must
+ * have come of it.
  *
  * What came of it: "ready" or why not and how STARTTLS went; then of each
  * message the results of its recipients and what is said of the rest.
@@ -29,306 +15,33 @@
 
 #include "delivery/session.h"
 
-#include "delivery_pki.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/socket.h>
+#include "delivery_server.h"
 
 #define N(array)	(sizeof(array) / sizeof((array)[0]))
-#define HOST		"mx.test"
 
-/* ---- certificates ---- */
+/* ---- the client ---- */
 
-static struct {
-	SSL_CTX		*client;
-	struct {
-		const char	*name;
-		SSL_CTX		*context;
-	}		 servers[8];
-	size_t		 servers_n;
-} world;
-
-static SSL_CTX *
-server_named(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < world.servers_n; i++)
-		if (strcmp(world.servers[i].name, name) == 0)
-			return world.servers[i].context;
-	fail_msg("no certificate %s", name);
-	return NULL;
-}
-
-static void
-add_server(const char *name, const struct pki_wish *wish,
-    const struct pki_entity *issuer, int version)
-{
-	struct pki_entity leaf = pki_make(wish, issuer);
-	SSL_CTX *context = pki_server(&leaf, NULL);
-
-	SSL_CTX_set_max_proto_version(context, version);
-	SSL_CTX_set_min_proto_version(context, 0);
-	world.servers[world.servers_n].name = name;
-	world.servers[world.servers_n++].context = context;
-	pki_free(&leaf);
-}
+static SSL_CTX *client_context;
 
 static int
 set_up(void **state)
 {
-	static const struct pki_wish ca = { .common_name = "root",
-	    .constraints = "critical,CA:TRUE" };
-	static const struct pki_wish good = { .names = "DNS:" HOST };
-	static const struct pki_wish expired = { .names = "DNS:" HOST,
-	    .from_days = -30, .to_days = -1 };
-	static const struct pki_wish other = { .names = "DNS:other.test" };
-	static const struct pki_wish rsa = { .names = "DNS:" HOST,
-	    .rsa_bits = 2048 };
-	struct pki_entity root = pki_make(&ca, NULL);
-	int fd = pki_bundle(&root, 1);
 	unsigned anchors;
 
 	(void)state;
-	signal(SIGPIPE, SIG_IGN);
-	world.client = tls_context(fd, &anchors);
-	close(fd);
-	add_server("good", &good, &root, 0);
-	add_server("good12", &good, &root, TLS1_2_VERSION);
-	add_server("expired", &expired, &root, 0);
-	add_server("other", &other, &root, 0);
-	add_server("self", &good, NULL, 0);
-	add_server("static", &rsa, &root, TLS1_2_VERSION);
-	SSL_CTX_set_cipher_list(server_named("static"), "AES256-SHA");
-	add_server("old", &rsa, &root, TLS1_1_VERSION);
-	SSL_CTX_set_cipher_list(server_named("old"), "ALL:@SECLEVEL=0");
-	pki_free(&root);
+	servers_begin();
+	client_context = tls_context(servers_made.bundle_fd, &anchors);
 	return 0;
 }
 
 static int
 tear_down(void **state)
 {
-	size_t i;
-
 	(void)state;
-	SSL_CTX_free(world.client);
-	for (i = 0; i < world.servers_n; i++)
-		SSL_CTX_free(world.servers[i].context);
+	SSL_CTX_free(client_context);
+	servers_end();
 	return 0;
 }
-
-/* ---- the server ---- */
-
-struct server {
-	int			 fd;
-	const char *const	*script;
-	SSL			*ssl;
-	pthread_t		 thread;
-	char			 error[512];
-	struct buffer		 heard;		/* data, dots and all */
-};
-
-static bool
-complain(struct server *server, const char *what, const char *got)
-{
-	if (server->error[0] == '\0')
-		snprintf(server->error, sizeof(server->error),
-		    "at \"%s\": %s [%.200s]", *server->script, what, got);
-	return false;
-}
-
-static ssize_t
-get(struct server *server, char *octet)
-{
-	if (server->ssl != NULL)
-		return SSL_read(server->ssl, octet, 1);
-	return read(server->fd, octet, 1);
-}
-
-static bool
-put(struct server *server, const char *octets, size_t len)
-{
-	ssize_t n;
-
-	while (len > 0) {
-		n = server->ssl != NULL ?
-		    SSL_write(server->ssl, octets, (int)len) :
-		    write(server->fd, octets, len);
-		if (n <= 0)
-			return false;
-		octets += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
-/* One line without its CRLF. */
-static bool
-get_line(struct server *server, char *line, size_t size)
-{
-	size_t len = 0;
-
-	while (len < size - 1) {
-		if (get(server, line + len) != 1) {
-			line[len] = '\0';
-			return complain(server, "the client is gone", line);
-		}
-		if (line[len++] == '\n')
-			break;
-	}
-	if (len < 2 || line[len - 2] != '\r')
-		return complain(server, "no CRLF", line);
-	line[len - 2] = '\0';
-	return true;
-}
-
-static bool
-expect_line(struct server *server, const char *wanted)
-{
-	char line[2048];
-
-	if (!get_line(server, line, sizeof(line)))
-		return false;
-	if (wanted[0] != '\0' && strcmp(line, wanted) != 0)
-		return complain(server, "instead came", line);
-	return true;
-}
-
-static bool
-get_data(struct server *server)
-{
-	char octet;
-
-	buffer_free(&server->heard);
-	for (;;) {
-		if (get(server, &octet) != 1)
-			return complain(server, "no end of data",
-			    server->heard.text != NULL ?
-			    server->heard.text : "");
-		buffer_add(&server->heard, (struct slice){ &octet, 1 });
-		if (server->heard.len >= 5 && memcmp(server->heard.text +
-		    server->heard.len - 5, "\r\n.\r\n", 5) == 0)
-			return true;
-		if (server->heard.len == 3 &&
-		    memcmp(server->heard.text, ".\r\n", 3) == 0)
-			return true;
-	}
-}
-
-static bool
-start_tls(struct server *server, const char *name)
-{
-	server->ssl = SSL_new(server_named(name));
-	SSL_set_fd(server->ssl, server->fd);
-	if (SSL_accept(server->ssl) == 1)
-		return true;
-	ERR_clear_error();
-	return complain(server, "no handshake", name);
-}
-
-static bool
-is_quiet(struct server *server)
-{
-	struct pollfd fd = { server->fd, POLLIN, 0 };
-
-	return (server->ssl == NULL || SSL_pending(server->ssl) == 0) &&
-	    poll(&fd, 1, 100) == 0;
-}
-
-static bool
-fill(struct server *server)
-{
-	static const char answer[] = "250-a very long answer of a server that "
-	    "wants to be heard before it listens any further\r\n";
-	struct pollfd fd = { server->fd, POLLOUT, 0 };
-	char line[2048];
-	unsigned i, lines = 0;
-
-	/* The client writes 100 RCPT; we read none and write what fits. */
-	for (i = 0; i < 400 && poll(&fd, 1, 50) == 1; i++)
-		if (!put(server, answer, sizeof(answer) - 1))
-			return complain(server, "write", "");
-	if (!put(server, "250 ok\r\n", 8))
-		return complain(server, "write", "");
-	for (lines = 0; lines < 101; lines++)
-		if (!get_line(server, line, sizeof(line)) ||
-		    (lines > 0 && !put(server, "250 ok\r\n", 8)))
-			return false;
-	return true;
-}
-
-/* One word of the script; false: the end, well or not. */
-static bool
-play(struct server *server, const char *word)
-{
-	struct pollfd ready = { server->fd, POLLIN, 0 };
-	int tiny = 1;
-	char octet;
-
-	if (word[0] == '>' && word[1] == '>')
-		return put(server, word + 2, strlen(word + 2));
-	if (word[0] == '>')
-		return put(server, word + 1, strlen(word + 1)) &&
-		    put(server, "\r\n", 2);
-	if (word[0] == '<')
-		return expect_line(server, word + 1);
-	if (strcmp(word, "data") == 0)
-		return get_data(server);
-	if (strncmp(word, "tls ", 4) == 0)
-		return start_tls(server, word + 4);
-	if (strncmp(word, "tls-fails ", 10) == 0) {
-		if (start_tls(server, word + 10))
-			return complain(server, "it did not fail", "");
-		server->error[0] = '\0';
-		return false;
-	}
-	if (strcmp(word, "clear") == 0)
-		return poll(&ready, 1, -1) == 1 &&
-		    put(server, "220 still in clear\r\n", 20);
-	if (strcmp(word, "quiet") == 0)
-		return is_quiet(server) ||
-		    complain(server, "something came", "");
-	if (strncmp(word, "slow ", 5) == 0)
-		return usleep((useconds_t)atoi(word + 5) * 1000) == 0;
-	if (strcmp(word, "tight") == 0)
-		return setsockopt(server->fd, SOL_SOCKET, SO_SNDBUF, &tiny,
-		    sizeof(tiny)) == 0;
-	if (strcmp(word, "eof") == 0)
-		return get(server, &octet) <= 0 ||
-		    complain(server, "the client goes on", "");
-	if (strcmp(word, "drain") == 0) {
-		while (get(server, &octet) == 1)
-			continue;
-		return true;
-	}
-	if (strcmp(word, "bulk") == 0)
-		return fill(server);
-	if (strcmp(word, "cut") != 0)
-		return complain(server, "no such word", word);
-	return false;
-}
-
-static void *
-serve(void *argument)
-{
-	struct server *server = argument;
-
-	for (; *server->script != NULL; server->script++)
-		if (!play(server, *server->script))
-			break;
-	ERR_clear_error();
-	/* "cut" is the only word that may leave some of the script. */
-	SSL_free(server->ssl);
-	close(server->fd);
-	return NULL;
-}
-
-/* ---- the client ---- */
 
 enum policy { NO_POLICY, ENFORCE, TESTING, WITH_TLSA, CLEAR_RETRY,
 	REQUIRETLS };
@@ -338,7 +51,7 @@ struct scene {
 	const char	*name;
 	enum policy	 policy;
 	const char	*script[SCRIPT_MAX];
-	const char	*outcome;
+	const char	*is;		/* what must have come of it */
 	const char	*says;		/* within proof's or done's reply */
 	unsigned	 messages;	/* to be sent */
 	unsigned	 rcpts;		/* each; 1 when 0 */
@@ -486,7 +199,7 @@ run_client(struct client *client, int fd, int watch_fd, char *said,
 		limits = (struct session_limits){ 300, 300, 300, 300, 300,
 		    300, 300, 300, 300, 300 };
 	set_policy(&about, scene->policy);
-	session_begin(&session, fd, watch_fd, &about, world.client, &limits,
+	session_begin(&session, fd, watch_fd, &about, client_context, &limits,
 	    &calls, client);
 	if (session_prove(&session, &proof))
 		buffer_printf(&client->log, "ready");
@@ -507,25 +220,20 @@ static void
 play_scene(const struct scene *scene)
 {
 	struct client client = { .scene = scene, .body_fd = -1 };
-	struct server server = { .script = scene->script };
+	struct server server;
 	char said[REPLY_TEXT_MAX];
-	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
-		abort();
-	server.fd = pair[1];
-	assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
-	pthread_create(&server.thread, NULL, serve, &server);
-	run_client(&client, pair[0], -1, said, sizeof(said));
+	run_client(&client, server_begin(&server, scene->script), -1, said,
+	    sizeof(said));
 	pthread_join(server.thread, NULL);
 	if (client.body_fd >= 0)
 		close(client.body_fd);
 	if (server.error[0] != '\0' || strcmp(client.log.text,
-	    scene->outcome) != 0 || (scene->says != NULL &&
+	    scene->is) != 0 || (scene->says != NULL &&
 	    strstr(said, scene->says) == NULL)) {
 		print_error("%s: [%s] instead of [%s]\nreply [%s]\n"
 		    "server: %s\n", scene->name, client.log.text,
-		    scene->outcome, said, server.error);
+		    scene->is, said, server.error);
 		fail();
 	}
 	if (scene->heard != NULL)
@@ -552,65 +260,66 @@ test_scenes(void **state)
 
 static const struct scene greetings[] = {
 	{ "a server without extensions", NO_POLICY, { HELLO, BYE },
-	  .outcome = "ready:absent" },
+	  .is = "ready:absent" },
 	{ "it greets in several lines", NO_POLICY,
 	  { ">220-mx", ">220-welcome", ">220 go", EHLO, ">250 mx", BYE },
-	  .outcome = "ready:absent" },
+	  .is = "ready:absent" },
 	/* SMTP-4.3.1-1 */
 	{ "nothing is said before the greeting", NO_POLICY,
-	  { "quiet", HELLO, BYE }, .outcome = "ready:absent" },
+	  { "quiet", HELLO, BYE }, .is = "ready:absent" },
 	{ "nothing between the lines of a greeting", NO_POLICY,
 	  { ">220-mx", "quiet", ">220 go", EHLO, ">250 mx", BYE },
-	  .outcome = "ready:absent" },
-	{ "554", NO_POLICY, { ">554 no service", BYE }, .outcome = "refused",
+	  .is = "ready:absent" },
+	{ "554", NO_POLICY, { ">554 no service", BYE }, .is = "refused",
 	  .says = "554 no service" },
-	{ "450", NO_POLICY, { ">450 later", BYE }, .outcome = "refused",
+	{ "450", NO_POLICY, { ">450 later", BYE }, .is = "refused",
 	  .says = "450 later" },
-	{ "421", NO_POLICY, { ">421 closing", "eof" }, .outcome = "refused",
+	{ "421", NO_POLICY, { ">421 closing", "eof" }, .is = "refused",
 	  .says = "421 closing" },
-	{ "354", NO_POLICY, { ">354 go", BYE }, .outcome = "refused" },
+	{ "354", NO_POLICY, { ">354 go", BYE }, .is = "refused" },
 	{ "299", NO_POLICY, { ">299 hm", EHLO, ">250 mx", BYE },
-	  .outcome = "ready:absent" },
-	{ "no SMTP", NO_POLICY, { ">SSH-2.0-OpenSSH", "eof" }, .outcome = "violation",
+	  .is = "ready:absent" },
+	{ "no SMTP", NO_POLICY, { ">SSH-2.0-OpenSSH", "eof" },
+	  .is = "violation",
 	  .says = "SSH-2.0" },
-	{ "closed at once", NO_POLICY, { "cut" }, .outcome = "closed",
+	{ "closed at once", NO_POLICY, { "cut" }, .is = "closed",
 	  .says = "connection" },
 	{ "closed inside the greeting", NO_POLICY, { ">220-mx", "cut" },
-	  .outcome = "closed" },
-	{ "silence", NO_POLICY, { "slow 500", "eof" }, .outcome = "timeout",
+	  .is = "closed" },
+	{ "silence", NO_POLICY, { "slow 500", "eof" }, .is = "timeout",
 	  .impatient = true, .says = "timed out" },
 };
 
 static const struct scene hellos[] = {
 	/* SMTP-3.2-2 */
 	{ "502 to EHLO", NO_POLICY, { ">220 mx", EHLO, ">502 what",
-	  "<HELO relay.test", ">250 mx", BYE }, .outcome = "ready:absent" },
+	  "<HELO relay.test", ">250 mx", BYE }, .is = "ready:absent" },
 	{ "500 to EHLO", NO_POLICY, { ">220 mx", EHLO, ">500 what",
-	  "<HELO relay.test", ">250 mx", BYE }, .outcome = "ready:absent" },
+	  "<HELO relay.test", ">250 mx", BYE }, .is = "ready:absent" },
 	{ "550 to EHLO and HELO", NO_POLICY, { ">220 mx", EHLO, ">550 no",
-	  "<HELO relay.test", ">550 no", BYE }, .outcome = "refused" },
+	  "<HELO relay.test", ">550 no", BYE }, .is = "refused" },
 	{ "no HELO where TLS is a must", ENFORCE, { ">220 mx", EHLO,
-	  ">502 what", BYE }, .outcome = "policy:absent" },
+	  ">502 what", BYE }, .is = "policy:absent" },
 	{ "no HELO where TLSA demands TLS", WITH_TLSA, { ">220 mx", EHLO,
-	  ">502 what", BYE }, .outcome = "policy:absent" },
+	  ">502 what", BYE }, .is = "policy:absent" },
 	{ "450 to EHLO", NO_POLICY, { ">220 mx", EHLO, ">450 later", BYE },
-	  .outcome = "refused", .says = "450 later" },
+	  .is = "refused", .says = "450 later" },
 	{ "421 to EHLO", NO_POLICY, { ">220 mx", EHLO, ">421 bye", "eof" },
-	  .outcome = "refused" },
+	  .is = "refused" },
 	{ "354 to EHLO", NO_POLICY, { ">220 mx", EHLO, ">354 go", BYE },
-	  .outcome = "refused" },
+	  .is = "refused" },
 	{ "150 to EHLO", NO_POLICY, { ">220 mx", EHLO, ">150 x", "eof" },
-	  .outcome = "violation" },
+	  .is = "violation" },
 	{ "codes that disagree", NO_POLICY, { ">220 mx", EHLO, ">250-a",
-	  ">550 b", "eof" }, .outcome = "violation" },
-	{ "closed", NO_POLICY, { ">220 mx", EHLO, "cut" }, .outcome = "closed",
+	  ">550 b", "eof" }, .is = "violation" },
+	{ "closed", NO_POLICY, { ">220 mx", EHLO, "cut" }, .is = "closed",
 	  .says = "EHLO" },
 	{ "silence", NO_POLICY, { ">220 mx", EHLO, "slow 500", "eof" },
-	  .outcome = "timeout", .impatient = true, .says = "EHLO" },
+	  .is = "timeout", .impatient = true, .says = "EHLO" },
 	{ "octets that drip do not stretch the time", NO_POLICY,
 	  { ">220 mx", EHLO, ">>2", "slow 100", ">>5", "slow 100", ">>0",
 	    "slow 100", ">>-", "slow 100", ">>x", "slow 100", "eof" },
-	  .outcome = "timeout", .impatient = true },
+	  .is = "timeout", .impatient = true },
 };
 
 /* ---- STARTTLS ---- */
@@ -621,103 +330,107 @@ static const struct scene hellos[] = {
 
 static const struct scene no_policy_tls[] = {
 	{ "a good certificate", NO_POLICY,
-	  { OFFER, ">220 go", "tls good", INSIDE, BYE }, .outcome = "ready:done" },
+	  { OFFER, ">220 go", "tls good", INSIDE, BYE }, .is = "ready:done" },
 	{ "TLS 1.2", NO_POLICY,
-	  { OFFER, ">220 go", "tls good12", INSIDE, BYE }, .outcome = "ready:done" },
+	  { OFFER, ">220 go", "tls good12", INSIDE, BYE }, .is = "ready:done" },
 	/* TLS-3207-6-3, DANE-7672-1.3-1 */
 	{ "self-signed", NO_POLICY,
-	  { OFFER, ">220 go", "tls self", INSIDE, BYE }, .outcome = "ready:done" },
+	  { OFFER, ">220 go", "tls self", INSIDE, BYE }, .is = "ready:done" },
 	{ "expired", NO_POLICY,
-	  { OFFER, ">220 go", "tls expired", INSIDE, BYE }, .outcome = "ready:done" },
+	  { OFFER, ">220 go", "tls expired", INSIDE, BYE },
+	  .is = "ready:done" },
 	{ "another name", NO_POLICY,
-	  { OFFER, ">220 go", "tls other", INSIDE, BYE }, .outcome = "ready:done" },
+	  { OFFER, ">220 go", "tls other", INSIDE, BYE }, .is = "ready:done" },
 	{ "static RSA", NO_POLICY,
-	  { OFFER, ">220 go", "tls static", INSIDE, BYE }, .outcome = "ready:done" },
+	  { OFFER, ">220 go", "tls static", INSIDE, BYE }, .is = "ready:done" },
 	{ "TLS 1.1 only", NO_POLICY, { OFFER, ">220 go", "tls-fails old" },
-	  .outcome = "reconnect:broken", .says = "TLS: " },
+	  .is = "reconnect:broken", .says = "TLS: " },
 	{ "454", NO_POLICY, { OFFER, ">454 not now", BYE },
-	  .outcome = "ready:refused" },
-	{ "554", NO_POLICY, { OFFER, ">554 no", BYE }, .outcome = "ready:refused" },
+	  .is = "ready:refused" },
+	{ "554", NO_POLICY, { OFFER, ">554 no", BYE }, .is = "ready:refused" },
 	{ "the handshake in clear", NO_POLICY, { OFFER, ">220 go", "clear",
-	  "drain" }, .outcome = "reconnect:broken", .says = "wrong version number" },
+	  "drain" }, .is = "reconnect:broken", .says = "wrong version number" },
 	{ "closed after 220", NO_POLICY, { OFFER, ">220 go", "cut" },
-	  .outcome = "reconnect:broken", .says = "TLS: " },
+	  .is = "reconnect:broken", .says = "TLS: " },
 	{ "closed without an answer", NO_POLICY, { OFFER, "cut" },
-	  .outcome = "reconnect:broken", .says = "STARTTLS" },
+	  .is = "reconnect:broken", .says = "STARTTLS" },
 	{ "silence in the handshake", NO_POLICY, { OFFER, ">220 go",
-	  "slow 500" }, .outcome = "reconnect:broken", .impatient = true,
+	  "slow 500" }, .is = "reconnect:broken", .impatient = true,
 	  .says = "timed out" },
-	{ "421", NO_POLICY, { OFFER, ">421 bye", "eof" }, .outcome = "refused" },
+	{ "421", NO_POLICY, { OFFER, ">421 bye", "eof" }, .is = "refused" },
 	{ "no SMTP answer", NO_POLICY, { OFFER, ">what", "eof" },
-	  .outcome = "reconnect:broken" },
+	  .is = "reconnect:broken" },
 	{ "the second connection is in clear", CLEAR_RETRY,
 	  { ">220 mx", EHLO, ">250-mx", ">250 STARTTLS", BYE },
-	  .outcome = "ready:broken" },
+	  .is = "ready:broken" },
 };
 
 static const struct scene enforced[] = {
 	{ "a good certificate", ENFORCE,
-	  { OFFER, ">220 go", "tls good", INSIDE, BYE }, .outcome = "ready:done" },
+	  { OFFER, ">220 go", "tls good", INSIDE, BYE }, .is = "ready:done" },
 	{ "TLS 1.2", ENFORCE,
-	  { OFFER, ">220 go", "tls good12", INSIDE, BYE }, .outcome = "ready:done" },
+	  { OFFER, ">220 go", "tls good12", INSIDE, BYE }, .is = "ready:done" },
 	/* TLS-3207-4.1-1, TLS-3207-4.1-2: QUIT and nothing else */
 	{ "expired", ENFORCE, { OFFER, ">220 go", "tls expired", BYE },
-	  .outcome = "policy:done" },
+	  .is = "policy:done" },
 	{ "another name", ENFORCE, { OFFER, ">220 go", "tls other", BYE },
-	  .outcome = "policy:done" },
+	  .is = "policy:done" },
 	{ "self-signed", ENFORCE, { OFFER, ">220 go", "tls self", BYE },
-	  .outcome = "policy:done" },
+	  .is = "policy:done" },
 	{ "static RSA", ENFORCE, { OFFER, ">220 go", "tls-fails static" },
-	  .outcome = "policy:broken" },
+	  .is = "policy:broken" },
 	{ "TLS 1.1 only", ENFORCE, { OFFER, ">220 go", "tls-fails old" },
-	  .outcome = "policy:broken" },
+	  .is = "policy:broken" },
 	/* STS-5-3 */
-	{ "no STARTTLS", ENFORCE, { HELLO, BYE }, .outcome = "policy:absent" },
-	{ "454", ENFORCE, { OFFER, ">454 not now", BYE }, .outcome = "policy:refused",
+	{ "no STARTTLS", ENFORCE, { HELLO, BYE }, .is = "policy:absent" },
+	{ "454", ENFORCE, { OFFER, ">454 not now", BYE },
+	  .is = "policy:refused",
 	  .says = "454 not now" },
-	{ "554", ENFORCE, { OFFER, ">554 no", BYE }, .outcome = "policy:refused" },
+	{ "554", ENFORCE, { OFFER, ">554 no", BYE }, .is = "policy:refused" },
 	{ "the handshake in clear", ENFORCE, { OFFER, ">220 go", "clear",
-	  "drain" }, .outcome = "policy:broken" },
+	  "drain" }, .is = "policy:broken" },
 	{ "closed after 220", ENFORCE, { OFFER, ">220 go", "cut" },
-	  .outcome = "policy:broken" },
+	  .is = "policy:broken" },
 	{ "closed without an answer", ENFORCE, { OFFER, "cut" },
-	  .outcome = "policy:broken" },
+	  .is = "policy:broken" },
 };
 
 static const struct scene testing[] = {
 	{ "a good certificate", TESTING,
-	  { OFFER, ">220 go", "tls good", INSIDE, BYE }, .outcome = "ready:done" },
+	  { OFFER, ">220 go", "tls good", INSIDE, BYE }, .is = "ready:done" },
 	{ "expired", TESTING,
-	  { OFFER, ">220 go", "tls expired", INSIDE, BYE }, .outcome = "ready:done" },
+	  { OFFER, ">220 go", "tls expired", INSIDE, BYE },
+	  .is = "ready:done" },
 	{ "another name", TESTING,
-	  { OFFER, ">220 go", "tls other", INSIDE, BYE }, .outcome = "ready:done" },
-	{ "no STARTTLS", TESTING, { HELLO, BYE }, .outcome = "ready:absent" },
-	{ "454", TESTING, { OFFER, ">454 not now", BYE }, .outcome = "ready:refused" },
+	  { OFFER, ">220 go", "tls other", INSIDE, BYE }, .is = "ready:done" },
+	{ "no STARTTLS", TESTING, { HELLO, BYE }, .is = "ready:absent" },
+	{ "454", TESTING, { OFFER, ">454 not now", BYE },
+	  .is = "ready:refused" },
 	{ "closed after 220", TESTING, { OFFER, ">220 go", "cut" },
-	  .outcome = "reconnect:broken" },
+	  .is = "reconnect:broken" },
 };
 
 static const struct scene tlsa[] = {
 	{ "TLS of any quality, until records are compared", WITH_TLSA,
-	  { OFFER, ">220 go", "tls self", INSIDE, BYE }, .outcome = "ready:done" },
-	{ "no STARTTLS", WITH_TLSA, { HELLO, BYE }, .outcome = "policy:absent" },
+	  { OFFER, ">220 go", "tls self", INSIDE, BYE }, .is = "ready:done" },
+	{ "no STARTTLS", WITH_TLSA, { HELLO, BYE }, .is = "policy:absent" },
 	{ "454", WITH_TLSA, { OFFER, ">454 not now", BYE },
-	  .outcome = "policy:refused" },
+	  .is = "policy:refused" },
 	{ "no handshake", WITH_TLSA, { OFFER, ">220 go", "cut" },
-	  .outcome = "policy:broken" },
+	  .is = "policy:broken" },
 };
 
 static const struct scene requiretls[] = {
 	{ "offered inside TLS", REQUIRETLS, { OFFER, ">220 go", "tls good",
-	  EHLO, ">250-mx", ">250 REQUIRETLS", BYE }, .outcome = "ready:done" },
+	  EHLO, ">250-mx", ">250 REQUIRETLS", BYE }, .is = "ready:done" },
 	/* RTLS-3-4 */
 	{ "offered before TLS only", REQUIRETLS, { ">220 mx", EHLO, ">250-mx",
 	  ">250-REQUIRETLS", ">250 STARTTLS", "<STARTTLS", ">220 go",
-	  "tls good", EHLO, ">250 mx", BYE }, .outcome = "policy:done" },
+	  "tls good", EHLO, ">250 mx", BYE }, .is = "policy:done" },
 	{ "self-signed", REQUIRETLS, { OFFER, ">220 go", "tls self", BYE },
-	  .outcome = "policy:done" },
+	  .is = "policy:done" },
 	{ "HELO only", REQUIRETLS, { ">220 mx", EHLO, ">502 what", BYE },
-	  .outcome = "policy:absent" },
+	  .is = "policy:absent" },
 };
 
 /* What is injected around STARTTLS, and what is known of before. */
@@ -725,20 +438,20 @@ static const struct scene injections[] = {
 	/* TLS-3207-4.2-7 */
 	{ "a reply in clear behind 220", NO_POLICY,
 	  { OFFER, ">>220 go\r\n250 injected\r\n", "eof" },
-	  .outcome = "reconnect:broken", .says = "in clear behind" },
+	  .is = "reconnect:broken", .says = "in clear behind" },
 	{ "the same under enforce", ENFORCE,
 	  { OFFER, ">>220 go\r\n250 injected\r\n", "eof" },
-	  .outcome = "policy:broken" },
+	  .is = "policy:broken" },
 	{ "half a line", ENFORCE, { OFFER, ">>220 go\r\n2", "eof" },
-	  .outcome = "policy:broken" },
+	  .is = "policy:broken" },
 	/* TLS-3207-4-8 */
 	{ "nothing behind STARTTLS", NO_POLICY, { ">220 mx", EHLO,
 	  ">250-mx", ">250-PIPELINING", ">250 STARTTLS", "<STARTTLS",
-	  "quiet", ">220 go", "tls good", INSIDE, BYE }, .outcome = "ready:done" },
+	  "quiet", ">220 go", "tls good", INSIDE, BYE }, .is = "ready:done" },
 	/* TLS-3207-4.2-4 */
 	{ "STARTTLS offered inside TLS", NO_POLICY, { OFFER, ">220 go",
 	  "tls good", EHLO, ">250-mx", ">250 STARTTLS", BYE },
-	  .outcome = "ready:done" },
+	  .is = "ready:done" },
 	/* TLS-3207-4.2-2, EXT-2920-3.1-1 */
 	{ "PIPELINING and SIZE before TLS only", NO_POLICY, { ">220 mx",
 	  EHLO, ">250-mx", ">250-PIPELINING", ">250-SIZE 1000",
@@ -746,13 +459,13 @@ static const struct scene injections[] = {
 	  "tls good", INSIDE, "<MAIL FROM:<s@a.test>", "quiet", ">250 ok",
 	  "<RCPT TO:<r0@b.test>", "quiet", ">250 ok", "<DATA", "quiet",
 	  ">354 go", "data", ">250 ok", BYE },
-	  .outcome = "ready:done 0=delivered/250/2.0.0 served+", .messages = 1,
+	  .is = "ready:done 0=delivered/250/2.0.0 served+", .messages = 1,
 	  .kind = BODY_8BITMIME },
 	{ "EHLO refused inside TLS", NO_POLICY, { OFFER, ">220 go",
-	  "tls good", EHLO, ">550 no", BYE }, .outcome = "refused:done" },
+	  "tls good", EHLO, ">550 no", BYE }, .is = "refused:done" },
 	/* TLS-8446-6.1-1 */
 	{ "cut inside TLS, inside a reply", NO_POLICY, { OFFER, ">220 go",
-	  "tls good", EHLO, ">250-mx", "cut" }, .outcome = "closed:done" },
+	  "tls good", EHLO, ">250-mx", "cut" }, .is = "closed:done" },
 };
 
 /* ---- one message ---- */
@@ -767,42 +480,43 @@ static const struct scene injections[] = {
 
 static const struct scene messages[] = {
 	{ "in turn", NO_POLICY, { HELLO, ENVELOPE, "data", ">250 2.6.0 took",
-	  BYE }, .outcome = "ready:absent 0=delivered/250/2.6.0 served+", .messages = 1,
+	  BYE },
+	  .is = "ready:absent 0=delivered/250/2.6.0 served+", .messages = 1,
 	  .heard = "x\r\n.\r\n" },
 	{ "as a group", NO_POLICY, { PIPE, MAIL, RCPT0, "<DATA", OK, OK,
 	  ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1,
+	  .is = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1,
 	  .heard = "x\r\n.\r\n" },
 	{ "inside TLS", ENFORCE, { OFFER, ">220 go", "tls good", EHLO,
 	  ">250-mx", ">250 PIPELINING", MAIL, RCPT0, "<DATA", OK, OK,
 	  ">354 go", "data", OK, BYE },
-	  .outcome = "ready:done 0=delivered/250/2.0.0 served+", .messages = 1 },
+	  .is = "ready:done 0=delivered/250/2.0.0 served+", .messages = 1 },
 	{ "dots and a line without end", NO_POLICY, { HELLO, ENVELOPE,
-	  "data", OK, BYE }, .outcome = "ready:absent 0=delivered/250/2.0.0 served+",
+	  "data", OK, BYE }, .is = "ready:absent 0=delivered/250/2.0.0 served+",
 	  .messages = 1, .body = ".\r\n..\r\n.x\r\ny",
 	  .heard = "..\r\n...\r\n..x\r\ny\r\n.\r\n" },
 	/* SMTP-4.5.4.1-7 */
 	{ "three recipients, one DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0,
 	  OK, RCPT1, OK, RCPT2, ">251 forwards", "<DATA", ">354 go", "data",
-	  OK, BYE }, .outcome = "ready:absent 0=delivered/250/2.0.0 "
+	  OK, BYE }, .is = "ready:absent 0=delivered/250/2.0.0 "
 	  "1=delivered/250/2.0.0 2=delivered/250/2.0.0 served+",
 	  .messages = 1, .rcpts = 3 },
 	{ "two messages on one session", NO_POLICY, { HELLO, ENVELOPE,
-	  "data", OK, ENVELOPE, "data", OK, BYE }, .outcome = "ready:absent "
+	  "data", OK, ENVELOPE, "data", OK, BYE }, .is = "ready:absent "
 	  "0=delivered/250/2.0.0 served+ 0=delivered/250/2.0.0 served+",
 	  .messages = 2 },
 	/* SMTP-4.2-2 */
 	{ "250 5.1.1", NO_POLICY, { HELLO, MAIL, ">250 5.1.1 no such sender",
 	  RCPT0, ">250 5.1.1 no such user", "<DATA", ">354 5.0.0 go", "data",
 	  ">250 5.0.0 failed", BYE },
-	  .outcome = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1 },
+	  .is = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1 },
 	/* SMTP-4.2-4 */
 	{ "299 to all", NO_POLICY, { HELLO, MAIL, ">299 x", RCPT0, ">299 x",
 	  "<DATA", ">354 go", "data", ">299 x", BYE },
-	  .outcome = "ready:absent 0=delivered/299/2.0.0 served+", .messages = 1 },
+	  .is = "ready:absent 0=delivered/299/2.0.0 served+", .messages = 1 },
 	/* SMTP-4.2.5-2 */
 	{ "a reset right after 250", NO_POLICY, { HELLO, ENVELOPE, "data",
-	  OK, "cut" }, .outcome = "ready:absent 0=delivered/250/2.0.0 served+",
+	  OK, "cut" }, .is = "ready:absent 0=delivered/250/2.0.0 served+",
 	  .messages = 1 },
 };
 
@@ -811,82 +525,82 @@ static const struct scene parameters[] = {
 	{ "SIZE, dots not counted twice", NO_POLICY, { ">220 mx", EHLO,
 	  ">250-mx", ">250 SIZE 1000", "<MAIL FROM:<s@a.test> SIZE=6", OK,
 	  RCPT0, OK, "<DATA", ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1,
+	  .is = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1,
 	  .body = ".\r\n.\r\n" },
 	/* EXT-6152-3-3 */
 	{ "8BITMIME offered and needed", NO_POLICY, { ">220 mx", EHLO,
 	  ">250-mx", ">250 8BITMIME",
 	  "<MAIL FROM:<s@a.test> BODY=8BITMIME", OK, RCPT0, OK, "<DATA",
 	  ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1,
+	  .is = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1,
 	  .kind = BODY_8BITMIME, .body = "\xe4\r\n",
 	  .heard = "\xe4\r\n.\r\n" },
 	{ "8BITMIME offered, not needed", NO_POLICY, { ">220 mx", EHLO,
 	  ">250-mx", ">250 8BITMIME", MAIL, OK, RCPT0, OK, "<DATA",
 	  ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1 },
+	  .is = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1 },
 	/* EXT-6531-3.4-2 */
 	{ "all of them, and none that is not needed", NO_POLICY,
 	  { ">220 mx", EHLO, ">250-mx", ">250-8BITMIME", ">250-SMTPUTF8",
 	  ">250-DSN", ">250-BINARYMIME", ">250-CHUNKING", ">250 SIZE",
 	  "<MAIL FROM:<s@a.test> SIZE=3 BODY=8BITMIME", OK, RCPT0, OK,
 	  "<DATA", ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1,
+	  .is = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1,
 	  .kind = BODY_8BITMIME },
 };
 
 static const struct scene refusals[] = {
 	{ "450 to MAIL", NO_POLICY, { HELLO, MAIL, ">450 4.3.1 full", BYE },
-	  .outcome = "ready:absent refused+/450/4.3.1", .messages = 1,
+	  .is = "ready:absent refused+/450/4.3.1", .messages = 1,
 	  .says = "450 4.3.1 full" },
 	{ "550 to MAIL", NO_POLICY, { HELLO, MAIL, ">550 5.7.1 no", BYE },
-	  .outcome = "ready:absent 0=failed/550/5.7.1 served+", .messages = 1 },
+	  .is = "ready:absent 0=failed/550/5.7.1 served+", .messages = 1 },
 	{ "450 to RCPT", NO_POLICY, { HELLO, MAIL, OK, RCPT0,
 	  ">450 4.2.0 greylisted", BYE },
-	  .outcome = "ready:absent 0=deferred/450/4.2.0 served+", .messages = 1 },
+	  .is = "ready:absent 0=deferred/450/4.2.0 served+", .messages = 1 },
 	{ "550 to RCPT", NO_POLICY, { HELLO, MAIL, OK, RCPT0,
 	  ">550 5.1.1 no", BYE },
-	  .outcome = "ready:absent 0=failed/550/5.1.1 served+", .messages = 1 },
+	  .is = "ready:absent 0=failed/550/5.1.1 served+", .messages = 1 },
 	{ "450 to DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, "<DATA",
-	  ">450 later", BYE }, .outcome = "ready:absent refused+/450/4.0.0",
+	  ">450 later", BYE }, .is = "ready:absent refused+/450/4.0.0",
 	  .messages = 1 },
 	{ "550 to DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, "<DATA",
-	  ">550 no", BYE }, .outcome = "ready:absent 0=failed/550/5.0.0 served+",
+	  ">550 no", BYE }, .is = "ready:absent 0=failed/550/5.0.0 served+",
 	  .messages = 1 },
 	/* SMTP-4.2.5-3 */
 	{ "451 to the dot", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, RCPT1,
 	  OK, RCPT2, OK, "<DATA", ">354 go", "data", ">451 later", BYE },
-	  .outcome = "ready:absent 0=deferred/451/4.0.0 1=deferred/451/4.0.0 "
+	  .is = "ready:absent 0=deferred/451/4.0.0 1=deferred/451/4.0.0 "
 	  "2=deferred/451/4.0.0 served+", .messages = 1, .rcpts = 3 },
 	{ "554 to the dot", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, RCPT1,
 	  OK, RCPT2, OK, "<DATA", ">354 go", "data", ">554 no", BYE },
-	  .outcome = "ready:absent 0=failed/554/5.0.0 1=failed/554/5.0.0 "
+	  .is = "ready:absent 0=failed/554/5.0.0 1=failed/554/5.0.0 "
 	  "2=failed/554/5.0.0 served+", .messages = 1, .rcpts = 3 },
 	/* EXT-1870-6.2-3 */
 	{ "452 to DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, "<DATA",
-	  ">452 full", BYE }, .outcome = "ready:absent refused+/452/4.0.0",
+	  ">452 full", BYE }, .is = "ready:absent refused+/452/4.0.0",
 	  .messages = 1 },
 	{ "552 to DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, "<DATA",
-	  ">552 large", BYE }, .outcome = "ready:absent 0=failed/552/5.0.0 served+",
+	  ">552 large", BYE }, .is = "ready:absent 0=failed/552/5.0.0 served+",
 	  .messages = 1 },
 	{ "452 to the dot", NO_POLICY, { HELLO, ENVELOPE, "data",
-	  ">452 full", BYE }, .outcome = "ready:absent 0=deferred/452/4.0.0 served+",
+	  ">452 full", BYE }, .is = "ready:absent 0=deferred/452/4.0.0 served+",
 	  .messages = 1 },
 	{ "552 to the dot", NO_POLICY, { HELLO, ENVELOPE, "data",
-	  ">552 large", BYE }, .outcome = "ready:absent 0=failed/552/5.0.0 served+",
+	  ">552 large", BYE }, .is = "ready:absent 0=failed/552/5.0.0 served+",
 	  .messages = 1 },
 	{ "some of three", NO_POLICY, { HELLO, MAIL, OK, RCPT0,
 	  ">550 5.1.1 no", RCPT1, OK, RCPT2, ">450 4.2.2 full", "<DATA",
 	  ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent 0=failed/550/5.1.1 2=deferred/450/4.2.2 "
+	  .is = "ready:absent 0=failed/550/5.1.1 2=deferred/450/4.2.2 "
 	  "1=delivered/250/2.0.0 served+", .messages = 1, .rcpts = 3 },
 	/* 530 where our own TLS broke is no fault of the message */
 	{ "530 in clear", CLEAR_RETRY, { ">220 mx", EHLO, ">250-mx",
 	  ">250 STARTTLS", MAIL, ">530 5.7.0 STARTTLS first", BYE },
-	  .outcome = "ready:broken refused+/530/4.4.2", .messages = 1 },
+	  .is = "ready:broken refused+/530/4.4.2", .messages = 1 },
 	{ "530 inside TLS", NO_POLICY, { OFFER, ">220 go", "tls good",
 	  INSIDE, MAIL, ">530 5.7.0 who are you", BYE },
-	  .outcome = "ready:done 0=failed/530/5.7.0 served+", .messages = 1 },
+	  .is = "ready:done 0=failed/530/5.7.0 served+", .messages = 1 },
 };
 
 /* EXT-1870-6.2-1: RSET before the next message, QUIT if there is none. */
@@ -895,19 +609,21 @@ static const struct scene resets[] = {
 	  ">250 SIZE", "<MAIL FROM:<s@a.test> SIZE=3", ">452 4.3.1 full",
 	  "<RSET", OK, "<MAIL FROM:<s@a.test> SIZE=3", OK, RCPT0, OK,
 	  "<DATA", ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent refused+/452/4.3.1 0=delivered/250/2.0.0 served+",
+	  .is = "ready:absent refused+/452/4.3.1 0=delivered/250/2.0.0 served+",
 	  .messages = 2 },
 	{ "after RCPT refused, as a group", NO_POLICY, { PIPE, MAIL, RCPT0,
 	  "<DATA", OK, ">550 no", ">503 no recipients", "<RSET", MAIL, RCPT0,
 	  "<DATA", OK, OK, OK, ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent 0=failed/550/5.0.0 served+ 0=delivered/250/2.0.0 "
+	  .is = "ready:absent 0=failed/550/5.0.0 served+ 0=delivered/250/2.0.0 "
 	  "served+", .messages = 2 },
 	{ "none after a dot", NO_POLICY, { HELLO, ENVELOPE, "data",
 	  ">451 later", ENVELOPE, "data", OK, BYE },
-	  .outcome = "ready:absent 0=deferred/451/4.0.0 served+ 0=delivered/250/2.0.0 "
+	  .is = "ready:absent 0=deferred/451/4.0.0 served+ "
+	  "0=delivered/250/2.0.0 "
 	  "served+", .messages = 2 },
 	{ "RSET refused", NO_POLICY, { HELLO, MAIL, OK, RCPT0, ">550 no",
-	  "<RSET", ">500 what", "eof" }, .outcome = "ready:absent 0=failed/550/5.0.0 "
+	  "<RSET", ">500 what", "eof" },
+	  .is = "ready:absent 0=failed/550/5.0.0 "
 	  "served+ lost-untouched/500/4.4.2", .messages = 2 },
 };
 
@@ -917,42 +633,42 @@ static const struct scene groups[] = {
 	/* EXT-2920-3.1-2 */
 	{ "nothing behind DATA", NO_POLICY, { PIPE, MAIL, RCPT0, "<DATA",
 	  "quiet", OK, OK, "quiet", ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1 },
+	  .is = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1 },
 	/* EXT-2920-3.1-3 */
 	{ "answers are matched by count", NO_POLICY, { PIPE, MAIL, RCPT0,
 	  RCPT1, RCPT2, "<DATA", OK, ">550 5.1.1 a", ">250 b",
 	  ">451 4.2.1 c", ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent 0=failed/550/5.1.1 2=deferred/451/4.2.1 "
+	  .is = "ready:absent 0=failed/550/5.1.1 2=deferred/451/4.2.1 "
 	  "1=delivered/250/2.0.0 served+", .messages = 1, .rcpts = 3 },
 	/* EXT-2920-3.1-5 */
 	{ "all answers in one piece, some of several lines", NO_POLICY,
 	  { PIPE, MAIL, RCPT0, RCPT1, RCPT2, "<DATA",
 	  ">>250-a\r\n250 b\r\n250-c\r\n250-d\r\n250 e\r\n550 f\r\n"
 	  "250 g\r\n354 go\r\n", "data", OK, BYE },
-	  .outcome = "ready:absent 1=failed/550/5.0.0 0=delivered/250/2.0.0 "
+	  .is = "ready:absent 1=failed/550/5.0.0 0=delivered/250/2.0.0 "
 	  "2=delivered/250/2.0.0 served+", .messages = 1, .rcpts = 3 },
 	/* EXT-2920-3.1-4 */
 	{ "354 though all RCPT failed", NO_POLICY, { PIPE, MAIL, RCPT0,
 	  RCPT1, "<DATA", OK, ">550 a", ">550 b", ">354 go", "data",
 	  ">250 took it", BYE },
-	  .outcome = "ready:absent 0=failed/550/5.0.0 1=failed/550/5.0.0 served+",
+	  .is = "ready:absent 0=failed/550/5.0.0 1=failed/550/5.0.0 served+",
 	  .messages = 1, .rcpts = 2, .heard = ".\r\n" },
 	{ "354 though MAIL failed", NO_POLICY, { PIPE, MAIL, RCPT0, "<DATA",
 	  ">550 5.7.1 no", ">503 a", ">354 go", "data", ">554 no", BYE },
-	  .outcome = "ready:absent 0=failed/550/5.7.1 served+", .messages = 1,
+	  .is = "ready:absent 0=failed/550/5.7.1 served+", .messages = 1,
 	  .heard = ".\r\n" },
 	{ "MAIL 450, the rest 503", NO_POLICY, { PIPE, MAIL, RCPT0, "<DATA",
 	  ">450 later", ">503 a", ">503 b", BYE },
-	  .outcome = "ready:absent refused+/450/4.0.0", .messages = 1 },
+	  .is = "ready:absent refused+/450/4.0.0", .messages = 1 },
 	{ "MAIL 450, RCPT answered as if", NO_POLICY, { PIPE, MAIL, RCPT0,
 	  "<DATA", ">450 later", ">550 5.1.1 no", ">503 b", BYE },
-	  .outcome = "ready:absent refused+/450/4.0.0", .messages = 1 },
+	  .is = "ready:absent refused+/450/4.0.0", .messages = 1 },
 	{ "MAIL 550 and closed", NO_POLICY, { PIPE, MAIL, RCPT0, "<DATA",
 	  ">550 5.7.1 go away", "cut" },
-	  .outcome = "ready:absent 0=failed/550/5.7.1 served", .messages = 1 },
+	  .is = "ready:absent 0=failed/550/5.7.1 served", .messages = 1 },
 	{ "all RCPT failed, DATA 554", NO_POLICY, { PIPE, MAIL, RCPT0,
 	  "<DATA", OK, ">550 5.1.1 no", ">554 no recipients", BYE },
-	  .outcome = "ready:absent 0=failed/550/5.1.1 served+", .messages = 1 },
+	  .is = "ready:absent 0=failed/550/5.1.1 served+", .messages = 1 },
 };
 
 /* ---- too many recipients ---- */
@@ -962,42 +678,46 @@ static const struct scene too_many[] = {
 	{ "452 to the third", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK,
 	  RCPT1, OK, RCPT2, ">452 4.5.3 too many", "<DATA", ">354 go",
 	  "data", OK, MAIL, OK, RCPT2, OK, "<DATA", ">354 go", "data", OK,
-	  BYE }, .outcome = "ready:absent 0=delivered/250/2.0.0 1=delivered/250/2.0.0 "
+	  BYE },
+	  .is = "ready:absent 0=delivered/250/2.0.0 1=delivered/250/2.0.0 "
 	  "2=delivered/250/2.0.0 served+", .messages = 1, .rcpts = 3 },
 	{ "one at a time, as groups", NO_POLICY, { PIPE, MAIL, RCPT0, RCPT1,
 	  RCPT2, "<DATA", OK, OK, ">452 x", ">452 x", ">354 go", "data", OK,
 	  MAIL, RCPT1, RCPT2, "<DATA", OK, OK, ">452 x", ">354 go", "data",
 	  OK, MAIL, RCPT2, "<DATA", OK, OK, ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent 0=delivered/250/2.0.0 1=delivered/250/2.0.0 "
+	  .is = "ready:absent 0=delivered/250/2.0.0 1=delivered/250/2.0.0 "
 	  "2=delivered/250/2.0.0 served+", .messages = 1, .rcpts = 3 },
 	/* SMTP-4.5.3.1.10-1 */
 	{ "552 to the second", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK,
 	  RCPT1, ">552 too many", "<DATA", ">354 go", "data", OK, MAIL, OK,
 	  RCPT1, OK, "<DATA", ">354 go", "data", OK, BYE },
-	  .outcome = "ready:absent 0=delivered/250/2.0.0 1=delivered/250/2.0.0 served+",
+	  .is = "ready:absent 0=delivered/250/2.0.0 1=delivered/250/2.0.0 "
+	  "served+",
 	  .messages = 1, .rcpts = 2 },
 	{ "552 to all", NO_POLICY, { HELLO, MAIL, OK, RCPT0,
-	  ">552 5.5.3 no", BYE }, .outcome = "ready:absent 0=deferred/552/4.5.3 served+",
+	  ">552 5.5.3 no", BYE },
+	  .is = "ready:absent 0=deferred/552/4.5.3 served+",
 	  .messages = 1 },
 	{ "452 to all", NO_POLICY, { HELLO, MAIL, OK, RCPT0, ">452 x",
-	  RCPT1, ">452 x", BYE }, .outcome = "ready:absent 0=deferred/452/4.0.0 "
+	  RCPT1, ">452 x", BYE }, .is = "ready:absent 0=deferred/452/4.0.0 "
 	  "1=deferred/452/4.0.0 served+", .messages = 1, .rcpts = 2 },
 	{ "452 that means the mailbox", NO_POLICY, { HELLO, MAIL, OK, RCPT0,
 	  OK, RCPT1, ">452 4.2.2 mailbox full", "<DATA", ">354 go", "data",
-	  OK, BYE }, .outcome = "ready:absent 1=deferred/452/4.2.2 "
+	  OK, BYE }, .is = "ready:absent 1=deferred/452/4.2.2 "
 	  "0=delivered/250/2.0.0 served+", .messages = 1, .rcpts = 2 },
 	{ "552 that means the mailbox", NO_POLICY, { HELLO, MAIL, OK, RCPT0,
 	  OK, RCPT1, ">552 5.2.2 mailbox full", "<DATA", ">354 go", "data",
-	  OK, BYE }, .outcome = "ready:absent 1=failed/552/5.2.2 0=delivered/250/2.0.0 "
+	  OK, BYE },
+	  .is = "ready:absent 1=failed/552/5.2.2 0=delivered/250/2.0.0 "
 	  "served+", .messages = 1, .rcpts = 2 },
 	{ "too many, then the dot is refused", NO_POLICY, { HELLO, MAIL, OK,
 	  RCPT0, OK, RCPT1, ">452 x", "<DATA", ">354 go", "data",
 	  ">554 no", MAIL, OK, RCPT1, OK, "<DATA", ">354 go", "data", OK,
-	  BYE }, .outcome = "ready:absent 0=failed/554/5.0.0 1=delivered/250/2.0.0 "
+	  BYE }, .is = "ready:absent 0=failed/554/5.0.0 1=delivered/250/2.0.0 "
 	  "served+", .messages = 1, .rcpts = 2 },
 	{ "too many, and the dot unanswered", NO_POLICY, { HELLO, MAIL, OK,
 	  RCPT0, OK, RCPT1, ">452 x", "<DATA", ">354 go", "data", "cut" },
-	  .outcome = "ready:absent 0=deferred/0/4.4.2 1=deferred/0/4.4.2 served",
+	  .is = "ready:absent 0=deferred/0/4.4.2 1=deferred/0/4.4.2 served",
 	  .messages = 1, .rcpts = 2 },
 };
 
@@ -1005,105 +725,106 @@ static const struct scene too_many[] = {
 
 static const struct scene losses[] = {
 	{ "at MAIL", NO_POLICY, { HELLO, MAIL, "cut" },
-	  .outcome = "ready:absent lost-untouched/0/4.4.2", .messages = 1,
+	  .is = "ready:absent lost-untouched/0/4.4.2", .messages = 1,
 	  .says = "MAIL" },
 	{ "at RCPT", NO_POLICY, { HELLO, MAIL, OK, RCPT0, "cut" },
-	  .outcome = "ready:absent lost/0/4.4.2", .messages = 1, .says = "RCPT" },
+	  .is = "ready:absent lost/0/4.4.2", .messages = 1, .says = "RCPT" },
 	{ "at the second RCPT", NO_POLICY, { HELLO, MAIL, OK, RCPT0,
 	  ">550 5.1.1 no", RCPT1, "cut" },
-	  .outcome = "ready:absent 0=failed/550/5.1.1 lost/0/4.4.2", .messages = 1,
+	  .is = "ready:absent 0=failed/550/5.1.1 lost/0/4.4.2", .messages = 1,
 	  .rcpts = 2 },
 	{ "at DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, "<DATA",
-	  "cut" }, .outcome = "ready:absent lost/0/4.4.2", .messages = 1,
+	  "cut" }, .is = "ready:absent lost/0/4.4.2", .messages = 1,
 	  .says = "DATA" },
 	{ "after the dot", NO_POLICY, { HELLO, ENVELOPE, "data", "cut" },
-	  .outcome = "ready:absent 0=deferred/0/4.4.2 served", .messages = 1 },
+	  .is = "ready:absent 0=deferred/0/4.4.2 served", .messages = 1 },
 	{ "in the middle of the answer to the dot", NO_POLICY, { HELLO,
 	  ENVELOPE, "data", ">>250 o", "cut" },
-	  .outcome = "ready:absent 0=deferred/0/4.4.2 served", .messages = 1 },
+	  .is = "ready:absent 0=deferred/0/4.4.2 served", .messages = 1 },
 	{ "after a group", NO_POLICY, { PIPE, MAIL, RCPT0, "<DATA", "cut" },
-	  .outcome = "ready:absent lost-untouched/0/4.4.2", .messages = 1 },
+	  .is = "ready:absent lost-untouched/0/4.4.2", .messages = 1 },
 	{ "in a group, after RCPT", NO_POLICY, { PIPE, MAIL, RCPT0, "<DATA",
-	  OK, OK, "cut" }, .outcome = "ready:absent lost/0/4.4.2", .messages = 1 },
+	  OK, OK, "cut" }, .is = "ready:absent lost/0/4.4.2", .messages = 1 },
 	{ "between two messages", NO_POLICY, { HELLO, ENVELOPE, "data", OK,
-	  "cut" }, .outcome = "ready:absent 0=delivered/250/2.0.0 served+ "
+	  "cut" }, .is = "ready:absent 0=delivered/250/2.0.0 served+ "
 	  "lost-untouched/0/4.4.2", .messages = 2 },
 	{ "inside TLS, without notice", NO_POLICY, { OFFER, ">220 go",
 	  "tls good", INSIDE, ENVELOPE, "data", ">>250-o", "cut" },
-	  .outcome = "ready:done 0=deferred/0/4.4.2 served", .messages = 1 },
+	  .is = "ready:done 0=deferred/0/4.4.2 served", .messages = 1 },
 };
 
 /* SMTP-4.3.2-2 */
 static const struct scene closings[] = {
 	{ "421 to MAIL", NO_POLICY, { HELLO, MAIL, ">421 4.3.2 bye", "eof" },
-	  .outcome = "ready:absent lost-untouched/421/4.3.2", .messages = 1,
+	  .is = "ready:absent lost-untouched/421/4.3.2", .messages = 1,
 	  .says = "421 4.3.2 bye" },
 	{ "421 to RCPT", NO_POLICY, { HELLO, MAIL, OK, RCPT0, ">421 bye",
-	  "eof" }, .outcome = "ready:absent lost/421/4.0.0", .messages = 1 },
+	  "eof" }, .is = "ready:absent lost/421/4.0.0", .messages = 1 },
 	{ "421 to DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, "<DATA",
-	  ">421 bye", "eof" }, .outcome = "ready:absent lost/421/4.0.0",
+	  ">421 bye", "eof" }, .is = "ready:absent lost/421/4.0.0",
 	  .messages = 1 },
 	{ "421 to the dot", NO_POLICY, { HELLO, ENVELOPE, "data",
 	  ">421 4.3.2 bye", "eof" },
-	  .outcome = "ready:absent 0=deferred/421/4.3.2 served", .messages = 1 },
+	  .is = "ready:absent 0=deferred/421/4.3.2 served", .messages = 1 },
 	{ "421 to QUIT", NO_POLICY, { HELLO, "<QUIT", ">421 bye", "eof" },
-	  .outcome = "ready:absent" },
+	  .is = "ready:absent" },
 };
 
 static const struct scene violations[] = {
 	/* SMTP-3.3-5 */
 	{ "250 to DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, "<DATA",
-	  ">250 ok", "eof" }, .outcome = "ready:absent lost/250/4.4.2",
+	  ">250 ok", "eof" }, .is = "ready:absent lost/250/4.4.2",
 	  .messages = 1, .says = "not an SMTP answer to DATA" },
 	{ "355 to DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, "<DATA",
-	  ">355 go", "eof" }, .outcome = "ready:absent lost/355/4.4.2",
+	  ">355 go", "eof" }, .is = "ready:absent lost/355/4.4.2",
 	  .messages = 1 },
 	{ "451 to DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, "<DATA",
-	  ">451 no", BYE }, .outcome = "ready:absent refused+/451/4.0.0",
+	  ">451 no", BYE }, .is = "ready:absent refused+/451/4.0.0",
 	  .messages = 1 },
 	{ "554 to DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, "<DATA",
-	  ">554 no", BYE }, .outcome = "ready:absent 0=failed/554/5.0.0 served+",
+	  ">554 no", BYE }, .is = "ready:absent 0=failed/554/5.0.0 served+",
 	  .messages = 1 },
 	{ "354 to MAIL", NO_POLICY, { HELLO, MAIL, ">354 go", "eof" },
-	  .outcome = "ready:absent lost-untouched/354/4.4.2", .messages = 1 },
+	  .is = "ready:absent lost-untouched/354/4.4.2", .messages = 1 },
 	{ "354 to RCPT", NO_POLICY, { HELLO, MAIL, OK, RCPT0, ">354 go",
-	  "eof" }, .outcome = "ready:absent lost/354/4.4.2", .messages = 1 },
+	  "eof" }, .is = "ready:absent lost/354/4.4.2", .messages = 1 },
 	/* SMTP-4.2-3 */
 	{ "150 to RCPT", NO_POLICY, { HELLO, MAIL, OK, RCPT0, ">150 x",
-	  "eof" }, .outcome = "ready:absent lost/0/4.4.2", .messages = 1 },
+	  "eof" }, .is = "ready:absent lost/0/4.4.2", .messages = 1 },
 	{ "650 to the dot", NO_POLICY, { HELLO, ENVELOPE, "data", ">650 x",
-	  "eof" }, .outcome = "ready:absent 0=deferred/0/4.4.2 served",
+	  "eof" }, .is = "ready:absent 0=deferred/0/4.4.2 served",
 	  .messages = 1 },
 	{ "354 to the dot", NO_POLICY, { HELLO, ENVELOPE, "data",
-	  ">354 more", "eof" }, .outcome = "ready:absent 0=deferred/354/4.4.2 served",
+	  ">354 more", "eof" },
+	  .is = "ready:absent 0=deferred/354/4.4.2 served",
 	  .messages = 1 },
 	/* SMTP-4.2.1-1 */
 	{ "250 and 550 to the dot", NO_POLICY, { HELLO, ENVELOPE, "data",
 	  ">250-a", ">550 b", "eof" },
-	  .outcome = "ready:absent 0=deferred/0/4.4.2 served", .messages = 1 },
+	  .is = "ready:absent 0=deferred/0/4.4.2 served", .messages = 1 },
 };
 
 /* Each step has its own time (SMTP-4.5.3.2-1). */
 static const struct scene timeouts[] = {
 	{ "MAIL", NO_POLICY, { HELLO, MAIL, "slow 600" },
-	  .outcome = "ready:absent lost-untouched/0/4.4.2", .messages = 1,
+	  .is = "ready:absent lost-untouched/0/4.4.2", .messages = 1,
 	  .impatient = true, .says = "timed out, awaiting the answer to MAIL" },
 	{ "RCPT", NO_POLICY, { HELLO, MAIL, OK, RCPT0, "slow 600" },
-	  .outcome = "ready:absent lost/0/4.4.2", .messages = 1, .impatient = true },
+	  .is = "ready:absent lost/0/4.4.2", .messages = 1, .impatient = true },
 	{ "DATA", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK, "<DATA",
-	  "slow 600" }, .outcome = "ready:absent lost/0/4.4.2", .messages = 1,
+	  "slow 600" }, .is = "ready:absent lost/0/4.4.2", .messages = 1,
 	  .impatient = true },
 	{ "the dot", NO_POLICY, { HELLO, ENVELOPE, "data", "slow 600" },
-	  .outcome = "ready:absent 0=deferred/0/4.4.2 served", .messages = 1,
+	  .is = "ready:absent 0=deferred/0/4.4.2 served", .messages = 1,
 	  .impatient = true },
 	/* SMTP-3.8-4 */
 	{ "QUIT", NO_POLICY, { HELLO, "<QUIT", "slow 600", "eof" },
-	  .outcome = "ready:absent", .impatient = true },
+	  .is = "ready:absent", .impatient = true },
 	{ "every step just inside its own time", NO_POLICY, { "slow 150",
 	  ">220 mx", EHLO, "slow 150", ">250 mx", MAIL, "slow 150", OK,
 	  RCPT0, "slow 150", OK, RCPT1, "slow 150", OK, "<DATA",
 	  "slow 150", ">354 go", "data", "slow 150", OK, "<QUIT",
-	  "slow 150", ">221 bye", "eof" }, .outcome = "ready:absent "
+	  "slow 150", ">221 bye", "eof" }, .is = "ready:absent "
 	  "0=delivered/250/2.0.0 1=delivered/250/2.0.0 served+",
 	  .messages = 1, .rcpts = 2, .impatient = true },
 };
@@ -1113,12 +834,12 @@ static const struct scene timeouts[] = {
 static const struct scene own[] = {
 	{ "the body is not what was promised", NO_POLICY, { HELLO, MAIL, OK,
 	  RCPT0, OK, "<DATA", ">354 go", "eof" },
-	  .outcome = "ready:absent cut/0/", .messages = 1, .wrong_size = true },
+	  .is = "ready:absent cut/0/", .messages = 1, .wrong_size = true },
 	{ "there is no body", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK,
-	  "<DATA", ">354 go", "eof" }, .outcome = "ready:absent cut/0/",
+	  "<DATA", ">354 go", "eof" }, .is = "ready:absent cut/0/",
 	  .messages = 1, .no_body = true },
 	{ "the dot is forbidden", NO_POLICY, { HELLO, MAIL, OK, RCPT0, OK,
-	  "<DATA", ">354 go", "eof" }, .outcome = "ready:absent cut/0/",
+	  "<DATA", ">354 go", "eof" }, .is = "ready:absent cut/0/",
 	  .messages = 1, .stop_at_dot = true },
 };
 
@@ -1135,7 +856,8 @@ large(char *body, size_t len, const char *line)
 	return (struct scene){
 		"a large body", NO_POLICY, { PIPE, MAIL, RCPT0, "<DATA", OK,
 		OK, ">354 go", "data", OK, BYE },
-		.outcome = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1,
+		.is = "ready:absent 0=delivered/250/2.0.0 "
+		  "served+", .messages = 1,
 		.body = body
 	};
 }
@@ -1149,7 +871,7 @@ test_large(void **state)
 	static const struct scene tls = { "a large body inside TLS",
 	    NO_POLICY, { OFFER, ">220 go", "tls good", EHLO, ">250-mx",
 	    ">250 PIPELINING", MAIL, RCPT0, "<DATA", OK, OK, ">354 go",
-	    "data", OK, BYE }, .outcome = "ready:done 0=delivered/250/2.0.0 served+",
+	    "data", OK, BYE }, .is = "ready:done 0=delivered/250/2.0.0 served+",
 	    .messages = 1, .body = body };
 
 	(void)state;
@@ -1173,7 +895,7 @@ test_no_deadlock(void **state)
 	for (i = 0; i < 100; i++)
 		buffer_printf(&outcome, " %u=delivered/250/2.0.0", i);
 	buffer_printf(&outcome, " served+");
-	played.outcome = outcome.text;
+	played.is = outcome.text;
 	play_scene(&played);
 	buffer_free(&outcome);
 }
@@ -1186,10 +908,10 @@ test_long_replies(void **state)
 	static char lines[1000 * 30 + 100];
 	struct scene one = { "a line of 100 KiB", NO_POLICY, { HELLO, MAIL,
 	    line, RCPT0, OK, "<DATA", ">354 go", "data", OK, BYE },
-	    .outcome = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1 };
+	    .is = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1 };
 	struct scene many = { "1,000 lines", NO_POLICY, { HELLO, MAIL, lines,
 	    RCPT0, OK, "<DATA", ">354 go", "data", OK, BYE },
-	    .outcome = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1 };
+	    .is = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1 };
 	size_t at = 2;
 	unsigned i;
 
@@ -1225,43 +947,40 @@ static void
 test_stop(void **state)
 {
 	static const struct scene scenes[] = {
-		{ "before the greeting", NO_POLICY, { "eof" }, .outcome = "cut" },
-		{ "in EHLO", NO_POLICY, { ">220 mx", EHLO, "eof" }, .outcome = "cut" },
-		{ "at STARTTLS", NO_POLICY, { OFFER, "eof" }, .outcome = "cut" },
+		{ "before the greeting", NO_POLICY, { "eof" }, .is = "cut" },
+		{ "in EHLO", NO_POLICY, { ">220 mx", EHLO, "eof" },
+		  .is = "cut" },
+		{ "at STARTTLS", NO_POLICY, { OFFER, "eof" }, .is = "cut" },
 		{ "at STARTTLS under enforce", ENFORCE, { OFFER, "eof" },
-		  .outcome = "cut" },
+		  .is = "cut" },
 		{ "in the handshake", NO_POLICY, { OFFER, ">220 go",
-		  "drain" }, .outcome = "cut" },
+		  "drain" }, .is = "cut" },
 		{ "at MAIL", NO_POLICY, { HELLO, MAIL, "eof" },
-		  .outcome = "ready:absent cut/0/", .messages = 1 },
+		  .is = "ready:absent cut/0/", .messages = 1 },
 		{ "at RCPT", NO_POLICY, { HELLO, MAIL, OK, RCPT0, "eof" },
-		  .outcome = "ready:absent cut/0/", .messages = 1 },
+		  .is = "ready:absent cut/0/", .messages = 1 },
 		{ "after the dot", NO_POLICY, { HELLO, ENVELOPE, "data",
-		  "eof" }, .outcome = "ready:absent cut/0/", .messages = 1 },
+		  "eof" }, .is = "ready:absent cut/0/", .messages = 1 },
 	};
 	const struct scene *scene;
 	struct stopper stopper;
 	char said[REPLY_TEXT_MAX];
-	int pair[2], wake[2];
+	int wake[2];
 	pthread_t thread;
 
 	(void)state;
 	for (scene = scenes; scene < scenes + N(scenes); scene++) {
 		struct client client = { .scene = scene, .body_fd = -1 };
-		struct server server = { .script = scene->script };
+		struct server server;
 
-		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair),
-		    0);
 		assert_int_equal(pipe(wake), 0);
-		server.fd = pair[1];
-		fcntl(pair[0], F_SETFL, O_NONBLOCK);
 		stopper = (struct stopper){ wake[1], 100 };
 		pthread_create(&thread, NULL, stop_later, &stopper);
-		pthread_create(&server.thread, NULL, serve, &server);
-		run_client(&client, pair[0], wake[0], said, sizeof(said));
+		run_client(&client, server_begin(&server, scene->script),
+		    wake[0], said, sizeof(said));
 		pthread_join(thread, NULL);
 		pthread_join(server.thread, NULL);
-		if (strcmp(client.log.text, scene->outcome) != 0)
+		if (strcmp(client.log.text, scene->is) != 0)
 			fail_msg("%s: [%s]", scene->name, client.log.text);
 		buffer_free(&client.log);
 		buffer_free(&server.heard);

@@ -557,14 +557,13 @@ answers_out_of_order(void **state)
 	    "RCPT TO:<r0@d.test>\r\nRCPT TO:<no@our.test>\r\n"
 	    "RCPT TO:<r1@d.test>\r\nRCPT TO:<r2@d.test>\r\n"
 	    "RCPT TO:nonsense\r\nNOOP\r\n");
-	client_expect(world, &client, "250 2.1.0");
 	WAIT_FOR(world, world->rcpts_seen == 3);
 	id = last_mail(world)->open.id;
 	queue_answer_rcpt(world, id, 2, 250, "2.1.5 two");
 	queue_answer_rcpt(world, id, 1, 452, "4.3.1 one");
 	client_expect_silence(world, &client);
 	queue_answer_rcpt(world, id, 0, 250, "2.1.5 zero");
-	play(world, &client, "< 250 2.1.5 zero\n< 550 5.1.1\n"
+	play(world, &client, "< 250 2.1.0\n< 250 2.1.5 zero\n< 550 5.1.1\n"
 	    "< 452 4.3.1 one\n< 250 2.1.5 two\n< 501 5.1.3\n< 250 2.0.0\n"
 	    "> DATA\n< 354\n> .\n< 250 2.0.0\n", LINE_BY_LINE);
 	WAIT_FOR(world, logged(world, "rcpts=2 "));
@@ -884,11 +883,10 @@ queue_refuses_early(void **state)
 	world->hold_rcpts = true;
 	client_say(&client, "MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\n"
 	    "RCPT TO:<e@d.test>\r\nDATA\r\n");
-	client_expect(world, &client, "250 2.1.0");
 	WAIT_FOR(world, world->rcpts_seen == 2);
 	queue_refuse(world, last_mail(world), 452, "4.3.1 no space");
-	play(world, &client, "< 452 4.3.1\n< 452 4.3.1\n< 452 4.3.1\n",
-	    LINE_BY_LINE);
+	play(world, &client, "< 250 2.1.0\n< 452 4.3.1\n< 452 4.3.1\n"
+	    "< 452 4.3.1\n", LINE_BY_LINE);
 	world->hold_rcpts = false;
 	/* instead of 354 */
 	world->hold_go = true;
@@ -1137,6 +1135,35 @@ replies_are_not_held_back(void **state)
 	play(world, &client, "< 250 2.1.0\n< 250 2.1.5\n", LINE_BY_LINE);
 	client_say(&client, "T TO:<e@f>\r\nDATA\r\n");
 	play(world, &client, "< 250 2.1.5\n< 354\n", LINE_BY_LINE);
+	client_free(&client);
+	world_free(&world);
+}
+
+/*
+ * Replies of a group may wait for queue while more of the group is here, but
+ * NOOP's may not, nor the group's when nothing more is here.
+ */
+static void
+replies_wait_for_their_group_alone(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct client client = client_new(world);
+
+	(void)state;
+	world->hold_rcpts = true;
+	play(world, &client, HELLO, LINE_BY_LINE);
+	client_say(&client, "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n");
+	client_expect(world, &client, "250 2.1.0");
+	WAIT_FOR(world, world->rcpts_seen == 1);
+	queue_answer_rcpt(world, last_mail(world)->open.id, 0, 250,
+	    "2.1.5 ok");
+	client_expect(world, &client, "250 2.1.5");
+	client_say(&client, "NOOP\r\nRCPT TO:<e@f>\r\nVRFY x\r\n");
+	client_expect(world, &client, "250 2.0.0");
+	WAIT_FOR(world, world->rcpts_seen == 2);
+	queue_answer_rcpt(world, last_mail(world)->open.id, 1, 250,
+	    "2.1.5 ok");
+	play(world, &client, "< 250 2.1.5\n< 252\n", LINE_BY_LINE);
 	client_free(&client);
 	world_free(&world);
 }
@@ -1469,6 +1496,8 @@ main(void)
 		    early_talker),
 		TEST("EXT-2920-3.2-4, EXT-2920-3.2-5 replies are not held "
 		    "back", replies_are_not_held_back),
+		TEST("EXT-2920-3.2-4, EXT-2920-3.2-5 replies wait for their "
+		    "group alone", replies_wait_for_their_group_alone),
 		TEST("SMTP-7.8-1 connection limits", connection_limits),
 		TEST("300 sessions in DATA, 256 pipes", many_in_data),
 		TEST("SMTP-7.8-1 500 connections", many_connections),

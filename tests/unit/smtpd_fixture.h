@@ -30,6 +30,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -340,9 +341,10 @@ give_settings(struct world *world, const char *lines)
 	file = fopen(path, "w");
 	assert_non_null(file);
 	fprintf(file, "spool %s\nsubmit-socket %s/submit\n"
+	    "control %s/control\n"
 	    "hostname relay.test\nmail-domain our.test\n"
 	    "local-domain our.test relay.test localhost\n%s",
-	    world->directory, world->directory, lines);
+	    world->directory, world->directory, world->directory, lines);
 	assert_int_equal(fclose(file), 0);
 	config = config_read(path, NULL, 0, &error);
 	if (config == NULL)
@@ -477,6 +479,7 @@ world_new(const char *settings)
 	world->submit = -1;
 	strcpy(world->directory, "/tmp/culver-unit-XXXXXX");
 	assert_non_null(mkdtemp(world->directory));
+	assert_int_equal(chmod(world->directory, 0755), 0);
 	if (getuid() == 0)
 		assert_int_equal(chown(world->directory, NOBODY, NOBODY), 0);
 	start_program(world);
@@ -532,6 +535,8 @@ world_free(struct world **world)
 			close(old->mails[i].pipe);
 	}
 	snprintf(path, sizeof(path), "%s/submit", old->directory);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/control", old->directory);
 	unlink(path);
 	snprintf(path, sizeof(path), "%s/conf", old->directory);
 	unlink(path);
@@ -594,6 +599,7 @@ give_submit(struct world *world)
 	world->submit = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(world->submit, (struct sockaddr *)&address,
 	    sizeof(address)), 0);
+	assert_int_equal(chmod(address.sun_path, 0777), 0);
 	assert_int_equal(listen(world->submit, 10), 0);
 }
 
@@ -787,7 +793,7 @@ speak(struct world *world, struct client *client, struct slice octets,
 }
 
 /* Play a dialogue. */
-static void
+static MAYBE_UNUSED void
 play(struct world *world, struct client *client, const char *script,
     enum manner manner)
 {

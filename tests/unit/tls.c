@@ -570,8 +570,8 @@ static void
 test_warm_up(void **state)
 {
 	(void)state;
-	tls_warm_up(world.client);
-	tls_warm_up(world.client_bare);
+	tls_begin();
+	tls_begin();
 	assert_int_equal(ERR_peek_error(), 0);
 }
 

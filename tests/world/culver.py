@@ -57,7 +57,7 @@ class Event:
 
 
 class Culver:
-    def __init__(self, name, build, ca_file, settings=(), clock=True):
+    def __init__(self, name, build, ca_file, settings=()):
         self.name, self.build = name, build
         self.folder = f"{space.WORLD}/culver/{name}"
         self.port = next(_ports)
@@ -78,10 +78,9 @@ class Culver:
         with open(self.clock, "wb") as out:
             out.write(bytes(4096))
         os.chmod(self.clock, 0o666)
-        self.environment = dict(os.environ, CULVER_CLOCK=self.clock)
-        preload = f"{build}/tests/preload/clock.so"
-        if clock and os.path.exists(preload):
-            self.environment["LD_PRELOAD"] = preload
+        self.environment = dict(
+            os.environ, CULVER_CLOCK=self.clock,
+            LD_PRELOAD=f"{build}/tests/preload/clock.so")
         # The preload comes before the sanitizers' library, and programs that
         # may not open files cannot look for leaks.
         self.environment.setdefault(

@@ -151,10 +151,7 @@ class Web:
         self.generation += 1
         servers = []
         for policy in self.policies.values():
-            place = os.path.dirname(f"{self.folder}/{policy.domain}{PATH}")
-            os.makedirs(place, exist_ok=True)
-            with open(place + "/mta-sts.txt", "w", newline="") as out:
-                out.write(policy.body)
+            self._write_body(policy)
             if policy.fault:
                 continue
             chain, key = self.pki.chain(policy.certificate,
@@ -171,6 +168,14 @@ class Web:
                 address=NGINX, generation=self.generation,
                 chain=self._inside(chain), key=self._inside(key),
                 servers="".join(servers)))
+
+    def _write_body(self, policy):
+        """In one piece: somebody may be fetching it just now."""
+        path = f"{self.folder}/{policy.domain}{PATH}"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path + ".new", "w", newline="") as out:
+            out.write(policy.body)
+        os.rename(path + ".new", path)
 
     @staticmethod
     def _inside(path):
