@@ -2,9 +2,8 @@
  * culver-delivery: the manager of deliveries.
  *
  * Started by culverd.  It lets the TLS library open what it wants, confines
- * itself, forks the spawner while it still
- * knows nothing that a worker should not have, and then serves queue's
- * destinations in a loop: manager.c.
+ * itself, forks the spawner while it still knows nothing that a worker should
+ * not have, and then serves queue's destinations in a loop: manager.c.
  */
 #include "conf/log.h"
 #include "conf/parent.h"

@@ -2,10 +2,10 @@
  * What does TLS with this server prove?
  *
  * Called by main.c (begin), by the spawner (context) and by session.c in a
- * worker.
- * One floor in both directions: TLS 1.2 (ruling 17).  Where TLS is required,
- * TLS 1.2 offers forward secrecy with AEAD only and the library's security
- * level 2 (112 bits); elsewhere weaker keys are better than clear text.
+ * worker.  One floor in both directions: TLS 1.2 (ruling 17).  Where TLS is
+ * required, TLS 1.2 offers forward secrecy with AEAD only and the library's
+ * security level 2 (112 bits); elsewhere weaker keys are better than clear
+ * text.
  *
  * It decides nothing: a set of defects goes to decide_session.  It resumes no
  * session, so that a proof is never older than its connection

@@ -125,20 +125,37 @@ close_with(struct visitor *visitor, unsigned code, const char *text)
 	visitor_close(visitor, code, text);
 }
 
+/*
+ * The reply to this command.  Those of a group may wait for each other.
+ * EXT-2920-3.2-4 RFC 2920 3.2
+ */
+static void
+reply_to(struct visitor *visitor, enum command_verb verb, unsigned code,
+    const char *text)
+{
+	if (verb == COMMAND_MAIL || verb == COMMAND_RCPT ||
+	    verb == COMMAND_RSET)
+		visitor_reply_in_group(visitor, code, text);
+	else
+		visitor_reply(visitor, code, text);
+}
+
 /* A command that was none, or came where it may not. */
 static void
-reply_fault(struct visitor *visitor, unsigned code, const char *text)
+reply_fault(struct visitor *visitor, enum command_verb verb, unsigned code,
+    const char *text)
 {
-	visitor_reply(visitor, code, text);
+	reply_to(visitor, verb, code, text);
 	if (++visitor->faults >= FAULTS_MAX)
 		close_with(visitor, 421, "4.7.0 too many errors");
 }
 
 /* SMTP-3.3-8, SMTP-3.3-4, SMTP-4.1.4-3 RFC 5321 3.3, 4.1.4 */
 static void
-reply_sequence(struct visitor *visitor, const char *text)
+reply_sequence(struct visitor *visitor, enum command_verb verb,
+    const char *text)
 {
-	reply_fault(visitor, 503, text);
+	reply_fault(visitor, verb, 503, text);
 }
 
 void
@@ -157,7 +174,7 @@ void
 dialogue_long_line(struct visitor *visitor)
 {
 	/* SMTP-4.5.3.1.4-1, SMTP-4.5.3.1.9-1 RFC 5321 4.5.3.1.9 */
-	reply_fault(visitor, 500, "5.5.2 line too long");
+	reply_fault(visitor, COMMAND_UNKNOWN, 500, "5.5.2 line too long");
 }
 
 /* EHLO and HELO; SMTP-4.1.4-1 RFC 5321 4.1.4: any time, and like RSET */
@@ -226,24 +243,25 @@ begin_mail(struct visitor *visitor, struct command *command)
 	struct q_open open;
 
 	if (visitor->hello == NULL) {
-		reply_sequence(visitor, "5.5.1 EHLO first");
+		reply_sequence(visitor, COMMAND_MAIL, "5.5.1 EHLO first");
 		return;
 	}
 	if (visitor->transaction != NULL) {	/* SMTP-4.1.1.2-2 */
-		reply_sequence(visitor, "5.5.1 a transaction is under way");
+		reply_sequence(visitor, COMMAND_MAIL,
+		    "5.5.1 a transaction is under way");
 		return;
 	}
 	answer = judge_mail(visitor, command);
 	if (answer.code != 0) {	/* SMTP-3.3-1 RFC 5321 3.3 */
 		log_reject(visitor, mailbox_print(&command->mailbox, sender),
 		    NULL, answer.code, answer.text);
-		visitor_reply(visitor, answer.code, answer.text);
+		reply_to(visitor, COMMAND_MAIL, answer.code, answer.text);
 		return;
 	}
 	open = describe(visitor, command);
 	visitor->transaction = transaction_open(
 	    visitor->server->transactions, &open, visitor);
-	visitor_reply_in_group(visitor, 250, "2.1.0 ok");
+	reply_to(visitor, COMMAND_MAIL, 250, "2.1.0 ok");
 }
 
 /* What is against an RCPT that is well-formed; replaces its address. */
@@ -272,7 +290,7 @@ add_rcpt(struct visitor *visitor, const struct command *command)
 	struct answer answer;
 
 	if (transaction == NULL) {
-		reply_sequence(visitor, "5.5.1 MAIL first");
+		reply_sequence(visitor, COMMAND_RCPT, "5.5.1 MAIL first");
 		return;
 	}
 	answer = judge_rcpt(visitor, &recipient);
@@ -280,7 +298,7 @@ add_rcpt(struct visitor *visitor, const struct command *command)
 		log_reject(visitor, transaction->sender,
 		    mailbox_print(&command->mailbox, to), answer.code,
 		    answer.text);
-		visitor_reply(visitor, answer.code, answer.text);
+		reply_to(visitor, COMMAND_RCPT, answer.code, answer.text);
 		return;
 	}
 	visitor_expect(visitor, transaction->asked);
@@ -294,7 +312,7 @@ begin_data(struct visitor *visitor)
 	struct transaction *transaction = visitor->transaction;
 
 	if (transaction == NULL) {
-		reply_sequence(visitor, "5.5.1 MAIL first");
+		reply_sequence(visitor, COMMAND_DATA, "5.5.1 MAIL first");
 		return;
 	}
 	if (transaction->refusal.code != 0) {
@@ -304,7 +322,8 @@ begin_data(struct visitor *visitor)
 		return;
 	}
 	if (transaction->accepted == 0) {
-		reply_fault(visitor, 554, "5.5.1 no valid recipient");
+		reply_fault(visitor, COMMAND_DATA, 554,
+		    "5.5.1 no valid recipient");
 		return;
 	}
 	visitor->phase = VISITOR_GO;
@@ -330,7 +349,7 @@ obey(struct visitor *visitor, struct command *command)
 		break;
 	case COMMAND_RSET:	/* SMTP-4.1.1.5-1 RFC 5321 4.1.1.5 */
 		transaction_abort(&visitor->transaction);
-		visitor_reply(visitor, 250, "2.0.0 ok");
+		reply_to(visitor, COMMAND_RSET, 250, "2.0.0 ok");
 		break;
 	case COMMAND_NOOP:	/* SMTP-4.1.1.9-1 RFC 5321 4.1.1.9 */
 		visitor_reply(visitor, 250, "2.0.0 ok");
@@ -366,7 +385,7 @@ dialogue_line(struct visitor *visitor, struct slice line)
 		return false;
 	answer = command_parse(line, &command);
 	if (answer.code != 0)
-		reply_fault(visitor, answer.code, answer.text);
+		reply_fault(visitor, command.verb, answer.code, answer.text);
 	else
 		obey(visitor, &command);
 	return true;

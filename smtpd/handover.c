@@ -38,7 +38,7 @@ struct talk {
 	enum fate		*fates;	/* of each recipient */
 	struct slice		 message;
 	bool			 eight_bit;
-	int			 status;	/* of what was refused, so far */
+	int			 status;	/* of refusals so far */
 	size_t			 refused_n, taken_n;
 	struct buffer		*said;
 };

@@ -94,7 +94,7 @@ recipients(void **state)
 		{ "root", "b.example", true, 0, "root@b.example" },
 		{ "a", "sub.our.example", true, 0, "a@sub.our.example" },
 		{ "a", "[192.0.2.1]", true, 0, "a@[192.0.2.1]" },
-		{ "a%b.example", "c.example", true, 0, "a%b.example@c.example" },
+		{ "a%b.test", "c.example", true, 0, "a%b.test@c.example" },
 		{ "b!a", "c.example", true, 0, "b!a@c.example" },
 		/* strangers reach nobody else */
 		{ "a", "b.example", false, 550, "5.7.1" },

@@ -471,7 +471,8 @@ received_fields(void **state)
 		{ "received : x", 1 }, { "Received\t: x", 1 },
 		{ "Received: x\r\n\tby y; Received: z", 1 },
 		{ " Received: x", 0 }, { "X-Received: x", 0 },
-		{ "Received", 0 }, { "Receive: x", 0 }, { "Received-SPF: x", 0 },
+		{ "Received", 0 }, { "Receive: x", 0 },
+		{ "Received-SPF: x", 0 },
 		{ "no field at all\r\nReceived: x", 1 },
 	};
 	struct outcome outcome;

@@ -696,6 +696,42 @@ test_bounded(void **state)
 }
 
 static void
+test_parse(void **state)
+{
+	static const struct {
+		const char	*text, *list;
+	} rows[] = {
+		{ "", "" },
+		{ "127.0.0.1:53", "127.0.0.1 53" },
+		{ "127.0.0.1:53 [::1]:5353", "127.0.0.1 53,::1 5353" },
+		{ "  127.0.0.1:53   192.0.2.1:1 ",
+		    "127.0.0.1 53,192.0.2.1 1" },
+		{ "nonsense 127.0.0.1:53", "127.0.0.1 53" },
+		{ "127.0.0.1", "" }, { "127.0.0.1:", "" }, { ":53", "" },
+		{ "127.0.0.1:0", "" }, { "127.0.0.1:65536", "" },
+		{ "127.0.0.1:65535", "127.0.0.1 65535" },
+		{ "127.0.0.1:+5", "" }, { "[]:53", "" }, { "[::1:53", "" },
+		{ "1.1.1.1:1 1.1.1.2:1 1.1.1.3:1 1.1.1.4:1",
+		    "1.1.1.1 1,1.1.1.2 1,1.1.1.3 1" },
+	};
+	struct config_endpoint list[3];
+	char text[256], address[ADDRESS_TEXT_MAX];
+	size_t i, j, n;
+
+	(void)state;
+	for (i = 0; i < COUNT(rows); i++) {
+		n = resolvers_parse(rows[i].text, list, COUNT(list));
+		text[0] = '\0';
+		for (j = 0; j < n; j++)
+			sprintf(text + strlen(text), "%s%s %u",
+			    j > 0 ? "," : "",
+			    address_print(&list[j].address, address),
+			    list[j].port);
+		assert_string_equal(text, rows[i].list);
+	}
+}
+
+static void
 no_log(void *context, enum log_level level, const char *line)
 {
 	(void)context;
@@ -739,6 +775,8 @@ main(void)
 		{ "other resolvers are asked again", test_changed, begin, end,
 		    NULL },
 		{ "what is kept is bounded", test_bounded, begin, end, NULL },
+		{ "resolvers as the parent writes them", test_parse, NULL,
+		    NULL, NULL },
 	};
 
 	log_to(no_log, NULL);

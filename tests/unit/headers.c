@@ -21,7 +21,7 @@
 
 struct row {
 	const char	*list;
-	const char	*addresses;	/* "local@domain " each; NULL: refused */
+	const char	*addresses;	/* "a@b " each; NULL: refused */
 };
 
 static void

@@ -120,6 +120,21 @@ remove_one_path(const char *path, const struct stat *status, int kind,
 	return remove(path);
 }
 
+/*
+ * The folder of the present world: a test that fails leaves the function that
+ * would have removed it, and each holds a ballast of 48 MiB.
+ */
+static char present_dir[64];
+static pid_t owner;
+
+static inline void
+remove_present(void)
+{
+	if (present_dir[0] != '\0' && getpid() == owner)
+		nftw(present_dir, remove_one_path, 16, FTW_DEPTH | FTW_PHYS);
+	present_dir[0] = '\0';
+}
+
 static inline struct config *
 settings(char *const *overrides, size_t n)
 {
@@ -218,7 +233,12 @@ new_world(char *const *overrides, size_t n)
 		log_text.text[0] = '\0';
 	snprintf(world->dir, sizeof(world->dir), "%s/queueXXXXXX",
 	    tmp != NULL && strlen(tmp) < 40 ? tmp : "/tmp");
+	remove_present();
+	if (owner == 0)
+		atexit(remove_present);
+	owner = getpid();
 	assert_non_null(mkdtemp(world->dir));
+	memcpy(present_dir, world->dir, sizeof(present_dir));
 	world->config = settings(overrides, n);
 	start_queue(world);
 	return world;
@@ -241,7 +261,7 @@ end_world(struct world **pointer)
 	wire_port_close(&world->smtpd);
 	wire_port_close(&world->delivery);
 	config_free(&world->config);
-	nftw(world->dir, remove_one_path, 16, FTW_DEPTH | FTW_PHYS);
+	remove_present();
 	free(world);
 	*pointer = NULL;
 }

@@ -10,8 +10,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include "conf/log.h"
+#include "conf/parent.h"
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -159,40 +165,310 @@ test_never_mixed(void **state)
 	}
 }
 
-static void
-test_parse(void **state)
+/*
+ * The probes, with this test as resolvers, dns.c and parent.
+ */
+
+static int64_t passed_s;
+
+int
+clock_gettime(clockid_t clock, struct timespec *now)
 {
-	static const struct {
-		const char	*text, *list;
-	} rows[] = {
-		{ "", "" },
-		{ "127.0.0.1:53", "127.0.0.1 53" },
-		{ "127.0.0.1:53 [::1]:5353", "127.0.0.1 53,::1 5353" },
-		{ "  127.0.0.1:53   192.0.2.1:1 ",
-		    "127.0.0.1 53,192.0.2.1 1" },
-		{ "nonsense 127.0.0.1:53", "127.0.0.1 53" },
-		{ "127.0.0.1", "" }, { "127.0.0.1:", "" }, { ":53", "" },
-		{ "127.0.0.1:0", "" }, { "127.0.0.1:65536", "" },
-		{ "127.0.0.1:65535", "127.0.0.1 65535" },
-		{ "127.0.0.1:+5", "" }, { "[]:53", "" }, { "[::1:53", "" },
-		{ "1.1.1.1:1 1.1.1.2:1 1.1.1.3:1 1.1.1.4:1",
-		    "1.1.1.1 1,1.1.1.2 1,1.1.1.3 1" },
-	};
-	struct config_endpoint list[3];
-	char text[256], address[ADDRESS_TEXT_MAX];
-	size_t i, j, n;
+	int result = (int)syscall(SYS_clock_gettime, clock, now);
+
+	now->tv_sec += passed_s;
+	return result;
+}
+
+static struct probe_seen {
+	unsigned	 index;
+	struct domain	 name;
+	enum rr_type	 type;
+	resolvers_call	*call;
+	void		*context;
+} probes[16];
+static unsigned probes_n;
+static unsigned used, believed, changes, alarms;
+static bool alarmed;
+static char alarm_text[512];
+
+bool
+resolvers_ask(struct resolvers *unused, unsigned index,
+    const struct domain *name, enum rr_type type, resolvers_call *call,
+    void *context)
+{
+	(void)unused;
+	probes[probes_n++] = (struct probe_seen){ index, *name, type, call,
+	    context };
+	return true;
+}
+
+struct resolvers *
+dns_resolvers(struct dns *unused)
+{
+	(void)unused;
+	return NULL;
+}
+
+void
+dns_set_resolvers(struct dns *unused, const struct config_endpoint *list,
+    size_t n)
+{
+	(void)unused;
+	(void)list;
+	(void)n;
+	used = believed = 0;
+}
+
+void
+dns_use(struct dns *unused, unsigned now_used, unsigned now_believed)
+{
+	(void)unused;
+	used = now_used;
+	believed = now_believed;
+}
+
+void
+parent_alarm(const char *what, bool standing, const char *format, ...)
+{
+	va_list args;
+
+	assert_string_equal(what, "resolver");
+	alarms += standing && !alarmed;
+	alarmed = standing;
+	va_start(args, format);
+	vsnprintf(alarm_text, sizeof(alarm_text), format, args);
+	va_end(args);
+}
+
+static void
+on_change(void *context)
+{
+	(void)context;
+	changes++;
+}
+
+static struct loop *loop;
+static struct trust *trust;
+
+/* Resolvers as "127.0.0.1 ::1 192.0.2.1". */
+static void
+start(enum config_trust word, const char *resolvers, const char *bogus)
+{
+	struct config_endpoint list[RESOLVERS_MAX];
+	struct config config = { .trust_resolver = word };
+	struct slice rest = slice_of(resolvers);
+	size_t n = 0;
+
+	probes_n = changes = alarms = 0;
+	alarmed = false;
+	if (loop == NULL)
+		loop = loop_new();
+	trust = trust_new(loop, NULL, on_change, NULL);
+	strcpy(config.trust_bogus_name.name, bogus);
+	for (; rest.at != NULL; n++)
+		assert_true(address_parse(slice_cut(&rest, ' '),
+		    &list[n].address));
+	trust_set(trust, &config, list, n);
+}
+
+/* One answer: "+" AD, "-" none, "d" data without AD, "!" SERVFAIL, "." none. */
+static void
+answer(const struct probe_seen *probe, char kind)
+{
+	uint8_t octets[512];
+	size_t len = rr_query(&probe->name, probe->type, 1, octets,
+	    sizeof(octets)) - 11;
+
+	octets[2] = 0x81;
+	octets[3] = (uint8_t)(kind == '+' ? 0xa0 : kind == '!' ? 0x82 : 0x80);
+	octets[11] = 0;
+	if (kind == 'd') {
+		octets[7] = 1;
+		memcpy(octets + len, "\300\014\0\1\0\1\0\0\0\1\0\4"
+		    "\300\0\2\1", 16);
+		len += 16;
+	}
+	probe->call(probe->context, (struct slice){
+	    kind == '.' ? NULL : (const char *)octets, len });
+}
+
+/* The round's answers, one a resolver (and bogus name), in their order. */
+static void
+probe_round(const char *kinds)
+{
+	struct probe_seen seen[16];
+	unsigned n = probes_n, i;
+
+	assert_int_equal(n, strlen(kinds));
+	memcpy(seen, probes, sizeof(seen));
+	probes_n = 0;
+	for (i = 0; i < n; i++)
+		answer(&seen[i], kinds[i]);
+}
+
+static void
+pass(int64_t s)
+{
+	int i;
+
+	passed_s += s;
+	for (i = 0; i < 4; i++)
+		loop_turn(loop, false);
+}
+
+static void
+stop(void)
+{
+	struct config config = { .trust_resolver = CONFIG_TRUST_NO };
+	struct config_endpoint any = { .address = { .family = 4 } };
+
+	/* No timer of this one runs into the next test. */
+	trust_set(trust, &config, &any, 1);
+}
+
+static void
+test_proven(void **state)
+{
+	(void)state;
+	start(CONFIG_TRUST_AUTO, "127.0.0.1", "");
+	assert_int_equal(trust_state(trust), TRUST_ASKING);
+	assert_int_equal(used, 0);
+	assert_int_equal(probes[0].type, RR_SOA);
+	assert_string_equal(probes[0].name.name, "");
+	probe_round("+");
+	assert_int_equal(trust_state(trust), TRUST_ON);
+	assert_int_equal(used, 1);
+	assert_int_equal(believed, 1);
+	assert_int_equal(changes, 1);
+	assert_int_equal(alarms, 0);
+	/* Hourly; silence then changes nothing, an answer without AD does. */
+	pass(3599);
+	assert_int_equal(probes_n, 0);
+	pass(1);
+	probe_round(".");
+	assert_int_equal(trust_state(trust), TRUST_ON);
+	pass(3600);
+	probe_round("-");
+	assert_int_equal(trust_state(trust), TRUST_OFF);
+	assert_int_equal(used, 1);
+	assert_int_equal(believed, 0);
+	assert_int_equal(alarms, 1);
+	assert_non_null(strstr(alarm_text, "127.0.0.1 does not validate"));
+	/* Somebody mends it. */
+	pass(600);
+	probe_round("+");
+	assert_int_equal(trust_state(trust), TRUST_ON);
+	assert_false(alarmed);
+	stop();
+}
+
+static void
+test_silent(void **state)
+{
+	unsigned minute;
 
 	(void)state;
-	for (i = 0; i < COUNT(rows); i++) {
-		n = resolvers_parse(rows[i].text, list, COUNT(list));
-		text[0] = '\0';
-		for (j = 0; j < n; j++)
-			sprintf(text + strlen(text), "%s%s %u",
-			    j > 0 ? "," : "",
-			    address_print(&list[j].address, address),
-			    list[j].port);
-		assert_string_equal(text, rows[i].list);
+	start(CONFIG_TRUST_AUTO, "127.0.0.1", "");
+	probe_round(".");
+	assert_int_equal(trust_state(trust), TRUST_WAITING);
+	assert_int_equal(used, 0);
+	/* Each minute; after ten of them an alarm names the way out. */
+	for (minute = 1; minute <= 12; minute++) {
+		pass(60);
+		assert_int_equal(alarms, minute <= 10 ? 0 : 1);
+		probe_round(minute % 2 == 0 ? "." : "!");
+		assert_int_equal(trust_state(trust), TRUST_WAITING);
 	}
+	assert_non_null(strstr(alarm_text, "trust-resolver no"));
+	pass(60);
+	probe_round("+");
+	assert_int_equal(trust_state(trust), TRUST_ON);
+	assert_false(alarmed);
+	assert_int_equal(changes, 2);
+	stop();
+}
+
+static void
+test_bogus(void **state)
+{
+	(void)state;
+	start(CONFIG_TRUST_AUTO, "127.0.0.1", "bogus.test");
+	assert_string_equal(probes[1].name.name, "bogus.test");
+	assert_int_equal(probes[1].type, RR_A);
+	probe_round("+d");
+	assert_int_equal(trust_state(trust), TRUST_OFF);
+	assert_true(alarmed);
+	start(CONFIG_TRUST_AUTO, "127.0.0.1", "bogus.test");
+	probe_round("+!");
+	assert_int_equal(trust_state(trust), TRUST_ON);
+	start(CONFIG_TRUST_AUTO, "127.0.0.1", "bogus.test");
+	probe_round("+.");
+	assert_int_equal(trust_state(trust), TRUST_ON);
+	stop();
+}
+
+static void
+test_remote(void **state)
+{
+	(void)state;
+	start(CONFIG_TRUST_AUTO, "192.0.2.1 2001:db8::1", "");
+	assert_int_equal(probes_n, 0);
+	assert_int_equal(trust_state(trust), TRUST_OFF);
+	assert_int_equal(used, 3);
+	assert_true(alarmed);
+	assert_non_null(strstr(alarm_text, "no resolver on loopback"));
+	start(CONFIG_TRUST_AUTO, "192.0.2.1 ::1 127.8.9.1", "");
+	probe_round("+-");
+	assert_int_equal(trust_state(trust), TRUST_ON);
+	assert_int_equal(used, 2);
+	stop();
+}
+
+static void
+test_word(void **state)
+{
+	(void)state;
+	start(CONFIG_TRUST_YES, "192.0.2.1 127.0.0.1", "");
+	assert_int_equal(trust_state(trust), TRUST_ON);
+	assert_int_equal(used, 3);
+	assert_int_equal(believed, 3);
+	start(CONFIG_TRUST_NO, "127.0.0.1", "");
+	assert_int_equal(trust_state(trust), TRUST_OFF);
+	assert_int_equal(used, 1);
+	assert_int_equal(believed, 0);
+	assert_int_equal(probes_n, 0);
+	assert_int_equal(alarms, 0);
+	stop();
+}
+
+/* Answers to an old set of resolvers say nothing of the new. */
+static void
+test_late(void **state)
+{
+	struct probe_seen old;
+	struct config config = { .trust_resolver = CONFIG_TRUST_AUTO };
+	struct config_endpoint other;
+
+	(void)state;
+	start(CONFIG_TRUST_AUTO, "127.0.0.1", "");
+	old = probes[0];
+	probes_n = 0;
+	assert_true(address_parse(SLICE("127.0.0.2"), &other.address));
+	trust_set(trust, &config, &other, 1);
+	answer(&old, '+');
+	assert_int_equal(trust_state(trust), TRUST_ASKING);
+	probe_round("-");
+	assert_int_equal(trust_state(trust), TRUST_OFF);
+	stop();
+}
+
+static void
+no_log(void *context, enum log_level level, const char *line)
+{
+	(void)context;
+	(void)level;
+	(void)line;
 }
 
 int
@@ -205,10 +481,21 @@ main(void)
 		    test_choose, NULL, NULL, NULL },
 		{ "DANE-7672-2.1.3-1 no second opinion beside a proven one",
 		    test_never_mixed, NULL, NULL, NULL },
-		{ "resolvers as the parent writes them", test_parse, NULL,
-		    NULL, NULL },
+		{ "DANE-7672-2.1.3-1 a resolver on loopback proves itself, "
+		    "each hour", test_proven, NULL, NULL, NULL },
+		{ "without answer mail waits, an alarm after 10 minutes",
+		    test_silent, NULL, NULL, NULL },
+		{ "DANE-7672-2.1.3-1 data for the bogus name disprove it",
+		    test_bogus, NULL, NULL, NULL },
+		{ "DANE-7672-2.1.3-1 what is not on loopback proves nothing",
+		    test_remote, NULL, NULL, NULL },
+		{ "`yes' and `no' need no proof", test_word, NULL, NULL,
+		    NULL },
+		{ "late answers of other resolvers", test_late, NULL, NULL,
+		    NULL },
 	};
 
+	log_to(no_log, NULL);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

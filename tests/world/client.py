@@ -122,6 +122,7 @@ class Mail:
         self.data, self.mark = data, mark
         self.id = None			# set when it was taken
         self.refusal = None
+        self.exact = True		# nobody may add a field but Received
 
     @property
     def taken(self):
