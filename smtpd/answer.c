@@ -10,7 +10,10 @@
 
 /*
  * The enhanced status code that text begins with, its blank included; empty
- * when it has none (greeting, EHLO, 354).  EXT-2034-4-1 RFC 2034 4
+ * when it has none (greeting, EHLO, 354).  It stands beside its code in one
+ * text wherever a reply is chosen, so that they agree, and does not depend on
+ * how the client said hello.
+ * EXT-2034-4-1, EXT-2034-4-2, EXT-2034-4-4 RFC 2034 4
  */
 static struct slice
 enhanced_code(const char *text)

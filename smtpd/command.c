@@ -189,6 +189,10 @@ parse_path(struct slice path, struct mailbox *mailbox)
 	memset(mailbox, 0, sizeof(*mailbox));
 	if (path.len > 0 && path.at[0] == '@' && !drop_source_route(&path))
 		return false;
+	/*
+	 * SMTP-4.1.2-1, SMTP-4.1.2-5, SMTP-4.5.3.1.1-1, SMTP-4.5.3.1.2-1,
+	 * SMTP-4.5.3.1.3-1: a path is as long as its parts may be
+	 */
 	return path.len > 0 &&
 	    (mailbox_parse(path, mailbox) || parse_bare(path, mailbox));
 }

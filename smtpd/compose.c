@@ -319,7 +319,11 @@ add_from(const struct compose *compose, struct buffer *message)
 	buffer_free(&phrase);
 }
 
-/* MSG-5322-3.6-1, MSG-5322-3.6-2, MSG-5322-3.6.4-1 RFC 5322 3.6 */
+/*
+ * MSG-5322-3.6-1, MSG-5322-3.6-2, MSG-5322-3.6.4-1 RFC 5322 3.6.  What is
+ * there stays (MSG-6854-2-1: also a group in From), and To and Cc may be
+ * missing (MSG-5322-3.6.3-2).
+ */
 static void
 add_missing(const struct compose *compose, const struct found *found,
     struct buffer *message)

@@ -5,7 +5,8 @@
  * Called by dialogue.c for each block that was read; all pure.  The states
  * are in data.h.  A message that will be refused is still read to its true
  * end, so that nothing in it is ever taken for a command.  It changes
- * nothing: dots are un-stuffed and that is all (SMTP-3.6.3-5, SMTP-2.4-3).
+ * nothing: dots are un-stuffed and that is all (SMTP-3.6.3-5, SMTP-2.4-3,
+ * SMTP-4.5.2-3, EXT-6152-3-1).
  *
  * The work is done by memchr over whole lines and by words over whole runs;
  * no loop here looks at single octets of a body.
@@ -199,7 +200,7 @@ take_after_dot(struct data *data, char c)
 		data->state = DATA_DOT_CR;
 		return true;
 	}
-	if (data->state == DATA_DOT_CR && c == '\n') {
+	if (data->state == DATA_DOT_CR && c == '\n') {	/* SMTP-D-1 */
 		data->state = DATA_ENDED;
 		return true;
 	}
@@ -237,7 +238,8 @@ data_refusal(const struct data *data, uint64_t max_bytes)
 	/* SMTP-2.3.8-1, ruling 12 */
 	if (data->bare)
 		return (struct answer){ 550, "5.5.2 lone CR or LF, or NUL" };
-	if (data->long_line)	/* ruling 13 */
+	/* SMTP-4.5.3.1.6-1, MSG-5322-2.1.1-1, ruling 13 */
+	if (data->long_line)
 		return (struct answer){ 550,
 		    "5.6.0 line longer than 65536 octets" };
 	if (data->received > DATA_RECEIVED_MAX)

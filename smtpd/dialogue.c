@@ -351,6 +351,7 @@ obey(struct visitor *visitor, struct command *command)
 		transaction_abort(&visitor->transaction);
 		reply_to(visitor, COMMAND_RSET, 250, "2.0.0 ok");
 		break;
+	/* SMTP-4.1.4-5 RFC 5321 4.1.4: these need no EHLO */
 	case COMMAND_NOOP:	/* SMTP-4.1.1.9-1 RFC 5321 4.1.1.9 */
 		visitor_reply(visitor, 250, "2.0.0 ok");
 		break;
@@ -463,12 +464,16 @@ dialogue_timeout(struct visitor *visitor)
 	close_with(visitor, 421, "4.4.2 nothing was heard for too long");
 }
 
-/* SMTP-3.8-2 RFC 5321 3.8 */
+/*
+ * SMTP-3.8-2 RFC 5321 3.8.  To wait for the end of a message makes sense as
+ * long as there is a queue to take it.
+ */
 void
 dialogue_stop(struct visitor *visitor, bool cut)
 {
 	if (visitor->closing || visitor->phase == VISITOR_TAKEN ||
-	    (visitor->phase == VISITOR_DATA && !cut))
+	    (visitor->phase == VISITOR_DATA && !cut &&
+	    transactions_is_up(visitor->server->transactions)))
 		return;
 	close_with(visitor, 421, "4.3.2 shutting down");
 }

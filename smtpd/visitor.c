@@ -318,7 +318,7 @@ use(struct visitor *visitor, struct slice input)
 	return all - input.len;
 }
 
-/* Keep octets of the shared block for later.  They may be held already. */
+/* Keep octets of the shared block for later. */
 static void
 hold(struct visitor *visitor, struct slice rest)
 {

@@ -21,8 +21,9 @@ import time
 TESTS = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(TESTS)
 sys.path.insert(0, TESTS)
+sys.dont_write_bytecode = True	# as root: nothing into the tree
 
-from world import client, scenario, space, steps	# noqa: E402
+from world import client, language, scenario, space	# noqa: E402
 from world.world import World				# noqa: E402
 
 PEERS = os.path.join(TOP, "build/peers")
@@ -289,7 +290,7 @@ class Demo:
     def carry_out(self, text):
         """Sentences of the scenario language."""
         for one in scenario.Scenario("the demo", text).sentences:
-            function, match = steps.find(one.text)
+            function, match = language.find(one.text)
             function(self.player, one, **match.groupdict())
 
     def send(self, domain):

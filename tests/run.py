@@ -23,6 +23,7 @@ import time
 TESTS = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(TESTS)
 sys.path.insert(0, TESTS)
+sys.dont_write_bytecode = True	# as root: nothing into the tree
 
 from world import scenario, space, tap		# noqa: E402
 from world.world import World			# noqa: E402

@@ -201,9 +201,9 @@ parse(struct slice text, struct report *report)
 
 /* ---- inputs ---- */
 
-#define ORIGINAL							\
-	"Received: from x\r\n\tby y\r\nFrom: a@near.example\r\n"		\
-	"Subject: hello\r\n\r\nbody line\r\n"
+#define ORIGINAL	"Received: from x\r\n\tby y\r\n"			\
+			"From: a@near.example\r\n"			\
+			"Subject: hello\r\n\r\nbody line\r\n"
 
 static struct bounce_recipient
 recipient_of(const char *address)

@@ -1255,6 +1255,122 @@ many_connections(void **state)
 	world_free(&world);
 }
 
+/* ---- time ---- */
+
+/* A command has to be whole within five minutes, however it dribbles. */
+static void
+time_for_commands(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct client good = client_new(world), slow = client_new(world);
+
+	(void)state;
+	play(world, &good, HELLO, LINE_BY_LINE);
+	play(world, &slow, HELLO, LINE_BY_LINE);
+	pass_time(world, 290);
+	client_say(&slow, "NOO");
+	pass_time(world, 9);
+	play(world, &good, "> NOOP\n< 250\n", LINE_BY_LINE);
+	client_say(&slow, "P");
+	pass_time(world, 5);
+	play(world, &slow, "< 421 4.4.2\n< end\n", LINE_BY_LINE);
+	pass_time(world, 290);
+	play(world, &good, "> NOOP\n< 250\n", LINE_BY_LINE);
+	pass_time(world, 301);
+	play(world, &good, "< 421 4.4.2\n< end\n", LINE_BY_LINE);
+	client_free(&good);
+	client_free(&slow);
+	world_free(&world);
+}
+
+/* In DATA a KiB has to come in five minutes. */
+static void
+time_for_data(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct client good = client_new(world), slow = client_new(world);
+	struct buffer block = { NULL, 0, 0 };
+
+	(void)state;
+	fill(&block, 1022, "x");
+	buffer_add(&block, SLICE("\r\n"));
+	play(world, &good, HELLO MAIL_RCPT "> DATA\n< 354\n", LINE_BY_LINE);
+	play(world, &slow, HELLO MAIL_RCPT "> DATA\n< 354\n", LINE_BY_LINE);
+	for (int i = 0; i < 3; i++) {
+		pass_time(world, 100);
+		if (i < 2)
+			client_say(&slow, "x: y\r\n");
+		client_say(&good, block.text);
+	}
+	play(world, &slow, "< 421 4.4.2\n< end\n", LINE_BY_LINE);
+	assert_true(last_mail(world)->aborted);
+	pass_time(world, 290);
+	play(world, &good, "> .\n< 250 2.0.0\n", LINE_BY_LINE);
+	buffer_free(&block);
+	client_free(&good);
+	client_free(&slow);
+	world_free(&world);
+}
+
+/* What waits for queue is not the client's delay. */
+static void
+time_for_queue(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct client client = client_new(world);
+
+	(void)state;
+	world->hold_taken = world->hold_go = world->hold_rcpts = true;
+	play(world, &client, HELLO "> MAIL FROM:<a@b>\n< 250\n"
+	    "> RCPT TO:<c@d>\n", LINE_BY_LINE);
+	WAIT_FOR(world, world->rcpts_seen == 1);
+	pass_time(world, 1000);
+	queue_answer_rcpt(world, last_mail(world)->open.id, 0, 250,
+	    "2.1.5 ok");
+	play(world, &client, "< 250\n> DATA\n", LINE_BY_LINE);
+	WAIT_FOR(world, last_mail(world)->data);
+	pass_time(world, 1000);
+	queue_go(world, last_mail(world));
+	play(world, &client, "< 354\n> .\n", LINE_BY_LINE);
+	WAIT_FOR(world, last_mail(world)->ended);
+	pass_time(world, 1000);
+	queue_take(world, last_mail(world));
+	play(world, &client, "< 250\n", LINE_BY_LINE);
+	pass_time(world, 290);
+	play(world, &client, "> NOOP\n< 250\n", LINE_BY_LINE);
+	client_free(&client);
+	world_free(&world);
+}
+
+/* Stopping: 20 s for those in DATA, 60 more past a final dot. */
+static void
+time_to_stop(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct client data = client_new(world), taken = client_new(world);
+
+	(void)state;
+	world->hold_taken = true;
+	play(world, &data, HELLO MAIL_RCPT "> DATA\n< 354\n", LINE_BY_LINE);
+	play(world, &taken, HELLO MAIL_RCPT "> DATA\n< 354\n> .\n",
+	    LINE_BY_LINE);
+	WAIT_FOR(world, last_mail(world)->ended);
+	parent_say(world, P_STOP, NULL, NULL);
+	pump_idle(world, 50);
+	pass_time(world, 19);
+	client_expect_silence(world, &data);
+	pass_time(world, 2);
+	play(world, &data, "< 421 4.3.2\n< end\n", LINE_BY_LINE);
+	pass_time(world, 58);
+	client_expect_silence(world, &taken);
+	assert_int_equal(waitpid(world->pid, NULL, WNOHANG), 0);
+	*world->clock_ns += INT64_C(4000000000);
+	assert_int_equal(world_wait(world), 0);
+	client_free(&data);
+	client_free(&taken);
+	world_free(&world);
+}
+
 /* ---- the parent ---- */
 
 static void
@@ -1361,6 +1477,25 @@ stopping_without_queue(void **state)
 	client_expect_silence(world, &data);
 	kill_queue(world);
 	play(world, &data, "< 421 4.3.0\n< end\n", LINE_BY_LINE);
+	assert_int_equal(world_wait(world), 0);
+	client_free(&data);
+	world_free(&world);
+}
+
+/* The same when queue was gone before. */
+static void
+stopping_behind_queue(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct client data = client_new(world);
+
+	(void)state;
+	play(world, &data, HELLO MAIL_RCPT "> DATA\n< 354\n> a: b\n",
+	    LINE_BY_LINE);
+	kill_queue(world);
+	client_expect_silence(world, &data);
+	parent_say(world, P_STOP, NULL, NULL);
+	play(world, &data, "< 421 4.3.2\n< end\n", LINE_BY_LINE);
 	assert_int_equal(world_wait(world), 0);
 	client_free(&data);
 	world_free(&world);
@@ -1501,12 +1636,21 @@ main(void)
 		TEST("SMTP-7.8-1 connection limits", connection_limits),
 		TEST("300 sessions in DATA, 256 pipes", many_in_data),
 		TEST("SMTP-7.8-1 500 connections", many_connections),
+		TEST("SMTP-4.5.3.2.7-1, SMTP-7.8-1 five minutes for a "
+		    "command", time_for_commands),
+		TEST("SMTP-7.8-1 five minutes for a KiB", time_for_data),
+		TEST("SMTP-4.5.3.2.7-1 who waits for queue is not timed",
+		    time_for_queue),
+		TEST("SMTP-3.8-2 20 s in DATA, 60 s past the dot",
+		    time_to_stop),
 		TEST("new settings hold for sessions under way",
 		    new_settings),
 		TEST("listeners come and go", listeners),
 		TEST("SMTP-3.8-2 stopping: 421, but not in DATA", stopping),
 		TEST("SMTP-3.8-2 stopping while queue is gone",
 		    stopping_without_queue),
+		TEST("SMTP-3.8-2 stopping when queue was gone before",
+		    stopping_behind_queue),
 		TEST("SMTP-3.8-2 the parent dies", parent_dies),
 		TEST("SMTP-4.4-1 a local user's message", submission),
 	};

@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -63,6 +64,7 @@ struct world {
 	struct mail	 mails[MAILS_MAX];
 	unsigned	 mails_n;
 	struct buffer	 log;
+	int64_t		*clock_ns;	/* smtpd's clock is so much ahead */
 	/* what queue does */
 	bool		 hold_rcpts, hold_go, hold_taken, hold_bodies;
 	const char	*refuse_rcpt;	/* this recipient is refused with 452 */
@@ -470,6 +472,37 @@ pump_idle(struct world *world, int ms)
 		pump(world, -1, 10);
 }
 
+/*
+ * Let smtpd, when it is started, have a clock that can be moved
+ * (tests/preload/clock.c).
+ */
+static void
+preload_clock(struct world *world)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/clock", world->directory);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, 0666), 0);
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	world->clock_ns = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+	    fd, 0);
+	assert_ptr_not_equal(world->clock_ns, MAP_FAILED);
+	close(fd);
+	setenv("CULVER_CLOCK", path, 1);
+	setenv("LD_PRELOAD", beside("tests/preload/clock.so"), 1);
+	assert_int_equal(access(getenv("LD_PRELOAD"), R_OK), 0);
+}
+
+static MAYBE_UNUSED void
+pass_time(struct world *world, int seconds)
+{
+	*world->clock_ns += (int64_t)seconds * 1000000000;
+	pump_idle(world, 150);
+}
+
 static struct world *
 world_new(const char *settings)
 {
@@ -482,7 +515,9 @@ world_new(const char *settings)
 	assert_int_equal(chmod(world->directory, 0755), 0);
 	if (getuid() == 0)
 		assert_int_equal(chown(world->directory, NOBODY, NOBODY), 0);
+	preload_clock(world);
 	start_program(world);
+	unsetenv("LD_PRELOAD");
 	give_settings(world, settings);
 	link_queue(world);
 	give_listener(world, 1);
@@ -535,6 +570,9 @@ world_free(struct world **world)
 			close(old->mails[i].pipe);
 	}
 	snprintf(path, sizeof(path), "%s/submit", old->directory);
+	unlink(path);
+	munmap(old->clock_ns, 4096);
+	snprintf(path, sizeof(path), "%s/clock", old->directory);
 	unlink(path);
 	snprintf(path, sizeof(path), "%s/control", old->directory);
 	unlink(path);

@@ -11,7 +11,11 @@
     dsn.py       a strict reader of delivery status notifications
     world.py     all of that started and stopped together
     scenario.py  the text language of tests/scenario/*.scn
-    steps.py     what each sentence of that language does
+    language.py  what a sentence is; the sentences themselves:
+    setting.py   … that make and change the world
+    acts.py      … that do something in it
+    outcomes.py  … on what became of the mail
+    witnesses.py … on what servers and the relay say
     tap.py       how results are written down
 
 Python 3.11's standard library only. Needs root.

@@ -1,8 +1,8 @@
 """How is a scenario read, and who plays it?
 
 A scenario is a text of sentences, one a line; what is indented under a line
-belongs to it. README in tests/scenario tells the language; steps.py holds
-what each sentence does. This file knows the form only:
+belongs to it. README in tests/scenario tells the language; setting.py,
+acts.py, outcomes.py and witnesses.py hold what each sentence does. This file knows the form only:
 
   - `title:`, `covers:`, `marked:` and `culver` at the top,
   - declarations (zone, policy, mx, postfix), which are all carried out before
@@ -18,7 +18,8 @@ import shutil
 import time
 import traceback
 
-from . import steps, tap
+from . import language, outcomes, tap
+from . import acts, setting, witnesses	# noqa: F401, for their sentences
 
 ID = re.compile(r"\b(?:STS|RPT|DANE|RTLS|TLS|SMTP|MSG|SUB|EXT|DSN|DKIM)"
                 r"-[0-9A-Z][\w.]*(?:-[0-9A-Z][\w.]*)?-\d+\b")
@@ -117,7 +118,7 @@ class Scenario:
         self.steps = [one for one in self.sentences
                       if one not in self.declarations]
         for one in self.sentences:
-            if steps.find(one.text) is None:
+            if language.find(one.text) is None:
                 raise Syntax(f"{path}:{one.number}: not a sentence that anyone "
                              f"knows: {one.text}")
 
@@ -173,7 +174,7 @@ class Player:
         self.log_start = 0
         self.stash = {}			# what steps remember of one another
 
-    # For steps.
+    # For sentences.
 
     def fail(self, text):
         raise Failure(text)
@@ -241,7 +242,7 @@ class Player:
 
     def _step(self, step, out):
         label = " ".join([*step.ids, f"{self.scenario.name}: {step.text}"])
-        function, match = steps.find(step.text)
+        function, match = language.find(step.text)
         try:
             if not self.shared and self.culver.process is None \
                     and "wants_relay" in function.traits \
@@ -266,9 +267,9 @@ class Player:
         if not self.shared:
             faults += self.culver.complaints()
         for mail in self.mails:
-            faults += steps.unfaithful(self, mail)
+            faults += outcomes.unfaithful(self, mail)
             for _, _, message in self.world.bounces(mail.mark):
-                faults += steps.read_dsn(message).faults
+                faults += outcomes.read_dsn(message).faults
         if faults:
             why = "\n".join(sorted(set(faults))[:20])
             out.not_ok(f"{self.scenario.name}: no fault beside the steps", why)
@@ -296,7 +297,7 @@ def declare(scenario, world):
     """Carries out the declarations, before the world starts."""
     player = Player(scenario, world, None, 0)
     for one in scenario.declarations:
-        function, match = steps.find(one.text)
+        function, match = language.find(one.text)
         try:
             function(player, one, **match.groupdict())
         except (ValueError, KeyError, Failure) as error:
