@@ -43,7 +43,7 @@ object = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIBS_culverd = -levent_core -lseccomp
 LIBS_culverctl = -ljansson
 LIBS_sendmail = -lidn2
-LIBS_culver-smtpd = -levent_core -lidn2 -lseccomp
+LIBS_culver-smtpd = -levent_core -lseccomp
 LIBS_culver-queue = -levent_core -ldb-5.3 -lseccomp
 LIBS_culver-policy = -levent_core -ldb-5.3 -lcares -lidn2 -lseccomp
 LIBS_culver-fetch = -lcurl -lssl -lcrypto -lseccomp
@@ -151,7 +151,7 @@ peers:
 demo:
 	@$(MAKE) --no-print-directory -s deps
 	@echo '... building'
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s all build-preload
 	@sh tests/as-root.sh sh tests/peers.sh
 	@sh tests/as-root.sh /usr/bin/python3 tests/demo.py
 

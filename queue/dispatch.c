@@ -28,7 +28,6 @@
 #include <unistd.h>
 
 #define AGAIN_MS	1000	/* after a lost turn */
-#define UNFIT_MAX	20	/* messages given up for one D_NEXT */
 #define SLICES_A_TURN	16	/* of ends of attempts */
 #define WORKERS_AHEAD	2	/* destinations handed for each worker */
 
@@ -36,6 +35,7 @@
 struct heard {
 	TAILQ_ENTRY(heard)	 line;
 	unsigned		 kind;
+	bool			 applied;	/* D_RESULT: in this turn */
 	union {
 		struct d_result	result;
 		struct d_next	next;
@@ -56,13 +56,12 @@ struct dispatch {
 	struct pulls		*pulls;
 	struct draw		 draw;
 	uint64_t		 settled;	/* sequence, on this link */
-	TAILQ_HEAD(heard_line, heard) heard;
+	TAILQ_HEAD(, heard)	 heard;
 	TAILQ_HEAD(, active)	 endings;
 	/* A turn was lost: wait before it is done again. */
 	bool			 waiting;
 	bool			 applied;	/* in the turn about to end */
 	struct timer		*again_timer;
-	bool			 unfit;		/* results of our own wait */
 	uint64_t		*damaged;	/* messages to be held */
 	size_t			 damaged_n;
 	struct handout		*handout;
@@ -150,6 +149,42 @@ hear(struct dispatch *dispatch, unsigned kind, const void *message,
 	TAILQ_INSERT_TAIL(&dispatch->heard, heard, line);
 	spool_count_event(dispatch->books->spool);
 	return heard;
+}
+
+/*
+ * Delivery says a job's results together, at its end; they may come in two
+ * turns.  They are applied in one, so that one bounce names all recipients
+ * that failed (SMTP-4.4-3 RFC 5321 4.4).
+ */
+static void
+hear_result(struct dispatch *dispatch, const struct d_result *result)
+{
+	struct job *job = flight_find_job(dispatch->flight, result->job);
+
+	if (job != NULL)
+		job->heard++;
+	hear(dispatch, D_RESULT, result, sizeof(*result));
+}
+
+static void
+hear_return(struct dispatch *dispatch, const struct d_return *returned)
+{
+	struct job *job = flight_find_job(dispatch->flight, returned->job);
+
+	if (job != NULL)
+		job->returned = true;
+	hear(dispatch, D_RETURN, returned, sizeof(*returned));
+}
+
+/* Will nothing more be heard of this result's job? */
+static bool
+is_whole(const struct dispatch *dispatch, const struct d_result *result)
+{
+	const struct job *job = flight_find_job(dispatch->flight,
+	    result->job);
+
+	return dispatch->link == NULL || job == NULL || job->returned ||
+	    job->heard >= job->left;
 }
 
 /* A destination that delivery names; NULL: it is not one of ours any more. */
@@ -274,11 +309,11 @@ on_message(void *context, struct link *link, unsigned kind,
 	else if (kind == D_SYNCED)
 		dispatch->synced = true;
 	else if (kind == D_RESULT)
-		hear(dispatch, kind, message, sizeof(struct d_result));
+		hear_result(dispatch, message);
 	else if (kind == D_NEXT)
 		hear(dispatch, kind, message, sizeof(struct d_next));
 	else if (kind == D_RETURN)
-		hear(dispatch, kind, message, sizeof(struct d_return));
+		hear_return(dispatch, message);
 	else if (kind == D_ENDED)
 		hear(dispatch, kind, message, sizeof(struct d_ended));
 	if (spool_turn_is_full(dispatch->books->spool))
@@ -311,9 +346,9 @@ void
 dispatch_serve(struct dispatch *dispatch, int fd)
 {
 	if (dispatch->link != NULL) {
+		link_close(&dispatch->link);
 		dispatch->end_turn(dispatch->context);
 		clear_memory(dispatch);
-		link_close(&dispatch->link);
 	}
 	dispatch->synced = false;
 	dispatch->settled = 0;
@@ -394,10 +429,12 @@ dispatch_before_commit(struct dispatch *dispatch)
 	dispatch->applied = !dispatch->waiting;
 	if (dispatch->waiting)
 		return;
-	dispatch->unfit = false;
-	TAILQ_FOREACH(heard, &dispatch->heard, line)
-		if (heard->kind == D_RESULT)
+	TAILQ_FOREACH(heard, &dispatch->heard, line) {
+		heard->applied = heard->kind == D_RESULT &&
+		    is_whole(dispatch, &heard->result);
+		if (heard->applied)
 			apply_result(dispatch, &heard->result);
+	}
 	TAILQ_FOREACH(active, &dispatch->endings, endings) {
 		if (slices++ == SLICES_A_TURN || (slices > 1 &&
 		    spool_turn_is_full(spool)))
@@ -413,35 +450,6 @@ dispatch_before_commit(struct dispatch *dispatch)
 
 /* ---- drawing a message ---- */
 
-/* Its sender hears what the server cannot take. */
-static void
-give_up_unfit(struct dispatch *dispatch, const struct job *job,
-    const struct d_next *next, enum draw_fit fit)
-{
-	dispatch->unfit = true;
-	for (uint32_t i = 0; i < job->n; i++)
-		draw_unfit(&dispatch->draw, job, i, next, fit,
-		    &hear(dispatch, D_RESULT, NULL, 0)->result);
-}
-
-/* The next job for a session; NULL: nothing more is due that fits it. */
-static struct job *
-draw(struct dispatch *dispatch, struct active *active,
-    const struct d_next *next)
-{
-	uint64_t now_ms = (uint64_t)loop_wall_ms();
-	enum draw_fit fit;
-	struct job *job;
-
-	for (int n = 0; n < UNFIT_MAX; n++) {
-		job = draw_job(&dispatch->draw, active, next, now_ms, &fit);
-		if (job == NULL || fit == DRAW_FITS)
-			return job;
-		give_up_unfit(dispatch, job, next, fit);
-	}
-	return NULL;
-}
-
 static void
 send_job(struct dispatch *dispatch, const struct job *job,
     const struct d_next *next)
@@ -453,15 +461,14 @@ send_job(struct dispatch *dispatch, const struct job *job,
 		.job = job->number,
 		.message = message->id,
 		.size_bytes = message->size_bytes,
-		.body = BODY_7BIT,
+		.body = message->eight_bit ? BODY_8BITMIME : BODY_7BIT,
 		.recipients = job->n,
 		.more = flight_waiting(job->active)
 	};
 	struct d_rcpt rcpt = { .job = job->number };
 
 	/* EXT-6152-3-4: what was announced, where it can be said */
-	if (next->has_8bitmime && (message->eight_bit ||
-	    message->body == BODY_8BITMIME))
+	if (next->has_8bitmime && message->body == BODY_8BITMIME)
 		out.body = BODY_8BITMIME;
 	memcpy(out.sender, message->sender, sizeof(out.sender));
 	link_send(dispatch->link, D_JOB, &out, NULL);
@@ -482,7 +489,8 @@ answer_next(struct dispatch *dispatch, const struct d_next *next)
 	struct job *job = NULL;
 
 	if (active != NULL && active->ending == NULL)
-		job = draw(dispatch, active, next);
+		job = draw_job(&dispatch->draw, active, next->session,
+		    (uint64_t)loop_wall_ms());
 	if (job != NULL)
 		send_job(dispatch, job, next);
 	else
@@ -516,6 +524,8 @@ after_result(struct dispatch *dispatch, const struct d_result *result)
 		active->results++;
 		look_again(dispatch, active);
 	}
+	if (job != NULL && job->heard > 0)
+		job->heard--;
 	if (place >= 0)
 		flight_done(dispatch->flight, job, place);
 }
@@ -561,6 +571,8 @@ after_heard(struct dispatch *dispatch, const struct heard *heard)
 {
 	if (heard->kind == D_NEXT && is_waiting_for_room(dispatch))
 		return false;
+	if (heard->kind == D_RESULT && !heard->applied)
+		return false;
 	if (heard->kind == D_RESULT)
 		after_result(dispatch, &heard->result);
 	else if (heard->kind == D_RETURN)
@@ -572,32 +584,21 @@ after_heard(struct dispatch *dispatch, const struct heard *heard)
 	return true;
 }
 
-/*
- * In the order in which it was said, up to `last`: what is heard meanwhile (by
- * ourselves, of unfit messages) was not in the turn that is durable now.
- */
+/* In the order in which it was said. */
 static void
 after_all_heard(struct dispatch *dispatch)
 {
-	struct heard *last = TAILQ_LAST(&dispatch->heard, heard_line);
 	struct heard *heard, *next;
-	uint64_t settled = dispatch->settled;
 	bool results = false;
 
 	for (heard = TAILQ_FIRST(&dispatch->heard); heard != NULL;
 	    heard = next) {
-		bool over = heard == last;
-
 		next = TAILQ_NEXT(heard, line);
-		if (heard->kind == D_RESULT && heard->result.sequence != 0)
-			results = true;
+		results = results || heard->applied;
 		if (after_heard(dispatch, heard))
 			forget_heard(dispatch, heard);
-		if (over)
-			break;
 	}
-	if (dispatch->link != NULL && (results || dispatch->settled >
-	    settled)) {
+	if (dispatch->link != NULL && results) {
 		struct d_settled out = { dispatch->settled };
 
 		link_send(dispatch->link, D_SETTLED, &out, NULL);
@@ -669,7 +670,7 @@ dispatch_after_commit(struct dispatch *dispatch, bool durable)
 	handout_run(dispatch->handout, dispatch->link,
 	    handed_most(dispatch));
 	return pull_turn(dispatch->pulls) || (!dispatch->waiting &&
-	    (!TAILQ_EMPTY(&dispatch->endings) || dispatch->unfit ||
+	    (!TAILQ_EMPTY(&dispatch->endings) ||
 	    dispatch->draw.bad_n > 0 || dispatch->damaged_n > 0 ||
 	    handout_has_unsettled(dispatch->handout)));
 }

@@ -26,6 +26,8 @@ struct job {
 	struct message	 message;
 	uint32_t	 n;		/* recipients, 1 to 100 */
 	uint32_t	 left;		/* without result */
+	uint32_t	 heard;		/* results that are not durable yet */
+	bool		 returned;	/* no further result will come */
 	struct {
 		uint32_t	number;	/* of the recipient */
 		uint32_t	hash;	/* of its address */

@@ -68,6 +68,8 @@ struct q_open {
 	/* for the accept line */
 	char		client[ADDRESS_TEXT_MAX];	/* "" local */
 	char		proto[16];	/* "ESMTP", "SMTP", "local" */
+	char		tls[64];	/* version of inbound TLS, "none" */
+	char		auth[64];	/* user who authenticated, "none" */
 };
 struct q_rcpt {
 	uint64_t	id;

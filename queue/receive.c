@@ -703,12 +703,12 @@ log_accept(const struct intake *intake)
 	event_text(&event, "msgid", intake->end->msgid);
 	event_text(&event, "client", open->client);
 	event_text(&event, "proto", open->proto);
-	event_text(&event, "tls", "");
-	event_text(&event, "auth", "");
+	event_text(&event, "tls", open->tls);
+	event_text(&event, "auth", open->auth);
 	if (open->local)
 		event_number(&event, "uid", open->uid);
 	else
-		event_text(&event, "uid", "");
+		event_text(&event, "uid", "none");
 	event_end(&event);
 }
 

@@ -175,7 +175,9 @@ trail_log(struct ledger *ledger, const struct trail_line *line,
 	event_text(&event, "require", host->requirement);
 	event_text(&event, "tls", host->tls_version);
 	event_text(&event, "cipher", host->tls_cipher);
-	event_text(&event, "verdict", host->verdict);
+	/* The rule tells more than what it led to, which is the outcome. */
+	event_text(&event, "verdict", line->rule != NULL ? line->rule :
+	    host->rule);
 	event_text(&event, "clause", line->clause);
 	event_text(&event, "delay", delay);
 	event_text(&event, "reply", line->reply);

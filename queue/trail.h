@@ -58,6 +58,7 @@ struct trail_line {
 	const char	*host, *address;
 	enum outcome	 outcome;
 	uint32_t	 code;
+	const char	*rule;		/* that decided; NULL: the host's */
 	const char	*enhanced, *clause, *reply;
 	uint64_t	 arrived_ms, now_ms;
 };

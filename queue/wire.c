@@ -26,6 +26,8 @@ static const struct wire_field open_fields[] = {
 	WIRE_FIELD_TEXT(struct q_open, key),
 	WIRE_FIELD_TEXT(struct q_open, client),
 	WIRE_FIELD_TEXT(struct q_open, proto),
+	WIRE_FIELD_TEXT(struct q_open, tls),
+	WIRE_FIELD_TEXT(struct q_open, auth),
 };
 
 static const struct wire_field rcpt_fields[] = {

@@ -94,30 +94,6 @@ log_reject(const struct visitor *visitor, const char *from, const char *to,
 }
 
 static void
-log_accept(const struct visitor *visitor)
-{
-	const struct transaction *transaction = visitor->transaction;
-	char client[ADDRESS_TEXT_MAX], id[ID_TEXT_MAX];
-	struct event event;
-
-	event_begin(&event, LOG_LEVEL_INFO, "accept");
-	event_text(&event, "id", queue_id_print(transaction->id, id));
-	event_text(&event, "from", transaction->sender);
-	event_number(&event, "rcpts", transaction->accepted);
-	event_number(&event, "size", (int64_t)transaction->size_bytes);
-	event_text(&event, "msgid", transaction->data.msgid);
-	event_text(&event, "client", client_name(visitor, client));
-	event_text(&event, "proto", protocol(visitor));
-	event_text(&event, "tls", "none");
-	event_text(&event, "auth", "none");
-	if (visitor->local)
-		event_number(&event, "uid", visitor->uid);
-	else
-		event_text(&event, "uid", "none");
-	event_end(&event);
-}
-
-static void
 close_with(struct visitor *visitor, unsigned code, const char *text)
 {
 	transaction_abort(&visitor->transaction);
@@ -217,6 +193,9 @@ describe(const struct visitor *visitor, const struct command *command)
 	if (!visitor->local)
 		address_print(&visitor->address, open.client);
 	strcpy(open.proto, protocol(visitor));
+	/* Neither is offered yet. */
+	strcpy(open.tls, "none");
+	strcpy(open.auth, "none");
 	return open;
 }
 
@@ -537,7 +516,6 @@ on_taken(void *context)
 		return;
 	snprintf(text, sizeof(text), "2.0.0 queued as %s",
 	    queue_id_print(visitor->transaction->id, id));
-	log_accept(visitor);
 	visitor->faults = 0;
 	visitor_reply(visitor, 250, text);
 	finish(visitor);
