@@ -38,6 +38,8 @@ min-free 8M
 PROGRAMS = {"culverd": "culverd", "smtpd": "culver-smtpd",
             "queue": "culver-queue", "policy": "culver-policy",
             "fetch": "culver-fetch", "delivery": "culver-delivery"}
+# Forks of the delivery manager, which have no file of their own but a name.
+FORKED = {"culver-spawner": "spawner", "culver-worker": "worker"}
 
 
 class Event:
@@ -147,21 +149,17 @@ class Culver:
                     if mark not in environ.read().split(b"\0"):
                         continue
                 with open(f"/proc/{pid}/stat") as stat:
-                    fields = stat.read().rpartition(")")[2].split()
+                    state = stat.read().rpartition(")")[2].split()[0]
                 name = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+                with open(f"/proc/{pid}/comm") as comm:
+                    name = FORKED.get(comm.read().strip(), name)
             except OSError:
                 continue
-            if fields[0] != "Z":
-                found[int(pid)] = name, int(fields[1])
+            if state != "Z":
+                found[int(pid)] = name
         names = {file: short for short, file in PROGRAMS.items()}
-        listing = []
-        for pid, (name, parent) in sorted(found.items()):
-            # A worker is a fork of the delivery manager.
-            if name == "culver-delivery" \
-                    and found.get(parent, ("",))[0] == name:
-                name = "worker"
-            listing.append((pid, names.get(name, name)))
-        return listing
+        return [(pid, names.get(name, name))
+                for pid, name in sorted(found.items())]
 
     def kill(self, *names, number=signal.SIGKILL):
         """Kills every program of these names; how many died."""
