@@ -384,15 +384,36 @@ on_ready(struct child *child)
 	check_all_ready(child->all);
 }
 
-/* A program wants another: only policy may, and only fetch. */
+/*
+ * A link broke though both its programs may live (one did not read, or said
+ * what cannot be): a fresh one.  A peer that is dead makes its own when it
+ * comes back.
+ */
+static void
+wire_anew(struct child *child, enum program wanted)
+{
+	struct child *peer = child->all->child;
+	size_t i;
+
+	for (i = 0; i < CHILDREN_N; i++, peer++)
+		if (peer->plan->program == wanted && peer->link != NULL &&
+		    peer->state == READY)
+			wire_up(child, peer);
+}
+
+/* A program wants another: policy fetch, which is started; or a peer. */
 static void
 on_need(struct child *child, enum program wanted)
 {
 	struct child *other = child->all->child;
 
-	if (child->plan->program != PROGRAM_POLICY ||
-	    wanted != PROGRAM_FETCH || child->all->stopping)
+	if (child->all->stopping || child->state != READY ||
+	    !are_wired(child->plan->program, wanted))
 		return;
+	if (wanted != PROGRAM_FETCH) {
+		wire_anew(child, wanted);
+		return;
+	}
 	while (other->plan->program != wanted)
 		other++;
 	if (other->state == ABSENT)

@@ -31,14 +31,23 @@ sed "s,@PREFIX@,$PREFIX,g" conf/culver.service \
 	>"$DESTDIR/lib/systemd/system/culver.service"
 chmod 644 "$DESTDIR/lib/systemd/system/culver.service"
 
-# Put sendmail at $1 as $2 says (copy or link), unless it is another's.
+# Is this file culver's sendmail: no package's, and it names our configuration?
+is_ours() {
+	! dpkg -S "$1" >/dev/null 2>&1 &&
+		grep -qa '/etc/culver/culver\.conf' "$1" 2>/dev/null &&
+		grep -qa 'sendmail: ' "$1" 2>/dev/null
+}
+
+# Put sendmail at $1 as $2 says (copy or link), unless another's is there.
+# False when it is not ours afterwards.
 sendmail_at() {
 	at=$DESTDIR$1
 	if [ -e "$at" ] || [ -L "$at" ]; then
-		if ! grep -qa 'culver' "$at" 2>/dev/null; then
+		if ! is_ours "$at"; then
 			echo "Not overwritten: $at is another program's. To make room:"
 			echo "    dpkg-divert --local --rename --add $1"
-			return
+			echo "and run make install again."
+			return 1
 		fi
 		rm -f "$at"
 	fi
@@ -49,12 +58,15 @@ sendmail_at() {
 		ln -s "$2" "$at"
 	fi
 }
-sendmail_at "$PREFIX/sbin/sendmail" copy
-if [ "$PREFIX" != /usr ] && [ -z "$DESTDIR" ]; then
-	sendmail_at /usr/sbin/sendmail "$PREFIX/sbin/sendmail"
+# The well-known places are links to ours, so only where ours could be put.
+if sendmail_at "$PREFIX/sbin/sendmail" copy; then
+	if [ "$PREFIX" = /usr ]; then
+		sendmail_at /usr/lib/sendmail ../sbin/sendmail || :
+	elif [ -z "$DESTDIR" ]; then
+		sendmail_at /usr/sbin/sendmail "$PREFIX/sbin/sendmail" &&
+			sendmail_at /usr/lib/sendmail ../sbin/sendmail || :
+	fi
 fi
-[ "$PREFIX" != /usr ] && [ -n "$DESTDIR" ] ||
-	sendmail_at /usr/lib/sendmail /usr/sbin/sendmail
 if [ ! -e "$root/bin/mailq" ] && [ ! -L "$root/bin/mailq" ]; then
 	ln -s ../sbin/sendmail "$root/bin/mailq"
 fi

@@ -26,7 +26,11 @@ struct parent_calls {
  * `stop` is called with the loop still running; the program has 2 s.
  */
 void	parent_serve(struct loop *, const struct parent_calls *, void *context);
-/* Ask for a program to be started and linked to us (fetch). */
+/*
+ * Ask for a program to be started and linked to us (fetch), or, when a link
+ * to a peer closed, for a fresh one: the peer may live.  One end asks: smtpd
+ * and delivery do for theirs.
+ */
 void	parent_need(enum program);
 /* A standing alarm for `status` begins (with an alarm line) or ends. */
 void	parent_alarm(const char *what, bool standing, const char *format, ...)

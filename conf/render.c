@@ -476,40 +476,225 @@ add_fixed_row(struct render *render, const char *const *keys,
 
 /* ---- explain ---- */
 
+#define SCREEN_WIDTH	80
+#define LABEL_WIDTH	12
+
+/* What a value means to a postmaster; others are shown as they are. */
+struct wording {
+	const char	*key, *value, *text;	/* text "": not worth a word */
+};
+static const struct wording wordings[] = {
+	{ "type", "sts", "MTA-STS" },
+	{ "type", "tlsa", "DANE: the host's TLSA records" },
+	{ "type", "no-policy-found", "none found" },
+	{ "requirement", "none", "nothing: TLS if it can be had" },
+	{ "requirement", "encrypt", "encryption, with whatever certificate" },
+	{ "requirement", "pkix", "a certificate for its name, of a known CA, "
+	  "in date" },
+	{ "requirement", "dane", "a key of its TLSA records" },
+	{ "requirement", "dane+pkix", "a key of its TLSA records, and a "
+	  "certificate for its name, of a known CA, in date" },
+	{ "mx_match", "yes", "covered by the policy" },
+	{ "mx_match", "no", "not covered by the policy" },
+	{ "sts_cached", "yes", "the policy is the one kept from before" },
+	{ "sts_cached", "no", "" },
+	{ "mx_secure", "yes", "MX signed" },
+	{ "mx_secure", "no", "MX not signed" },
+	{ "address_secure", "yes", "address signed" },
+	{ "address_secure", "no", "address not signed" },
+	{ "tlsa", "insecure", "" },	/* as its MX or address is */
+	{ "tlsa", "absent", "no TLSA records" },
+	{ "tlsa", "usable", "TLSA records" },
+	{ "tlsa", "unusable", "TLSA records that mail cannot use" },
+	{ "tlsa", "failed", "the answer about TLSA records is broken" },
+	{ "connected", "yes", "connected" },
+	{ "connected", "no", "not connected" },
+	{ "starttls", "absent", "STARTTLS not offered" },
+	{ "starttls", "refused", "STARTTLS offered and refused" },
+	{ "starttls", "broken", "STARTTLS broke off" },
+	{ "starttls", "done", "STARTTLS done" },
+	{ "interim", "yes", "TLSA records not compared with its key" },
+	{ "interim", "no", "" },
+	{ "verdict", "try", "may be tried" },
+	{ "verdict", "skip", "not tried" },
+	{ "verdict", "unreachable", "could not be reached" },
+	{ "verdict", "send", "good enough: it was given mail" },
+	{ "verdict", "next", "not good enough: it was given no mail" },
+	{ "verdict", "reconnect", "TLS failed: again without" },
+	{ "verdict", "refused", "would not serve us" },
+	{ "verdict", "closed", "closed the connection" },
+	{ "verdict", "timeout", "did not answer in time" },
+	{ "verdict", "violation", "did not speak SMTP" },
+	{ "verdict", "stopped", "stopped by us" },
+};
+
+/* The words for it, or NULL. */
+static const char *
+wording_of(const char *key, const char *value)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(wordings) / sizeof(wordings[0]); i++)
+		if (strcmp(wordings[i].key, key) == 0 &&
+		    strcmp(wordings[i].value, value) == 0)
+			return wordings[i].text;
+	return NULL;
+}
+
+/* How many octets of this text go on a line of so many places. */
+static size_t
+line_length(const char *text, size_t places)
+{
+	size_t i, used = 0, best = 0;
+
+	for (i = 0; text[i] != '\0'; i++) {
+		if (text[i] == ' ' && (used <= places || best == 0))
+			best = i;
+		used += ((unsigned char)text[i] & 0xc0) != 0x80;
+		if (used > places && best > 0)
+			return best;
+	}
+	/* A word that is too long for any line is not cut. */
+	return used <= places || best == 0 ? i : best;
+}
+
+/* "label  text", which goes on below itself; nothing if there is no text. */
+static void
+write_labelled(const struct render *render, int indent, const char *label,
+    const char *text)
+{
+	const int left = indent + LABEL_WIDTH;
+	size_t len;
+
+	if (text[0] == '\0')
+		return;
+	fprintf(render->out, "%*s%-*s", indent, "", LABEL_WIDTH - 1, label);
+	for (;;) {
+		len = line_length(text, (size_t)(SCREEN_WIDTH - left));
+		fprintf(render->out, " %.*s\n", (int)len, text);
+		text += len;
+		text += strspn(text, " ");
+		if (text[0] == '\0')
+			return;
+		fprintf(render->out, "%*s", left - 1, "");
+	}
+}
+
+static void
+add_item(struct buffer *text, const char *separator, const char *item)
+{
+	if (item[0] == '\0')
+		return;
+	if (text->len > 0)
+		buffer_add(text, slice_of(separator));
+	buffer_add(text, slice_of(item));
+}
+
+/* "certificate expired" of a fact; "" if it is not worth a word. */
+static void
+add_fact(struct buffer *text, const char *key, const json_t *value)
+{
+	char *plain = text_of(value);
+	const char *words = wording_of(key, plain);
+	struct buffer item = { NULL, 0, 0 };
+	size_t i;
+
+	buffer_add(&item, SLICE(""));
+	if (words != NULL) {
+		buffer_add(&item, slice_of(words));
+	} else if (plain[0] != '\0') {
+		put_clean(&item, key);
+		buffer_add(&item, SLICE(" "));
+		for (i = 0; i < item.len; i++)
+			if (item.text[i] == '_')
+				item.text[i] = ' ';
+		buffer_add(&item, slice_of(plain));
+	}
+	add_item(text, ", ", item.text);
+	buffer_free(&item);
+	free(plain);
+}
+
+/* What was found out about a host; its policy is told above all hosts. */
+static void
+explain_facts(const struct render *render, const json_t *facts)
+{
+	const bool has_sts = string_at(facts, "sts")[0] != '\0';
+	struct buffer text = { NULL, 0, 0 };
+	const char *key;
+	json_t *value;
+
+	buffer_add(&text, SLICE(""));
+	json_object_foreach((json_t *)(uintptr_t)facts, key, value) {
+		if (strcmp(key, "policy") == 0 || strcmp(key, "sts") == 0 ||
+		    strcmp(key, "sts_id") == 0 ||
+		    (strcmp(key, "mx_match") == 0 && !has_sts))
+			continue;
+		add_fact(&text, key, value);
+	}
+	write_labelled(render, 4, "found", text.text);
+	buffer_free(&text);
+}
+
+/* A value by itself, in words if there are any. */
 static void
 explain_line(const struct render *render, int indent, const char *label,
-    const json_t *value)
+    const char *key, const json_t *object)
 {
-	char *text = text_of(value);
+	char *text = text_of(json_object_get(object, key));
+	const char *words = wording_of(key, text);
 
-	if (text[0] != '\0')
-		fprintf(render->out, "%*s%-12s %s\n", indent, "", label, text);
+	write_labelled(render, indent, label, words != NULL ? words : text);
 	free(text);
 }
 
-/* Why it came out so: the verdict and the clause that demands it. */
+/* The values of two keys on one line. */
 static void
-explain_verdict(const struct render *render, int indent, const json_t *object)
+explain_both(const struct render *render, int indent, const char *label,
+    const json_t *object, const char *key, const char *other)
 {
-	char *verdict = text_of(json_object_get(object, "verdict"));
-	char *clause = text_of(json_object_get(object, "clause"));
+	char *one = text_of(json_object_get(object, key));
+	char *two = text_of(json_object_get(object, other));
+	struct buffer text = { NULL, 0, 0 };
 
-	if (verdict[0] != '\0' || clause[0] != '\0')
-		fprintf(render->out, "%*s%-12s %s%s%s%s\n", indent, "",
-		    "verdict", verdict, clause[0] != '\0' ? " (" : "", clause,
-		    clause[0] != '\0' ? ")" : "");
-	free(verdict);
-	free(clause);
+	buffer_add(&text, SLICE(""));
+	add_item(&text, "", one);
+	add_item(&text, ", ", two);
+	write_labelled(render, indent, label, text.text);
+	buffer_free(&text);
+	free(one);
+	free(two);
 }
 
-/* What is told above, so that keys added later are told below. */
+static void
+explain_policy(const struct render *render, const json_t *policy)
+{
+	const char *type = string_at(policy, "type");
+	const char *words = wording_of("type", type);
+	const char *mode = string_at(policy, "mode");
+	struct buffer text = { NULL, 0, 0 };
+
+	buffer_add(&text, SLICE(""));
+	put_clean(&text, words != NULL ? words : type);
+	if (mode[0] != '\0') {
+		buffer_add(&text, strcmp(type, "sts") == 0 ? SLICE(" ") :
+		    SLICE("; MTA-STS "));
+		put_clean(&text, mode);
+		buffer_add(&text, SLICE(", id "));
+		put_clean(&text, string_at(policy, "id"));
+	}
+	write_labelled(render, 2, "policy", text.text);
+	buffer_free(&text);
+}
+
+/* What is told elsewhere, so that keys added later are told below. */
 static bool
 is_told(const char *key)
 {
 	static const char *const told[] = {
-		"host", "address", "facts", "requirement", "verdict",
-		"clause", "tls", "reply", "repair", "id", "time", "domain",
-		"recipients", "policy", "hosts", "outcome"
+		"host", "address", "facts", "requirement", "verdict", "rule",
+		"clause", "enhanced", "tls", "reply", "text", "repair", "id",
+		"time", "domain", "recipients", "policy", "hosts", "outcome"
 	};
 	size_t i;
 
@@ -527,7 +712,7 @@ explain_rest(const struct render *render, int indent, json_t *object)
 
 	json_object_foreach(object, key, value)
 		if (!is_told(key))
-			explain_line(render, indent, key, value);
+			explain_line(render, indent, key, key, object);
 }
 
 static void
@@ -535,47 +720,84 @@ explain_host(const struct render *render, json_t *host)
 {
 	char *name = text_of(json_object_get(host, "host"));
 	char *address = text_of(json_object_get(host, "address"));
+	const json_t *tls = json_object_get(host, "tls");
 
-	fprintf(render->out, "  host %s%s%s%s\n", name,
+	fprintf(render->out, "\n  %s%s%s%s\n", name,
 	    address[0] != '\0' ? " [" : "", address,
 	    address[0] != '\0' ? "]" : "");
-	explain_line(render, 4, "facts", json_object_get(host, "facts"));
-	explain_line(render, 4, "must prove",
-	    json_object_get(host, "requirement"));
-	explain_line(render, 4, "tls", json_object_get(host, "tls"));
-	explain_line(render, 4, "reply", json_object_get(host, "reply"));
-	explain_verdict(render, 4, host);
+	explain_facts(render, json_object_get(host, "facts"));
+	explain_both(render, 4, "TLS", tls, "version", "cipher");
+	explain_line(render, 4, "must prove", "requirement", host);
+	explain_line(render, 4, "verdict", "verdict", host);
+	explain_both(render, 4, "rule", host, "rule", "clause");
+	explain_line(render, 4, "reply", "reply", host);
 	explain_rest(render, 4, host);
-	explain_line(render, 4, "repair", json_object_get(host, "repair"));
+	explain_line(render, 4, "to mend it", "repair", host);
 	free(name);
 	free(address);
+}
+
+/* Is what would mend it told with one of the hosts? */
+static bool
+repair_is_told(const json_t *hosts, const char *repair)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(hosts); i++)
+		if (strcmp(string_at(json_array_get(hosts, i), "repair"),
+		    repair) == 0)
+			return true;
+	return false;
+}
+
+/* The last word about the attempt, unless it is "HOST: " and the repair. */
+static bool
+says_more(const char *text, const char *repair)
+{
+	const size_t len = strlen(text), tail = strlen(repair);
+
+	return tail == 0 || len < tail ||
+	    strcmp(text + len - tail, repair) != 0;
+}
+
+static void
+explain_head(const struct render *render, json_t *attempt)
+{
+	char *time = text_of(json_object_get(attempt, "time"));
+	char *domain = text_of(json_object_get(attempt, "domain"));
+	char *outcome = text_of(json_object_get(attempt, "outcome"));
+	char *enhanced = text_of(json_object_get(attempt, "enhanced"));
+
+	fprintf(render->out, "%s  %s  %s%s%s\n", time, domain,
+	    outcome[0] != '\0' ? outcome : "not attempted yet",
+	    enhanced[0] != '\0' ? " " : "", enhanced);
+	explain_line(render, 2, "message", "id", attempt);
+	explain_line(render, 2, "for", "recipients", attempt);
+	explain_policy(render, json_object_get(attempt, "policy"));
+	free(time);
+	free(domain);
+	free(outcome);
+	free(enhanced);
 }
 
 static void
 add_attempt(struct render *render, json_t *attempt)
 {
 	const json_t *hosts = json_object_get(attempt, "hosts");
-	char *time = text_of(json_object_get(attempt, "time"));
-	char *domain = text_of(json_object_get(attempt, "domain"));
-	char *outcome = text_of(json_object_get(attempt, "outcome"));
+	const char *repair = string_at(attempt, "repair");
 	size_t i;
 
 	if (render->objects > 1)
 		fputc('\n', render->out);
-	fprintf(render->out, "%s  %s  %s\n", time, domain,
-	    outcome[0] != '\0' ? outcome : "not attempted yet");
-	explain_line(render, 2, "message", json_object_get(attempt, "id"));
-	explain_line(render, 2, "recipients",
-	    json_object_get(attempt, "recipients"));
-	explain_line(render, 2, "policy", json_object_get(attempt, "policy"));
+	explain_head(render, attempt);
+	if (says_more(string_at(attempt, "text"), repair))
+		explain_line(render, 2, "why", "text", attempt);
+	explain_both(render, 2, "rule", attempt, "rule", "clause");
+	explain_rest(render, 2, attempt);
+	if (!repair_is_told(hosts, repair))
+		explain_line(render, 2, "to mend it", "repair", attempt);
 	for (i = 0; i < json_array_size(hosts); i++)
 		explain_host(render, json_array_get(hosts, i));
-	explain_verdict(render, 2, attempt);
-	explain_rest(render, 2, attempt);
-	explain_line(render, 2, "repair", json_object_get(attempt, "repair"));
-	free(time);
-	free(domain);
-	free(outcome);
 }
 
 /* ---- lines ---- */

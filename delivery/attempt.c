@@ -317,9 +317,10 @@ open_host(struct attempt *attempt, const struct walk_step *step,
 		.secondary = secondary
 	};
 
+	/* What is waited for may outlast the route: then it is asked anew. */
+	attempt->route_unused = false;
 	if (must_wait(attempt, &step->address))
 		return true;
-	attempt->route_unused = false;
 	walk_note_try(&attempt->walk, step->host->name, &step->address,
 	    loop_now_ms());
 	return channel_open(attempt, &plan);
@@ -550,6 +551,23 @@ judge_loss(struct attempt *attempt)
 	snprintf(ended->text, sizeof(ended->text), "%s", attempt->last);
 }
 
+/*
+ * A host proved itself, but by a route that was over before it could ask for
+ * a message.  No attempt ends without a result or a back-off.
+ */
+static void
+judge_unasked(struct attempt *attempt)
+{
+	struct d_ended *ended = &attempt->ended;
+
+	ended->outcome = OUTCOME_DEFERRED;
+	snprintf(ended->enhanced, sizeof(ended->enhanced), "4.4.1");
+	snprintf(ended->rule, sizeof(ended->rule), "route-outdated");
+	snprintf(ended->clause, sizeof(ended->clause), "RFC 5321 4.5.4.1");
+	snprintf(ended->text, sizeof(ended->text), "%s: what is known of the "
+	    "domain ran out before the host was ready", attempt->proven_host);
+}
+
 static void
 say_ended(void *context)
 {
@@ -572,6 +590,9 @@ end(struct attempt *attempt)
 		judge_loss(attempt);
 	else if (attempt->proven && attempt->ours > 0)
 		attempt->ended.ours = true;
+	else if (attempt->proven && !attempt->asked &&
+	    attempt->ended.outcome == 0 && !attempt->ended.ours)
+		judge_unasked(attempt);
 	if (!attempt->ended.ours || !attempt->again) {
 		say_ended(attempt);
 		return;

@@ -326,9 +326,15 @@ open_again(struct channel *channel, bool clear)
 	};
 
 	plan.host = nexthop_find(attempt->route, channel->host);
-	channel_orphan(channel);
-	if (plan.host == NULL)
+	if (plan.host == NULL ||
+	    loop_wall_s() > attempt->route->route.valid_until) {
+		/* What it had to prove may not be what counts by now. */
+		walk_note_end(&attempt->walk, channel->host, END_TEMPORARY,
+		    false, NULL);
+		channel_orphan(channel);
 		return;
+	}
+	channel_orphan(channel);
 	walk_note_try(&attempt->walk, channel->host, &channel->address,
 	    loop_now_ms());
 	channel_open(attempt, &plan);
@@ -555,6 +561,16 @@ may_go_on(const struct channel *channel)
 	return decide_reuse(&channel->facts, &now);
 }
 
+bool
+channel_still_good(const struct channel *channel)
+{
+	const struct attempt *attempt = channel->attempt;
+
+	return attempt->question == 0 && attempt->route != NULL &&
+	    loop_wall_s() <= attempt->route->route.valid_until &&
+	    may_go_on(channel);
+}
+
 /* A message that left another host and may go here. */
 static struct job *
 find_homeless(struct channel *channel)
@@ -602,6 +618,7 @@ ask_for_message(struct channel *channel)
 	};
 
 	channel->state = CHANNEL_ASKED;
+	channel->attempt->asked = true;
 	manager_tell_queue(channel->manager, D_NEXT, &next);
 }
 
@@ -645,7 +662,7 @@ channel_take_none(struct manager *manager, const struct d_none *none)
 	attempt->drained = true;
 	channel->state = CHANNEL_READY;
 	job = find_homeless(channel);
-	if (job != NULL)
+	if (job != NULL && channel_still_good(channel))
 		job_run(job, channel);
 	else
 		quit(channel);

@@ -75,11 +75,22 @@ say_return(struct manager *manager, uint64_t number)
 	manager_tell_queue(manager, D_RETURN, &message);
 }
 
+/* Never before its results: queue would give the delivered ones out again. */
 void
 job_return(struct job *job)
 {
+	struct manager *manager = job->manager;
+	struct unsettled *later;
+
 	release(job);
-	say_return(job->manager, job->about.job);
+	if (manager->unsent == NULL) {
+		say_return(manager, job->about.job);
+	} else if (!job->stale) {
+		later = mem_alloc(sizeof(*later));
+		later->is_return = true;
+		later->result.job = job->about.job;
+		TAILQ_INSERT_TAIL(&manager->unsettled, later, entry);
+	}
 	job_free(job);
 }
 
@@ -117,6 +128,12 @@ begin(struct job *job)
 	struct channel *channel = job->channel;
 
 	channel->state = CHANNEL_READY;
+	if (!channel_still_good(channel)) {
+		/* The route ran out while queue looked for it. */
+		job_return(job);
+		channel_leave(channel);
+		return;
+	}
 	if (job_fits(job, channel)) {
 		job_run(job, channel);
 		return;
@@ -164,6 +181,7 @@ job_settle(struct manager *manager, const struct d_settled *settled)
 	struct unsettled *first;
 
 	while ((first = TAILQ_FIRST(&manager->unsettled)) != NULL &&
+	    !first->is_return &&
 	    first->result.sequence <= settled->sequence) {
 		if (manager->unsent == first)
 			manager->unsent = TAILQ_NEXT(first, entry);
@@ -211,7 +229,7 @@ say_achieved(struct manager *manager)
 	struct unsettled *unsettled;
 
 	TAILQ_FOREACH(unsettled, &manager->unsettled, entry) {
-		if (unsettled->held)
+		if (unsettled->held || unsettled->is_return)
 			continue;
 		if (link_full(manager->queue))
 			return false;
@@ -230,16 +248,40 @@ say_achieved(struct manager *manager)
 void
 job_begin_sync(struct manager *manager)
 {
-	struct unsettled *unsettled;
+	struct unsettled *unsettled, *next;
 	struct job *job;
 
 	manager->synced = false;
+	/* What was given back to an older queue waits in the new one anyway. */
+	for (unsettled = TAILQ_FIRST(&manager->unsettled); unsettled != NULL;
+	    unsettled = next) {
+		next = TAILQ_NEXT(unsettled, entry);
+		if (!unsettled->is_return)
+			continue;
+		TAILQ_REMOVE(&manager->unsettled, unsettled, entry);
+		free(unsettled);
+	}
 	manager->unsent = TAILQ_FIRST(&manager->unsettled);
 	TAILQ_FOREACH(job, &manager->jobs, entry)
 		job->held_n = 0;
 	TAILQ_FOREACH(unsettled, &manager->unsettled, entry)
 		unsettled->held = false;
 	job_say_results(manager);
+}
+
+static void
+say_next(struct manager *manager)
+{
+	struct unsettled *one = manager->unsent;
+
+	manager->unsent = TAILQ_NEXT(one, entry);
+	if (!one->is_return) {
+		manager_tell_queue(manager, D_RESULT, &one->result);
+		return;
+	}
+	say_return(manager, one->result.job);
+	TAILQ_REMOVE(&manager->unsettled, one, entry);
+	free(one);
 }
 
 void
@@ -253,11 +295,8 @@ job_say_results(struct manager *manager)
 		manager->synced = true;
 		manager_tell_queue(manager, D_SYNCED, NULL);
 	}
-	while (manager->unsent != NULL && !link_full(manager->queue)) {
-		manager_tell_queue(manager, D_RESULT,
-		    &manager->unsent->result);
-		manager->unsent = TAILQ_NEXT(manager->unsent, entry);
-	}
+	while (manager->unsent != NULL && !link_full(manager->queue))
+		say_next(manager);
 }
 
 /* ---- to a channel ---- */

@@ -112,10 +112,12 @@ on_queue_closed(void *context, struct link *link)
 {
 	struct manager *manager = context;
 
-	(void)link;
 	manager->queue = NULL;
 	drop_jobs(manager);
 	drop_attempts(manager);
+	/* NULL: it is replaced already. */
+	if (link != NULL && !manager->stopping)
+		parent_need(PROGRAM_QUEUE);
 }
 
 static void
@@ -159,6 +161,7 @@ on_policy_closed(void *context, struct link *link)
 {
 	(void)link;
 	((struct manager *)context)->policy = NULL;
+	parent_need(PROGRAM_POLICY);
 }
 
 static const struct link_calls policy_calls = {

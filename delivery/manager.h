@@ -32,9 +32,13 @@ struct load {
 	struct attempts		 waiting;
 };
 
-/* A result that is not durable yet. */
+/*
+ * A result that is not durable yet; or, behind a job's results that were not
+ * said yet, that its other recipients are given back.
+ */
 struct unsettled {
 	TAILQ_ENTRY(unsettled)	entry;
+	bool			is_return;	/* D_RETURN of result.job */
 	bool			held;		/* D_HELD was said */
 	unsigned		place;		/* its recipient's in the job */
 	struct d_result		result;
@@ -134,6 +138,7 @@ struct attempt {
 	TAILQ_HEAD(, job)	 homeless;	/* for another host */
 
 	bool			 proven;	/* some session was ready */
+	bool			 asked;		/* one asked for a message */
 	char			 proven_host[DOMAIN_TEXT_MAX];
 	struct address		 proven_address;
 	bool			 extra_failed;
@@ -237,6 +242,8 @@ bool	 channel_open(struct attempt *, const struct channel_plan *);
 struct channel *channel_find(struct manager *, uint64_t number);
 /* READY: decide what it does next. */
 void	 channel_next(struct channel *);
+/* May it carry one more message by a route that has not run out? */
+bool	 channel_still_good(const struct channel *);
 /* QUIT when it is idle, cut before it is proven; finishes a message first. */
 void	 channel_leave(struct channel *);
 /* The attempt is gone, the channel not yet. */

@@ -45,6 +45,7 @@ struct work {
 	unsigned		 outstanding;
 	bool			 answered;
 	uint32_t		 ttl_s;
+	bool			 dane;		/* as it was at the beginning */
 	bool			 mx_done;
 	bool			 mx_secure, mx_implicit;
 	struct mx_list		 list;
@@ -303,7 +304,6 @@ static void
 find_hosts(struct work *work)
 {
 	struct route *route = work->route;
-	bool dane = trust_state(route->needs.trust) == TRUST_ON;
 	unsigned i;
 
 	for (i = 0; i < work->list.hosts_n; i++) {
@@ -311,7 +311,7 @@ find_hosts(struct work *work)
 		work->hosts_outstanding++;
 		work->outstanding++;
 		host_find(route->needs.dns, &work->list.hosts[i].name,
-		    work->ip, dane, on_host, &work->slots[i]);
+		    work->ip, work->dane, on_host, &work->slots[i]);
 	}
 }
 
@@ -386,6 +386,12 @@ on_mx(void *context, const struct rr_answer *answered, const char *failure)
 	else if (answered->status == RR_NXDOMAIN)
 		refuse(work, ROUTE_FAIL, "5.1.2", "nxdomain", "RFC 5321 5.1",
 		    "there is no domain %s", work->domain.name);
+	else if (work->dane && trust_state(work->route->needs.trust) !=
+	    TRUST_ON)
+		/* Not to be looked up without TLSA where it was asked with. */
+		refuse(work, ROUTE_AGAIN, "4.4.3", "resolver", "RFC 7672 2.1",
+		    "the resolver changed while %s was looked up",
+		    work->domain.name);
 	else if (answered->records_n == 0)
 		take_implicit(work);
 	else
@@ -411,6 +417,7 @@ begin(struct work *work)
 	struct route *route = work->route;
 
 	work->outstanding = 1;
+	work->dane = trust_state(route->needs.trust) == TRUST_ON;
 	work->policy_done = !route->sts;
 	if (route->sts) {
 		work->outstanding++;

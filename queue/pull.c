@@ -42,6 +42,8 @@ struct pull {
 	int			 file;
 	uint64_t		 file_read;
 	uint32_t		 crc;
+	bool			 failed;	/* we could not read: no fault
+						   of the file's */
 	uint8_t			*piece;		/* of the file, feeding */
 	size_t			 piece_len;
 };
@@ -126,6 +128,7 @@ open_file(struct pull *pull)
 		pull->file = openat(spool_bodies_fd(pull->of->spool),
 		    spool_body_name(pull->message, name),
 		    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	pull->failed = pull->file == -1 && errno != ENOENT;
 	return pull->file != -1;
 }
 
@@ -140,6 +143,7 @@ read_file(struct pull *pull, uint8_t *octets, size_t len)
 	if (len > pull->file_bytes - pull->file_read)
 		len = (size_t)(pull->file_bytes - pull->file_read);
 	n = pread(pull->file, octets, len, (off_t)pull->file_read);
+	pull->failed = n == -1;
 	if (n <= 0)
 		return 0;
 	pull->crc = store_crc(pull->crc, octets, (size_t)n);
@@ -207,6 +211,8 @@ feed_piece(struct pull *pull)
 		pull->piece = mem_alloc(PIECE_OCTETS);
 	if (pull->piece_len == 0) {
 		pull->piece_len = read_file(pull, pull->piece, PIECE_OCTETS);
+		if (pull->failed)
+			return FED_OVER;	/* the job is cut, as above */
 		if (pull->piece_len == 0 || (pull->file_read ==
 		    pull->file_bytes && !file_is_good(pull))) {
 			say_damaged(pull, "file");
@@ -292,8 +298,9 @@ end_check(struct pull *pull)
 {
 	struct pulls *pulls = pull->of;
 
-	if (!file_is_good(pull)) {
-		say_damaged(pull, "file");
+	if (pull->failed || !file_is_good(pull)) {
+		if (!pull->failed)
+			say_damaged(pull, "file");
 		open_pipe(pulls, pull);
 	} else {
 		/* Read by pread: the place in the file is its beginning. */

@@ -7,6 +7,7 @@
  */
 #include "queue/space.h"
 
+#include "conf/log.h"
 #include "conf/loop.h"
 
 #include <fcntl.h>
@@ -23,6 +24,24 @@ space_init(struct space *space, int fd, uint64_t min_free)
 	*space = (struct space){ .fd = fd, .min_free = min_free };
 }
 
+/*
+ * Somebody removed our folder: what is written there from now on would be
+ * durable nowhere.  One that comes back is another: only a restart helps.
+ */
+static bool
+is_removed(struct space *space)
+{
+	struct stat folder;
+
+	if (fstat(space->fd, &folder) == -1 || folder.st_nlink > 0)
+		return false;
+	if (!space->removed)
+		log_alarm("spool", "the spool was removed under the running "
+		    "relay: no mail is taken until it is started again");
+	space->removed = true;
+	return true;
+}
+
 /* A folder that cannot be asked has no room. */
 static void
 look(struct space *space)
@@ -33,7 +52,7 @@ look(struct space *space)
 	space->looked_ms = loop_now_ms();
 	space->written = 0;
 	space->free = 0;
-	if (fstatvfs(space->fd, &status) == -1)
+	if (is_removed(space) || fstatvfs(space->fd, &status) == -1)
 		return;
 	space->free = (uint64_t)status.f_bavail * status.f_frsize;
 	if (fstatat(space->fd, "ballast", &ballast, AT_SYMLINK_NOFOLLOW) == 0)

@@ -12,6 +12,7 @@
 #include "smtpd/transaction.h"
 
 #include "conf/log.h"
+#include "conf/parent.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -228,6 +229,7 @@ on_closed(void *context, struct link *link)
 	all->link = NULL;
 	drop_all(all);
 	all->calls->drained(all->context);
+	parent_need(PROGRAM_QUEUE);
 }
 
 static void

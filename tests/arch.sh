@@ -212,6 +212,17 @@ programs_exist() {
 	done
 }
 
+# The linker takes the first of two, in whatever program has room for one.
+symbols_once() {
+	local symbols
+	symbols=$(nm -A -g --defined-only "$build/libculver.a" |
+		sed -nE 's/^[^:]*:([^:]*):[0-9a-f]+ [A-UX-Z] (.*)/\2 \1/p')
+	[ -n "$symbols" ] || echo "$build/libculver.a defines nothing"
+	echo "$symbols" | sort | awk '
+		$1 == last { print $1 " is in " file " and in " $2 }
+		{ last = $1; file = $2 }'
+}
+
 # A module is in a program when what it defines is.
 conf_shared() {
 	local module program symbols n
@@ -570,6 +581,7 @@ check 'no conditional compilation but include guards' no_if
 check 'every file says what it is for' head_comments
 check 'conf is the closed list of conf/README' conf_closed
 check 'the programs are built' programs_exist
+check 'no two modules define the same name' symbols_once
 check 'every module of conf is in two programs' conf_shared
 check 'programs link the libraries of their row' libraries
 check 'the manual lists every keyword, and no other' keywords_in_page

@@ -3,10 +3,10 @@
 
     tests/attack.py [BUILD]
 
-Loads tests/preload/attack.c into smtpd, a worker and queue of a relay in a
-private world, in turn, and lets mail pass: from inside each program, confined
-as it is, every way to another host, file or process is tried, and all must
-fail. The plain build, with the system call filter enforced. TAP on standard
+Loads tests/preload/attack.c into smtpd, queue, policy and a worker of a relay
+in a private world, in turn, and lets mail pass: from inside each program,
+confined as it is, every way to a file or process is tried, and to another
+host (policy may connect: it must not be connected to), and all must fail. The plain build, with the system call filter enforced. TAP on standard
 output; 77 where no namespace can be made.
 """
 
@@ -24,7 +24,7 @@ from world.world import World			# noqa: E402
 
 PEERS = os.path.join(TOP, "build/peers")
 RESULTS = 65536			# octets, as in attack.c
-PROGRAMS = ("culver-smtpd", "culver-queue", "culver-worker")
+PROGRAMS = ("culver-smtpd", "culver-queue", "culver-policy", "culver-worker")
 
 
 def attack(world, program):

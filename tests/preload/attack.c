@@ -2,11 +2,11 @@
  * A program taken over: what an attacker tries from inside a confined one.
  *
  * CULVER_ATTACK names the program ("culver-smtpd", "culver-queue",
- * "culver-worker"), CULVER_ATTACK_LOG a file that is mapped at load, before
- * confinement, to write results to: TAP lines, "ok" where the attempt failed.
- * The attack runs once, when the program first has a peer's descriptor in
- * its hands: smtpd after accept4, a worker after it received its socket,
- * queue at its first wait.  The clock of the attack is the filter itself:
+ * "culver-policy", "culver-worker"), CULVER_ATTACK_LOG a file that is mapped
+ * at load, before confinement, to write results to: TAP lines, "ok" where the
+ * attempt failed.  The attack runs once, when the program first has a peer's
+ * descriptor in its hands: smtpd after accept4, a worker after it received
+ * its socket, queue and policy with the first message on a link.  The clock of the attack is the filter itself:
  * seccomp_load is wrapped, and nothing is tried before it has returned (for a
  * worker, the second one, after the fork).
  *
@@ -153,9 +153,15 @@ others(void)
 	attempt(syscall(SYS_mount, "x", "/", "tmpfs", 0, NULL), "mount");
 }
 
-/* These own no file; queue opens its own folder, which its row allows. */
+static bool
+is_program(const char *name)
+{
+	return strcmp(attack.program, name) == 0;
+}
+
+/* These own no file and make no connection. */
 static void
-files(void)
+without_files(void)
 {
 	attempt(open("/etc/passwd", O_RDONLY), "open of /etc/passwd");
 	attempt(open("/", O_RDONLY | O_DIRECTORY), "open of /");
@@ -164,34 +170,81 @@ files(void)
 	attempt(socket(AF_INET6, SOCK_DGRAM, 0), "a UDP socket");
 }
 
+/* Landlock or chroot, not the filter, keeps these in their folder. */
+static void
+closed(const char *path, int flags)
+{
+	int fd = open(path, flags);
+	if (fd == -1)
+		errno = EPERM;
+	attempt(fd, "open of %s", path);
+}
+
+static void
+in_a_folder(void)
+{
+	char path[64];
+	closed("/etc/passwd", O_RDONLY);
+	closed("/etc/resolv.conf", O_RDONLY);
+	closed("/proc/self/mem", O_RDWR);
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)getppid());
+	closed(path, O_RDWR);
+	closed("../queue/lock", O_RDWR);
+	closed("../policy/lock", O_RDWR);
+}
+
+/* Policy asks name servers: it may connect, but nobody connects to it. */
+static void
+as_server(void)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET,
+	    .sin_port = htons(5353) };
+	int tcp = socket(AF_INET, SOCK_STREAM, 0);
+	int udp = socket(AF_INET, SOCK_DGRAM, 0);
+	attempt(bind(tcp, (struct sockaddr *)&here, sizeof(here)),
+	    "bind of a TCP socket");
+	attempt(listen(tcp, 1), "listen");
+	attempt(accept4(tcp, NULL, NULL, 0), "accept");
+	attempt(bind(udp, (struct sockaddr *)&here, sizeof(here)),
+	    "bind of a UDP socket");
+	attempt(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP), "a raw socket");
+	attempt(socket(AF_PACKET, SOCK_RAW, 0), "a packet socket");
+}
+
+static bool
+is_tcp(int fd)
+{
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	    (domain == AF_INET || domain == AF_INET6);
+}
+
 static void
 run(int fd, const char *which)
 {
 	if (attack.done || attack.results == NULL)
 		return;
-	bool worker = strcmp(attack.program, "culver-worker") == 0;
+	bool worker = is_program("culver-worker");
 	if (attack.filters < (worker ? 2U : 1U) ||
 	    (worker && getpid() == attack.loaded_in))
 		return;
 	attack.done = true;
 	others();
-	if (strcmp(attack.program, "culver-queue") != 0) {
-		files();
-	} else {
+	if (is_program("culver-policy")) {
+		in_a_folder();
+		as_server();
+	} else if (is_program("culver-queue")) {
+		in_a_folder();
 		attempt(socket(AF_INET, SOCK_STREAM, 0), "a TCP socket");
-		/* Landlock or chroot, not the filter, keeps it in its folder. */
-		int elsewhere_fd = open("/etc/passwd", O_RDONLY);
-		if (elsewhere_fd == -1)
-			errno = EPERM;
-		attempt(elsewhere_fd, "open of /etc/passwd");
-		elsewhere_fd = open("/proc/self/mem", O_RDWR);
-		if (elsewhere_fd == -1)
-			errno = EPERM;
-		attempt(elsewhere_fd, "open of /proc/self/mem");
+	} else {
+		without_files();
 	}
-	if (fd != -1) {
+	if (!is_program("culver-policy")) {
 		turn(fd, which);
-		turn_closed(fd);
+		/* Its end of a link closed, a program goes: in order. */
+		if (is_tcp(fd))
+			turn_closed(fd);
 	}
 	snprintf(attack.results + attack.used, RESULTS_SIZE - attack.used,
 	    "1..%u\n", attack.number);
@@ -220,15 +273,6 @@ accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
 	return got;
 }
 
-static bool
-is_tcp(int fd)
-{
-	int domain = 0;
-	socklen_t len = sizeof(domain);
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
-	    (domain == AF_INET || domain == AF_INET6);
-}
-
 ssize_t
 recvmsg(int fd, struct msghdr *message, int flags)
 {
@@ -238,7 +282,7 @@ recvmsg(int fd, struct msghdr *message, int flags)
 	ssize_t got = next(fd, message, flags);
 	if (got <= 0 || attack.results == NULL || attack.done)
 		return got;
-	if (strcmp(attack.program, "culver-queue") == 0) {
+	if (is_program("culver-queue") || is_program("culver-policy")) {
 		run(fd, "an inherited link");
 		return got;
 	}

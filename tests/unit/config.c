@@ -12,7 +12,10 @@
 
 #include "conf/config.c"
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -1125,6 +1128,111 @@ test_ehlo_name(void **unused)
 	free(lines);
 }
 
+/* ---- a machine that is named so ---- */
+
+struct machine {
+	const char	*node, *hosts, *mailname;	/* NULL: no such file */
+	const char	*expected;			/* of mail-domain */
+};
+static const struct machine machines[] = {
+	{ "node7", "127.0.1.1 node7.example.org node7\n", "example.org\n",
+	  "example.org" },
+	{ "node7", "127.0.1.1 node7.example.org node7\n", NULL,
+	  "node7.example.org" },
+	{ "node7", "127.0.1.1 node7.example.org node7\n", "\n",
+	  "node7.example.org" },
+	{ "node7", "127.0.1.1 node7.example.org node7\n", "no domain\n",
+	  "node7.example.org" },
+	/* Without a full name: one that is nobody else's. */
+	{ "node7", "127.0.0.1 localhost\n", NULL, "node7.localdomain" },
+	{ "node7", NULL, NULL, "node7.localdomain" },
+	{ "node7", NULL, "[192.0.2.1]\n", "node7.localdomain" },
+	{ "localhost", "127.0.0.1 localhost\n", NULL,
+	  "localhost.localdomain" },
+	{ "(none)", NULL, NULL, "localhost.localdomain" },
+};
+
+static void
+write_etc(const char *path, const char *text)
+{
+	FILE *file;
+
+	if (text == NULL)
+		return;
+	file = fopen(path, "w");
+	if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
+		_exit(1);
+}
+
+/* In a process of its own, which sees another /etc and another name. */
+static void
+say_mail_domain(const struct machine *machine, int out)
+{
+	struct config *config = config_new();
+
+	if (unshare(CLONE_NEWNS | CLONE_NEWUTS) != 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("etc", "/etc", "tmpfs", 0, NULL) != 0 ||
+	    sethostname(machine->node, strlen(machine->node)) != 0)
+		_exit(77);
+	write_etc("/etc/hosts", machine->hosts);
+	write_etc("/etc/mailname", machine->mailname);
+	finish_hostname(config);
+	finish_mail_domain(config);
+	if (write(out, config->mail_domain.name,
+	    strlen(config->mail_domain.name)) == -1)
+		_exit(1);
+	_exit(0);
+}
+
+/* Its exit status; 77 where there are no namespaces. */
+static int
+mail_domain_on(const struct machine *machine, char *said, size_t size)
+{
+	int ends[2], status;
+	ssize_t len;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0)
+		say_mail_domain(machine, ends[1]);
+	assert_true(pid > 0);
+	close(ends[1]);
+	len = read(ends[0], said, size - 1);
+	said[len > 0 ? len : 0] = '\0';
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Whatever the machine is called, mail of its users has a domain. */
+static void
+test_mail_domain_is_never_empty(void **unused)
+{
+	struct config *config = config_new();
+	char said[DOMAIN_TEXT_MAX];
+	size_t i;
+	int status;
+
+	(void)unused;
+	config->mail_domain.name[0] = '\0';
+	mail_domain_of_last_resort(config);
+	assert_non_null(strstr(config->mail_domain.name, ".localdomain"));
+	finish_mail_domain(config);
+	assert_int_not_equal(config->mail_domain.name[0], '\0');
+	config_free(&config);
+	for (i = 0; i < COUNT(machines); i++) {
+		status = mail_domain_on(&machines[i], said, sizeof(said));
+		/* Only root can have another /etc: the above has to do. */
+		if (status == 77)
+			return;
+		assert_int_equal(status, 0);
+		assert_string_equal(said, machines[i].expected);
+	}
+}
+
 int
 main(void)
 {
@@ -1145,6 +1253,8 @@ main(void)
 		cmocka_unit_test(test_identity_follows),
 		cmocka_unit_test(test_is_local),
 		cmocka_unit_test(test_hosts),
+		{ "mail-domain is never empty",
+		    test_mail_domain_is_never_empty, NULL, NULL, NULL },
 		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_each_round_trip),
