@@ -7,8 +7,8 @@
  */
 #include "queue/space.h"
 
-#include "conf/log.h"
 #include "conf/loop.h"
+#include "conf/parent.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -36,8 +36,9 @@ is_removed(struct space *space)
 	if (fstat(space->fd, &folder) == -1 || folder.st_nlink > 0)
 		return false;
 	if (!space->removed)
-		log_alarm("spool", "the spool was removed under the running "
-		    "relay: no mail is taken until it is started again");
+		parent_alarm("spool", true, "the spool was removed under the "
+		    "running relay: no mail is taken until it is started "
+		    "again");
 	space->removed = true;
 	return true;
 }
@@ -59,6 +60,19 @@ look(struct space *space)
 		space->free += (uint64_t)ballast.st_blocks * BLOCK_OCTETS;
 }
 
+/* For `status`: said when it begins, and by the first mail taken again. */
+static void
+say_short(struct space *space, bool is_short)
+{
+	if (space->is_short == is_short)
+		return;
+	space->is_short = is_short;
+	parent_alarm("disk", is_short, "the spool has %llu octets free; below "
+	    "%llu (min-free) no mail is taken",
+	    (unsigned long long)space->free,
+	    (unsigned long long)space->min_free);
+}
+
 bool
 space_take(struct space *space, uint64_t octets)
 {
@@ -68,8 +82,11 @@ space_take(struct space *space, uint64_t octets)
 	    loop_now_ms() - space->looked_ms > LOOK_MS)
 		look(space);
 	used = space->reserved + 2 * space->written + space->min_free;
-	if (space->free < used || space->free - used < octets)
+	if (space->free < used || space->free - used < octets) {
+		say_short(space, true);
 		return false;
+	}
+	say_short(space, false);
 	space->reserved += octets;
 	return true;
 }

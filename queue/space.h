@@ -18,7 +18,8 @@ struct space {
 	int64_t		looked_ms;	/* monotonic; 0: never */
 	uint64_t	free;
 	uint64_t	written;
-	bool		removed;	/* said once: the folder is gone */
+	/* What was said: the folder is gone; there is too little room. */
+	bool		removed, is_short;
 };
 
 void	space_init(struct space *, int fd, uint64_t min_free);
