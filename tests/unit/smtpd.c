@@ -988,6 +988,8 @@ queue_dies(void **state)
 	WAIT_FOR(world, last_mail(world)->rcpts_n == 1);
 
 	kill_queue(world);
+	/* The queue may live: only the parent can make another link. */
+	WAIT_FOR(world, world->queues_needed == 1);
 	client_expect(world, &rcpt, "451 4.3.0");
 	client_expect(world, &go, "451 4.3.0");
 	client_expect(world, &taken, "451 4.3.0");

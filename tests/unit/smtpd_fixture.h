@@ -57,6 +57,7 @@ struct world {
 	char		 directory[64];	/* spool, submit socket */
 	struct wire_port parent, queue;
 	bool		 ready, parent_gone, queue_gone;
+	unsigned	 queues_needed;	/* P_NEED: a fresh link, please */
 	int		 listener;	/* ours is closed; the port counts */
 	uint16_t	 port;
 	int		 submit;	/* listening, -1: none */
@@ -259,6 +260,9 @@ serve_parent(struct world *world)
 		world->parent_gone = true;
 	else if (kind == P_READY)
 		world->ready = true;
+	else if (kind == P_NEED && ((const struct p_program *)message)->program
+	    == PROGRAM_QUEUE)
+		world->queues_needed++;
 	else if (kind == P_LOG)
 		buffer_printf(&world->log, "%s\n",
 		    ((const struct p_log *)message)->line);
