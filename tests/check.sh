@@ -49,14 +49,23 @@ report() {
 
 # Why no network namespace can be made here, or nothing.
 no_namespace() {
-	[ "$(id -u)" = 0 ] || { echo "not root"; return; }
-	unshare --net --mount --pid --fork true 2>/dev/null ||
+	if ! sh tests/as-root.sh true 2>/dev/null; then
+		echo "that needs root, or sudo"
+		return
+	fi
+	sh tests/as-root.sh unshare --net --mount --pid --fork true \
+		2>/dev/null ||
 		echo "CAP_SYS_ADMIN is missing (unshare --net --mount --pid)"
 }
 
-skip() {	# NAME REASON
-	say "ok 1 - $1 # SKIP $2" >"$tap/$1.tap"
-	report "$1"
+skip() {	# NAME REASON WHAT...
+	local name=$1 why=$2 number=0 what
+	shift 2
+	for what in "$@"; do
+		number=$((number + 1))
+		say "ok $number - $what # SKIP $why"
+	done >"$tap/$name.tap"
+	report "$name"
 }
 
 export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1
@@ -85,20 +94,21 @@ everything() {
 	run conformance /usr/bin/python3 tests/conformance.py --check
 	run decide build/san/decide/table --check tests/decide/table.golden \
 		man/culver-policy.7
+	root='sh tests/as-root.sh /usr/bin/python3'
 	why=$(no_namespace)
 	if [ -n "$why" ]; then
 		say "No network namespace can be made: $why."
-		for name in scenarios scenarios-plain attack; do
-			skip $name "$why"
-		done
+		skip scenarios "$why" tests/scenario/*.scn
+		skip scenarios-plain "$why" \
+			$(grep -l '^marked: plain' tests/scenario/*.scn)
+		skip attack "$why" tests/attack.py
 		without=77
 		return
 	fi
-	run scenarios /usr/bin/python3 tests/run.py --build build/san \
+	run scenarios $root tests/run.py --build build/san tests/scenario/*.scn
+	run scenarios-plain $root tests/run.py --build build --marked plain \
 		tests/scenario/*.scn
-	run scenarios-plain /usr/bin/python3 tests/run.py --build build \
-		--marked plain tests/scenario/*.scn
-	run attack /usr/bin/python3 tests/attack.py build
+	run attack $root tests/attack.py build
 }
 
 # A line for each thing: a scenario counts by its steps; the line that sums it
