@@ -88,7 +88,7 @@ struct config {
  */
 struct config	*config_read(const char *file, char *const *overrides,
 		    size_t overrides_n, struct buffer *error);
-/* No settings yet, for a child: then config_set for each, config_finish. */
+/* No settings yet, for a child: then config_set for each. */
 struct config	*config_new(void);
 /*
  * One setting, value as written in the file.  A keyword that may be repeated

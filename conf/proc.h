@@ -54,7 +54,7 @@ enum {
 	/* program to parent */
 	P_READY,
 	P_LOG,
-	P_NEED,			/* start that program (fetch), link us */
+	P_NEED,			/* fetch: start it; a peer: a fresh link */
 	P_ALARM,		/* a standing alarm begins or ends */
 	P_CONFINED		/* one confinement step and how it went */
 };

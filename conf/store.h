@@ -41,9 +41,9 @@ void	 store_close(struct store **);
 
 /*
  * Open a table, made when missing.  version is written into new values; a
- * value of a higher version is STORE_NEWER, lower ones are returned with
- * *version_found for the caller to convert.  Never NULL: a failure ends the
- * program.  Tables are closed by store_close.
+ * value of a higher version is STORE_NEWER, one of a lower version is returned
+ * as it stands (there is none yet).  Never NULL: a failure ends the program.
+ * Tables are closed by store_close.
  */
 struct store_table *store_table(struct store *, const char *name,
 		    uint8_t version);

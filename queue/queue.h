@@ -183,7 +183,10 @@ struct d_host {
 struct d_next {
 	uint64_t	destination;
 	uint64_t	session;
-	/* EHLO facts, to compare with what a message needs */
+	/*
+	 * EHLO facts.  Queue announces BODY=8BITMIME only where it can be
+	 * said; whether a message fits, delivery judges, host by host.
+	 */
 	bool		has_8bitmime;
 	bool		has_size;
 	uint64_t	size_limit;	/* 0: none given */
