@@ -217,15 +217,19 @@ flight_drop(struct flight *flight, struct job *job)
 	free_job(flight, job);
 }
 
-void
-flight_return(struct flight *flight, struct job *job)
+static void
+look_from_the_beginning(struct active *active)
 {
-	struct active *active = job->active;
-
-	/* They stand before the scan: look from the beginning. */
 	active->scan = (struct due){ .destination = active->number };
 	active->scanned = false;
 	active->window_n = 0;
+}
+
+void
+flight_return(struct flight *flight, struct job *job)
+{
+	/* They stand before the scan. */
+	look_from_the_beginning(job->active);
 	free_job(flight, job);
 }
 
@@ -289,6 +293,11 @@ flight_peek(struct active *active, struct spool *spool, uint64_t now_ms)
 {
 	if (active->window_n == 0)
 		fill_window(active, spool, now_ms);
+	if (active->window_n == 0 && active->scanned) {
+		/* Mail of the scan's own millisecond may stand before it. */
+		look_from_the_beginning(active);
+		fill_window(active, spool, now_ms);
+	}
 	return active->window_n == 0 ? NULL :
 	    &active->window[active->window_first];
 }

@@ -184,6 +184,34 @@ sessions_share_a_destination(void **state)
 	end_world(&world);
 }
 
+/*
+ * Mail that stands before what was drawn (of the same millisecond with a lower
+ * id; here: of a clock that was set back) is drawn too.
+ */
+static void
+before_what_was_drawn(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct d_due due;
+	struct d_job one, two;
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "a@near.example", "b@far.example");
+	due = expect_due(world, "far.example");
+	ask_next(world, due.destination, 1);
+	one = expect_job(world, NULL);
+	clock_offset_s--;
+	take_message(world, "a@near.example", "c@far.example");
+	ask_next(world, due.destination, 2);
+	two = expect_job(world, NULL);
+	assert_int_not_equal(one.message, two.message);
+	ask_next(world, due.destination, 3);
+	expect(world, &world->delivery, D_NONE);
+	clock_offset_s++;
+	end_world(&world);
+}
+
 static void
 deferred_comes_again(void **state)
 {
@@ -1163,6 +1191,8 @@ main(void)
 		    outstanding_is_bounded, NULL, NULL, NULL },
 		{ "250 recipients are drawn in jobs of 100, each once",
 		    many_recipients_in_jobs_of_100, NULL, NULL, NULL },
+		{ "mail that stands before what was drawn is drawn too",
+		    before_what_was_drawn, NULL, NULL, NULL },
 		{ "sessions of a destination draw different messages",
 		    sessions_share_a_destination, NULL, NULL, NULL },
 		{ "SMTP-4.5.4.1-1, SMTP-4.5.4.1-2, STS-5-7 a deferred "
