@@ -36,7 +36,8 @@ LINK = $(CC) $(SANFLAGS) -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 
 FOLDERS = conf smtpd queue policy delivery reports
 MAINS = conf/culverd.c conf/culverctl.c smtpd/main.c smtpd/sendmail.c \
-	queue/main.c policy/main.c policy/fetch.c delivery/main.c
+	queue/main.c queue/sign.c policy/main.c policy/fetch.c \
+	delivery/main.c reports/main.c
 MODULES = $(filter-out $(MAINS),$(wildcard $(FOLDERS:%=%/*.c)))
 object = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -45,16 +46,19 @@ LIBS_culverctl = -ljansson
 LIBS_sendmail = -lidn2
 LIBS_culver-smtpd = -levent_core -lseccomp
 LIBS_culver-queue = -levent_core -ldb-5.3 -lseccomp
+LIBS_culver-sign = -lcrypto -lseccomp
 LIBS_culver-policy = -levent_core -ldb-5.3 -lcares -lidn2 -lseccomp
 LIBS_culver-fetch = -lcurl -lssl -lcrypto -lseccomp
 LIBS_culver-delivery = -levent_core -lssl -lcrypto -lseccomp
+LIBS_culver-reports = -levent_core -ldb-5.3 -lz -ljansson -lseccomp
 LIBS_ALL = -levent_core -ldb-5.3 -lcares -lcurl -lssl -lcrypto -lidn2 \
-	-ljansson -lseccomp -lcmocka
+	-ljansson -lz -lseccomp -lcmocka
 
 BIN = $(B)/bin/culverd $(B)/bin/culverctl $(B)/bin/sendmail
 LIBEXEC = $(B)/libexec/culver-smtpd $(B)/libexec/culver-queue \
-	$(B)/libexec/culver-policy $(B)/libexec/culver-fetch \
-	$(B)/libexec/culver-delivery
+	$(B)/libexec/culver-sign $(B)/libexec/culver-policy \
+	$(B)/libexec/culver-fetch $(B)/libexec/culver-delivery \
+	$(B)/libexec/culver-reports
 PRELOADS = $(patsubst tests/preload/%.c,$(B)/tests/preload/%.so,\
 	$(wildcard tests/preload/*.c))
 UNITS = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
@@ -70,7 +74,9 @@ $(B)/libexec/culver-smtpd: $(call object,smtpd/main.c)
 $(B)/libexec/culver-queue: $(call object,queue/main.c)
 $(B)/libexec/culver-policy: $(call object,policy/main.c)
 $(B)/libexec/culver-fetch: $(call object,policy/fetch.c)
+$(B)/libexec/culver-sign: $(call object,queue/sign.c)
 $(B)/libexec/culver-delivery: $(call object,delivery/main.c)
+$(B)/libexec/culver-reports: $(call object,reports/main.c)
 
 $(BIN) $(LIBEXEC): $(B)/libculver.a
 	@mkdir -p $(@D)
@@ -113,9 +119,10 @@ build-preload: $(PRELOADS)
 # the tests play with are unpacked under build/, never installed (tests/peers.sh).
 PACKAGES_BUILD = gcc make libc6-dev libevent-dev libdb5.3-dev libc-ares-dev \
 	libcurl4-openssl-dev libssl-dev libidn2-dev libjansson-dev \
-	libseccomp-dev
+	libseccomp-dev zlib1g-dev
 PACKAGES_TEST = libcmocka-dev python3 iproute2 util-linux openssl \
-	ca-certificates strace procps
+	ca-certificates strace procps python3-dkim python3-nacl \
+	python3-jsonschema
 
 help:
 	@echo 'make            build under build/'

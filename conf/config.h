@@ -31,6 +31,13 @@ struct config_endpoint {
 	bool		optional;	/* a default: skipped when not there */
 };
 
+#define CONFIG_DKIM_MAX	16
+struct config_dkim {
+	struct domain	domain;
+	char		selector[64];
+	char		*file;
+};
+
 struct config {
 	/* identity */
 	char		 hostname[DOMAIN_TEXT_MAX];	/* "": unknown */
@@ -71,6 +78,15 @@ struct config {
 	size_t		 retry_n;			/* at least 1 */
 	int64_t		 expire_s;
 	bool		 bounce_full;
+	/* reports */
+	bool		 tls_report;
+	struct mailbox	 report_from;			/* never null */
+	char		*report_organization;		/* never NULL */
+	struct mailbox	 report_contact;		/* same domain */
+	uint32_t	 report_at_s;			/* of the UTC day */
+	int64_t		 report_spread_s;
+	struct config_dkim *dkim;
+	size_t		 dkim_n;
 	/* run */
 	char		*control;
 	char		*admin_group;			/* NULL: none */
@@ -107,5 +123,7 @@ void	 config_free(struct config **);
 
 /* Is this domain one of ours (local-domain)?  Pure. */
 bool	 config_is_local(const struct config *, const struct domain *);
+/* Is there a key for the domain of report-from?  Pure. */
+bool	 config_signs_reports(const struct config *);
 
 #endif

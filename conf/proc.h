@@ -30,7 +30,8 @@ enum program {
 	PROGRAM_FETCH,		/* culver-fetch */
 	PROGRAM_DELIVERY,	/* culver-delivery, the manager */
 	PROGRAM_WORKER,		/* forked by culver-delivery */
-	PROGRAM_REPORTS,	/* culver-reports (comes with TLS-RPT) */
+	PROGRAM_REPORTS,	/* culver-reports, unless tls-report is off */
+	PROGRAM_SIGN,		/* culver-sign, where there is a dkim line */
 	PROGRAMS_N
 };
 
@@ -56,7 +57,9 @@ enum {
 	P_LOG,
 	P_NEED,			/* fetch: start it; a peer: a fresh link */
 	P_ALARM,		/* a standing alarm begins or ends */
-	P_CONFINED		/* one confinement step and how it went */
+	P_CONFINED,		/* one confinement step and how it went */
+	/* parent to program, between P_SETTINGS and P_SETTINGS_END */
+	P_KEY			/* fd: a private key, for sign */
 };
 
 struct p_setting {
@@ -66,6 +69,11 @@ struct p_setting {
 struct p_resolvers {
 	char		text[1024];	/* "127.0.0.1:53 [::1]:53" */
 };
+struct p_key {
+	char		domain[DOMAIN_TEXT_MAX];
+	char		selector[64];
+	char		file[256];	/* its name, for the log */
+};	/* fd: the file, at its start */
 struct p_program {			/* P_LINK, P_NEED */
 	uint32_t	program;
 };
@@ -117,6 +125,11 @@ struct proc_start {
 		int			fd;
 	}		 listeners[64];
 	size_t		 listeners_n;
+	struct proc_key {
+		struct p_key	key;
+		int		fd;
+	}		 keys[16];
+	size_t		 keys_n;
 };
 void	proc_begin(enum program, struct proc_start *);
 

@@ -1,8 +1,8 @@
 /*
  * policy: where may mail for this domain go, and what must the server prove?
  *
- * The questions put to culver-policy (R_*, by delivery; later by reports) and
- * those it puts to culver-fetch (F_*).
+ * The questions put to culver-policy (R_*, by delivery and reports) and those
+ * put to culver-fetch (F_*, by policy and reports).
  */
 #ifndef CULVER_POLICY_H
 #define CULVER_POLICY_H
@@ -26,7 +26,21 @@ enum {
 	/* policy to fetch */
 	F_GET,		/* fetch this domain's policy; fd: pipe for the body */
 	/* fetch to policy */
-	F_DONE
+	F_DONE,
+	/* reports to fetch */
+	F_POST,		/* hand a report in; fd: read end, the document */
+	/* fetch to reports */
+	F_POSTED,
+	/* reports to policy */
+	R_TXT = 0x0341,	/* the _smtp._tls record of this domain? */
+	R_PIN,		/* where is this host of a report's receiver? */
+	R_TEXT,		/* what is the text of this policy? */
+	R_FAILED_KEPT,	/* R_FAILED is durable up to this sequence */
+	/* policy to reports: one answer to each question */
+	R_TXT_ANSWER,
+	R_PINNED,
+	R_TEXT_ANSWER,	/* fd: read end, the text and the end of it */
+	R_FAILED	/* a fetch failed; conf/outbox.h */
 };
 
 struct r_ask {
@@ -56,6 +70,7 @@ struct r_route {
 	char		sts_id[POLICY_ID_MAX];
 	bool		sts_cached;	/* the live one could not be had */
 	int64_t		sts_expires;	/* wall clock, seconds; 0: no policy */
+	uint64_t	sts_text;	/* policy_text_mark of its text; 0: none */
 	/* What went wrong on the way to the policy, if anything did. */
 	uint32_t	sts_error;	/* enum tls_result */
 	char		sts_error_text[256];
@@ -107,9 +122,107 @@ struct f_done {
 	char		text[256];	/* "HTTP 403", "media-type text/html" */
 };
 
-/* Both links' rows stand in policy/wire.c. */
+/*
+ * A report for a receiver that wants it over https (RFC 8460 5.4).  The
+ * certificate is verified; where that fails it is sent all the same and
+ * f_posted says so (ruling 30, RPT-3-8).
+ */
+#define POST_URL_MAX	2048
+struct f_post {
+	uint64_t	question;
+	char		url[POST_URL_MAX];	/* https://…, as it stands */
+	char		host[DOMAIN_TEXT_MAX];	/* of it, or address literal */
+	uint32_t	port;
+	char		media_type[64];		/* "application/tlsrpt+gzip" */
+	uint64_t	size_bytes;		/* of the document, ≤ 8 MiB */
+	uint32_t	addresses_len;		/* of host, pinned */
+	uint8_t		addresses[17 * ROUTE_ADDRESSES_MAX];
+};	/* fd: read end of a pipe that ends after size_bytes */
+
+enum post_outcome {
+	POST_ACCEPTED,		/* 2xx */
+	POST_REFUSED,		/* any other answer: status */
+	POST_FAILED,		/* no answer: not connected, broken, too slow
+				   before all was sent: it has no report */
+	POST_UNKNOWN		/* all was sent and no answer came: it may
+				   have the report */
+};
+struct f_posted {
+	uint64_t	question;
+	uint32_t	outcome;	/* enum post_outcome */
+	uint32_t	status;		/* HTTP status, 0: none */
+	bool		verified;	/* its certificate was good */
+	char		text[256];	/* "HTTP 403", "connection refused" */
+};
+
+/*
+ * Questions of reports.  Outcomes are enum route_outcome: OK, AGAIN (nobody
+ * answered: ask later), FAIL (there is none, or it may not be used).
+ */
+#define TXT_RECORDS_MAX	32768
+struct r_txt {
+	uint64_t	question;
+	char		domain[DOMAIN_TEXT_MAX];	/* without _smtp._tls */
+};
+struct r_txt_answer {
+	uint64_t	question;
+	uint32_t	outcome;
+	char		text[128];	/* why there are none */
+	/* each: u16 length (little endian), then the record, its strings
+	   joined (RPT-3-21) */
+	uint32_t	records_len;
+	uint8_t		records[TXT_RECORDS_MAX];
+};
+struct r_pin {
+	uint64_t	question;
+	char		host[DOMAIN_TEXT_MAX];	/* or address literal */
+};
+struct r_pinned {
+	uint64_t	question;
+	uint32_t	outcome;
+	char		text[128];	/* "192.0.2.1 is private", ... */
+	uint32_t	addresses_len;	/* as in r_host */
+	uint8_t		addresses[17 * ROUTE_ADDRESSES_MAX];
+};
+struct r_text {
+	uint64_t	question;
+	char		domain[DOMAIN_TEXT_MAX];
+	uint64_t	sts_text;	/* this one and no other */
+};
+struct r_text_answer {
+	uint64_t	question;
+	bool		found;		/* else the pipe is empty */
+};	/* fd: read end */
+
+/*
+ * One fetch that failed, whoever wanted it (ruling 31); the `policy` line
+ * says the same.
+ */
+struct r_failed {
+	uint64_t	epoch;		/* these two: conf/outbox.h */
+	uint64_t	sequence;
+	int64_t		when_s;		/* wall clock */
+	char		domain[DOMAIN_TEXT_MAX];	/* the policy domain */
+	uint32_t	result;		/* enum tls_result */
+	char		reason[256];	/* for people, one line */
+	/* the cached policy that goes on to hold; "" and 0: none */
+	char		sts_id[POLICY_ID_MAX];
+	uint64_t	sts_text;
+};
+struct r_failed_kept {
+	uint64_t	sequence;
+};
+
+/* The links' rows stand in policy/wire.c. */
 extern const struct wire_table route_wire;	/* delivery and policy */
-extern const struct wire_table fetch_wire;	/* policy and fetch */
+extern const struct wire_table fetch_wire;	/* policy or reports, fetch */
+extern const struct wire_table inquiry_wire;	/* reports and policy */
+
+/*
+ * A mark of a policy's text by which two texts are told apart, also under one
+ * id (FNV-1a, 64 bits, never 0).  Pure.
+ */
+uint64_t policy_text_mark(struct slice text);
 
 /* Append / read one address in the form of r_host.  False: no room, end. */
 bool	route_put_address(uint8_t *octets, uint32_t *len, uint32_t size,

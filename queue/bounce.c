@@ -9,7 +9,7 @@
  */
 #include "queue/bounce.h"
 
-#include "queue/stamp.h"
+#include "conf/stamp.h"
 
 #include <stdio.h>
 #include <string.h>

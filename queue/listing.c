@@ -10,7 +10,7 @@
 #include "queue/listing.h"
 
 #include "queue/row.h"
-#include "queue/stamp.h"
+#include "conf/stamp.h"
 
 #include <stdio.h>
 #include <string.h>

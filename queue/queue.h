@@ -1,8 +1,8 @@
 /*
  * queue: what do we still owe, to whom, when?
  *
- * The messages by which mail comes in (Q_*, from smtpd, later reports) and
- * goes out (D_*, delivery).
+ * The messages by which mail comes in (Q_*, from smtpd and reports), is signed
+ * (S_*, sign) and goes out (D_*, delivery).
  */
 #ifndef CULVER_QUEUE_H
 #define CULVER_QUEUE_H
@@ -33,6 +33,9 @@ enum {
 	Q_GO,		/* say 354 */
 	Q_TAKEN,	/* durable: say 250 */
 	Q_REFUSED,	/* any time: reply code and text; id is forgotten */
+	/* reports to queue, and back */
+	Q_ASK_KEY,	/* what became of the message with this key? */
+	Q_KEY,
 	/* queue to delivery */
 	D_DUE = 0x0501,
 	D_JOB,		/* answer to D_NEXT: a message; D_RCPT each follow */
@@ -50,7 +53,11 @@ enum {
 			   as before, nothing is known against the peer */
 	D_ENDED,	/* the attempt is over: nothing left, or the verdict */
 	D_HELD,		/* fresh link: running job, or unsettled result */
-	D_SYNCED	/* fresh link: all D_HELD are said; D_DUE may begin */
+	D_SYNCED,	/* fresh link: all D_HELD are said; D_DUE may begin */
+	/* queue to sign */
+	S_SIGN = 0x0701,	/* fd: read end, the message as it will leave */
+	/* sign to queue */
+	S_HEADER	/* its DKIM-Signature fields, or why not */
 };
 
 /* BODY= of MAIL, and what the octets really are. */
@@ -99,6 +106,30 @@ struct q_refused {
 	uint64_t	id;
 	uint32_t	code;		/* 451, 452, 552 */
 	char		text[256];	/* "4.3.1 no space" */
+};
+
+/*
+ * Mail of our own making (class report) is taken from reports alone, with a
+ * key.  A key that is known is answered with Q_TAKEN at Q_DATA, and nothing
+ * is stored: it was taken before.  Keys are known for 7 days after the last
+ * change of their state.
+ */
+struct q_ask_key {
+	char		key[64];
+};
+enum key_state {
+	KEY_UNKNOWN,	/* never taken (or long ago) */
+	KEY_OWED,	/* in the queue */
+	KEY_ACCEPTED,	/* the next hop took it */
+	KEY_REFUSED,	/* it was given up: code and text say why */
+	KEY_EXPIRED	/* no host took it within 24 h of the first attempt */
+};
+struct q_key {
+	char		key[64];
+	uint32_t	state;		/* enum key_state */
+	uint32_t	code;		/* SMTP reply, 0: none */
+	char		host[DOMAIN_TEXT_MAX];
+	char		text[512];
 };
 
 /*
@@ -249,8 +280,48 @@ struct d_held {
 	char		recipient[MAILBOX_TEXT_MAX];
 };
 
+/*
+ * A message whose sender's domain has keys (`dkim`) and that is of our own
+ * making is signed before it first leaves.
+ */
+#define SIGNATURES_MAX	8192
+struct s_sign {
+	uint64_t	id;
+	char		domain[DOMAIN_TEXT_MAX];	/* d= */
+	uint64_t	size_bytes;
+	int64_t		now_s;		/* t=, wall clock */
+};	/* fd: read end; ends after size_bytes */
+struct s_header {
+	uint64_t	id;
+	bool		done;
+	char		error[256];	/* why not */
+	/* whole header fields with CRLF, one for each key of the domain */
+	uint32_t	header_len;
+	uint8_t		header[SIGNATURES_MAX];
+};
+
 /* Rows stand in queue/wire.c. */
-extern const struct wire_table intake_wire;	/* smtpd and queue */
+extern const struct wire_table intake_wire;	/* smtpd or reports, queue */
 extern const struct wire_table feed_wire;	/* queue and delivery */
+extern const struct wire_table sign_wire;	/* queue and sign */
+
+/*
+ * A multipart/report (RFC 6522), written part by part: what a bounce and the
+ * mail of a TLS report have in common.  Pure; queue/multipart.c.
+ */
+struct multipart {
+	struct buffer	*out;		/* borrowed */
+	char		 boundary[64];
+};
+/*
+ * Append MIME-Version and Content-Type of the whole, its last header fields,
+ * and the empty line.  word: a-z, 0-9, ".", at most 40; nothing that is
+ * written into the parts may hold a line beginning "--=_culver/" and it.
+ */
+void	multipart_begin(struct multipart *, struct buffer *out,
+	    const char *report_type, const char *word);
+/* The boundary, these header fields (with CRLF) and the empty line. */
+void	multipart_part(struct multipart *, const char *fields);
+void	multipart_end(struct multipart *);
 
 #endif

@@ -6,7 +6,7 @@
  */
 #include "queue/row.h"
 
-#include "queue/stamp.h"
+#include "conf/stamp.h"
 
 static void
 add_key(struct buffer *row, const char *key)

@@ -7,7 +7,7 @@
 #include "queue/ctl.h"
 #include "queue/listing.h"
 #include "queue/row.h"
-#include "queue/stamp.h"
+#include "conf/stamp.h"
 
 #include <jansson.h>
 

@@ -1,11 +1,11 @@
 /*
  * How is a time written in mail, in JSON, and in mailq's list?
  *
- * Called by bounce.c and the operator's verbs.  Always UTC: a program in a
+ * Called where mail is made and by the operator's verbs.  Always UTC: a program in a
  * chroot should not depend on the zone it was started in.  No locale: the
  * names are those of the RFC.
  */
-#include "queue/stamp.h"
+#include "conf/stamp.h"
 
 #include <stdio.h>
 #include <time.h>

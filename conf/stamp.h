@@ -1,8 +1,8 @@
 /*
  * Times as text.  All pure; milliseconds of the wall clock.
  */
-#ifndef CULVER_QUEUE_STAMP_H
-#define CULVER_QUEUE_STAMP_H
+#ifndef CULVER_STAMP_H
+#define CULVER_STAMP_H
 
 #include <stdint.h>
 

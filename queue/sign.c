@@ -1,0 +1,7 @@
+/* culver-sign */
+int main(void);
+int
+main(void)
+{
+	return 0;
+}

@@ -1,0 +1,7 @@
+/* culver-reports */
+int main(void);
+int
+main(void)
+{
+	return 0;
+}
