@@ -5,7 +5,8 @@ Real servers in a private network (see tests/world): unbound validates, knot
 signs, nginx serves policies, Postfix is one of the mail servers. The table
 says what each domain publishes, what its mail server does, what culver did
 and which clause says so; what it says was seen at the mail servers, not only
-claimed by culver. Then the faults are mended, and what was kept goes out.
+claimed by culver. Then the faults are mended, and what was kept goes out. At
+last the day ends, and its TLS reports arrive where they were asked for.
 
 Ends with 0 only if every row came out as it should, and leaves nothing
 behind. 77: no namespace can be made here; the last line says why.
@@ -23,7 +24,7 @@ TOP = os.path.dirname(TESTS)
 sys.path.insert(0, TESTS)
 sys.dont_write_bytecode = True	# as root: nothing into the tree
 
-from world import client, language, scenario, space	# noqa: E402
+from world import client, language, reports, scenario, space	# noqa: E402
 from world.world import World				# noqa: E402
 
 PEERS = os.path.join(TOP, "build/peers")
@@ -42,6 +43,8 @@ postfix takes good.example
 
 zone expired.example
 	MX 10 mx.expired.example
+	_smtp._tls TXT "v=TLSRPTv1; rua=https://collect.expired.example/tls"
+collector collect.expired.example
 mx mx.expired.example
 	certificate expired
 
@@ -69,6 +72,7 @@ mx mx2.second.example
 
 zone testing.example
 	MX 10 mx.testing.example
+	_smtp._tls TXT "v=TLSRPTv1; rua=mailto:tls@testing.example"
 mx mx.testing.example
 	certificate expired
 
@@ -171,6 +175,10 @@ policy outside.example now id 2
         "mx.tlsa.example", True, DANE, OFFERED, "mx mx.tlsa.example now"),
 ]
 CACHED = ("host404.example", "txtgone.example")
+# Who asked for reports, and how: in expired.example's and testing.example's
+# _smtp._tls records.
+RECEIVERS = (("expired.example", "collect.expired.example", "over https"),
+             ("testing.example", "mx.testing.example", "by mail, signed"))
 
 
 class Screen:
@@ -268,6 +276,7 @@ class Demo:
         self.table()
         self.explain()
         self.mend()
+        self.reports()
         with screen.busy("stopping"):
             status = self.relay.stop()
         took = time.monotonic() - began
@@ -283,7 +292,8 @@ class Demo:
             scenario.declare(text, self.world)
             self.world.start()
             busy.say("starting culver")
-            self.relay = self.world.culver("demo")
+            self.relay = self.world.culver("demo",
+                                           ["report-at 00:00 spread 2s"])
             self.relay.start()
         self.player = scenario.Player(text, self.world, self.relay, 20)
 
@@ -444,6 +454,47 @@ class Demo:
         if not left:
             self.bad.append("the queue (it is not empty)")
         screen.line()
+
+    def reports(self):
+        screen = self.screen
+        came = {}
+        with screen.busy("the day ends: its reports are made"):
+            self.carry_out("the day ends")
+            for domain, place, _ in RECEIVERS:
+                came[domain] = self.wait(lambda: [
+                    one for one in reports.arrived(self.world)
+                    if one.is_about(domain) and one.where == place], 30)
+        screen.line("The day ends. Two of the domains asked for its TLS "
+                    "report (RFC 8460):")
+        screen.line()
+        screen.header("domain", "its report says", "it came")
+        for domain, _, how in RECEIVERS:
+            report = (came[domain] or [None])[0]
+            good = report is not None and not report.faults \
+                and len(came[domain]) == 1
+            if not good:
+                self.bad.append(f"{domain}'s report ("
+                                f"{report.faults if report else 'none'})")
+            screen.row(good, domain, self.in_short(report) if report else "-",
+                       how)
+        screen.line()
+        if came["testing.example"]:
+            mail = came["testing.example"][0].mail
+            screen.line(screen.paint(f"Subject: {mail['Subject']}", "bold"))
+            for line in next(mail.iter_parts()).get_content().splitlines():
+                screen.line("  " + line)
+        screen.line()
+
+    @staticmethod
+    def in_short(report):
+        good = bad = 0
+        results = set()
+        for block in report.document["policies"]:
+            good += block["summary"]["total-successful-session-count"]
+            bad += block["summary"]["total-failure-session-count"]
+            results |= {one["result-type"]
+                        for one in block.get("failure-details", ())}
+        return f"{good} good, {bad} failed: {', '.join(sorted(results))}"
 
     def verdict(self, took):
         complaints = self.relay.complaints()

@@ -1,11 +1,12 @@
 /*
  * How many messages a second does an SMTP server take?
  *
- *	client ADDRESS PORT SESSIONS MESSAGES SIZE [DOMAINS]
+ *	client ADDRESS PORT SESSIONS MESSAGES SIZE [DOMAINS [NAME]]
  *
  * Opens SESSIONS connections at once, sends MESSAGES messages of SIZE octets
  * over them as fast as they are taken (PIPELINING where offered), to
- * user@dN.example for N below DOMAINS (1), and prints one line:
+ * user@NAMEN.example (d0.example) for N below DOMAINS (1), and prints one
+ * line:
  *
  *	messages=N seconds=S rate=R/s refused=N
  *
@@ -42,6 +43,7 @@ struct session {
 static struct {
 	struct sockaddr_in	server;
 	unsigned long		left, taken, refused, domains, number;
+	const char		*name;
 	char			*body;
 	size_t			body_len;
 	int			epoll;
@@ -83,7 +85,7 @@ next_message(struct session *s)
 	bench.left--;
 	int len = snprintf(s->envelope, sizeof(s->envelope),
 	    "MAIL FROM:<bench@example.org>\r\n"
-	    "RCPT TO:<user@d%lu.example>\r\nDATA\r\n",
+	    "RCPT TO:<user@%s%lu.example>\r\nDATA\r\n", bench.name,
 	    bench.number++ % bench.domains);
 	s->step = ENVELOPE;
 	s->replies = 3;
@@ -206,6 +208,7 @@ main(int argc, char **argv)
 	inet_pton(AF_INET, argv[1], &bench.server.sin_addr);
 	bench.left = strtoul(argv[4], NULL, 10);
 	bench.domains = argc > 6 ? strtoul(argv[6], NULL, 10) : 1;
+	bench.name = argc > 7 ? argv[7] : "d";
 	make_body(strtoul(argv[5], NULL, 10));
 	bench.epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct session *all = calloc(sessions, sizeof(*all));

@@ -20,6 +20,11 @@ take(void *context, struct slice text, bool first)
 	struct ehlo before = *ehlo;
 
 	ehlo_line(ehlo, text, first);
+	/* A name, and no offer. */
+	if (first && memchr(ehlo->name, '\0', sizeof(ehlo->name)) == NULL)
+		abort();
+	if (first)
+		memcpy(before.name, ehlo->name, sizeof(before.name));
 	if (first && memcmp(&before, ehlo, sizeof(before)) != 0)
 		abort();
 }

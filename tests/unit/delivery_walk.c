@@ -333,9 +333,9 @@ test_ends(void **state)
 	(void)state;
 	walk_note_end(&walk, "c", END_POLICY, true, &second);
 	walk_note_end(&walk, "b", END_POLICY, false, &first);
-	walk_note_end(&walk, "b", END_TEMPORARY, true, NULL);
-	walk_note_end(&walk, "a", END_TEMPORARY, false, NULL);
-	walk_note_end(&walk, "a", END_NONEXISTENT, true, NULL);
+	walk_note_end(&walk, "b", END_TEMPORARY, true, NULL, "");
+	walk_note_end(&walk, "a", END_TEMPORARY, false, NULL, "");
+	walk_note_end(&walk, "a", END_NONEXISTENT, true, NULL, "");
 	walk_domain_facts(&walk, route, CLASS_MAIL, &facts);
 	assert_int_equal(facts.policy, 2);
 	assert_int_equal(facts.temporary, 1);
@@ -344,7 +344,7 @@ test_ends(void **state)
 	/* REQUIRETLS: a definite no beside temporary ones. */
 	walk = (struct walk){ .hosts_n = 0 };
 	walk_note_end(&walk, "a", END_UNFIT_TLS, true, &second);
-	walk_note_end(&walk, "b", END_TEMPORARY, true, NULL);
+	walk_note_end(&walk, "b", END_TEMPORARY, true, NULL, "");
 	walk_domain_facts(&walk, route, CLASS_REQUIRETLS, &facts);
 	assert_int_equal(facts.unfit_tls, 1);
 	assert_string_equal(facts.policy_rule.name, "second");
@@ -363,7 +363,7 @@ test_bounds(void **state)
 	(void)state;
 	for (i = 0; i < 200; i++) {
 		snprintf(name, sizeof(name), "h%u", i);
-		walk_note_end(&walk, name, END_TEMPORARY, true, NULL);
+		walk_note_end(&walk, name, END_TEMPORARY, true, NULL, "");
 		walk_note_try(&walk, name, &address, 0);
 	}
 	assert_int_equal(walk.hosts_n, WALK_HOSTS_MAX);

@@ -202,14 +202,14 @@ test_target(void **state)
 		get = question(domains[i], "2001:db8::1");
 		transfer = https_get(https, &get);
 		assert_non_null(transfer);
-		assert_int_equal(curl_easy_getinfo(transfer->easy,
+		assert_int_equal(curl_easy_getinfo(transfer->exchange.easy,
 		    CURLINFO_EFFECTIVE_URL, &url), CURLE_OK);
 		snprintf(wanted, sizeof(wanted),
 		    "https://mta-sts.%s/.well-known/mta-sts.txt", domains[i]);
 		assert_string_equal(url, wanted);
 		snprintf(wanted, sizeof(wanted),
 		    "mta-sts.%s:443:[2001:db8::1]", domains[i]);
-		assert_string_equal(transfer->addresses->data, wanted);
+		assert_string_equal(transfer->exchange.pins->data, wanted);
 		https_free(&transfer);
 	}
 }

@@ -73,7 +73,8 @@ begin(void **state)
 	if (mkdtemp(world->dir) == NULL)
 		return -1;
 	world->cache = cache_open(world->dir, NULL, 0);
-	world->obtain = obtain_new(&world->dns, world->cache, NULL);
+	world->obtain = obtain_new(&world->dns, world->cache, NULL,
+	    NULL, NULL);
 	obtain_set(world->obtain, &world->config);
 	world->dns.zone = HOST "A - 192.0.2.1";
 	*state = world;

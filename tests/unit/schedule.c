@@ -127,6 +127,65 @@ grace(void **state)
 	assert_int_equal(schedule_grace_s(true, false), 86400);
 }
 
+/*
+ * A report's tries, each a second long, from the first on: gaps at least
+ * double, none begins after a day but the one at its end.
+ */
+static void
+a_day_of_tries(void **state)
+{
+	static const int64_t minute[] = { 60 }, long_one[] = { 7 * 86400 };
+	static const int64_t hours[] = { 60, 8 * 3600 };
+	static const struct {
+		const int64_t	*retry_s;
+		size_t		 n;
+		unsigned	 least, most;	/* tries after the first */
+	} rows[] = {
+		{ retry, COUNT(retry), 6, 9 },
+		{ minute, 1, 6, 9 },
+		{ long_one, 1, 1, 1 },
+		{ hours, 2, 2, 3 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		for (uint64_t seed = 0; seed < 300; seed++) {
+			uint64_t first = 1000 * DAY, began = first, gap = 0;
+			unsigned tries = 0;
+
+			while (!schedule_report_expired(first, began)) {
+				uint64_t now = began + 1000;
+				uint64_t next = now +
+				    schedule_report_delay_ms(rows[i].retry_s,
+				    rows[i].n, tries + 1, seed * 7919,
+				    now - first);
+
+				assert_true(next - began >= 2 * gap);
+				assert_true(next <= first + DAY + 2000);
+				gap = next - began;
+				began = next;
+				tries++;
+			}
+			assert_true(began >= first + DAY);
+			assert_in_range(tries, rows[i].least, rows[i].most);
+		}
+}
+
+static void
+a_day_from_the_first(void **state)
+{
+	(void)state;
+	/* none yet: nothing is over, however old it is */
+	assert_false(schedule_report_expired(0, 5000 * DAY));
+	assert_false(schedule_report_expired(1000 * DAY, 1001 * DAY - 1));
+	assert_true(schedule_report_expired(1000 * DAY, 1001 * DAY));
+	/* nobody knows when it began */
+	assert_false(schedule_report_expired(1000 * DAY, 0));
+	/* long over: it is tried once more, and not in a hot loop */
+	assert_int_equal(schedule_report_delay_ms(retry, COUNT(retry), 9, 1,
+	    50 * DAY), 1000);
+}
+
 int
 main(void)
 {
@@ -146,6 +205,11 @@ main(void)
 		    "a clock that went back", expiry, NULL, NULL, NULL },
 		{ "STS-5-6, STS-5.1-4 a day of grace where a policy refused "
 		    "and could not be asked for", grace, NULL, NULL, NULL },
+		{ "RPT-5.5-1, RPT-5.5-2 a report is tried for a day from its "
+		    "first attempt, at gaps that at least double",
+		    a_day_of_tries, NULL, NULL, NULL },
+		{ "RPT-5.5-1 a report's day begins with its first attempt",
+		    a_day_from_the_first, NULL, NULL, NULL },
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

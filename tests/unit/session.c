@@ -804,6 +804,59 @@ static const struct scene violations[] = {
 	  .is = "ready:absent 0=deferred/0/4.4.2 served", .messages = 1 },
 };
 
+/* An answer before its question would be taken for the next one's. */
+#define ENVELOPE_WITHOUT_354	MAIL, OK, RCPT0, OK, "<DATA"
+static const struct scene unasked[] = {
+	{ "behind the answer to EHLO", NO_POLICY, { ">220 mx", EHLO,
+	  ">>250 mx\r\n250 ok\r\n", "eof" },
+	  .is = "ready:absent lost-untouched/250/4.4.2", .messages = 1,
+	  .says = "not an SMTP answer" },
+	{ "behind the answer to EHLO inside TLS", NO_POLICY, { OFFER,
+	  ">220 go", "tls good", EHLO, ">>250 mx\r\n250 ok\r\n", "drain" },
+	  .is = "ready:done lost-untouched/250/4.4.2", .messages = 1 },
+	{ "behind the answer to EHLO, PIPELINING", NO_POLICY, { ">220 mx",
+	  EHLO, ">>250-mx\r\n250 PIPELINING\r\n250 ok\r\n", "eof" },
+	  .is = "ready:absent lost-untouched/250/4.4.2", .messages = 1 },
+	{ "half a line behind EHLO", NO_POLICY, { ">220 mx", EHLO,
+	  ">>250 mx\r\n25", "eof" },
+	  .is = "ready:absent lost-untouched/0/4.4.2", .messages = 1 },
+	{ "behind the answer to MAIL", NO_POLICY, { HELLO, MAIL,
+	  ">>250 ok\r\n250 ok\r\n", "eof" },
+	  .is = "ready:absent lost/250/4.4.2", .messages = 1 },
+	{ "behind the answer to RCPT", NO_POLICY, { HELLO, MAIL, OK, RCPT0,
+	  ">>250 ok\r\n354 go\r\n", "eof" },
+	  .is = "ready:absent lost/354/4.4.2", .messages = 1 },
+	{ "behind 354", NO_POLICY, { HELLO, ENVELOPE_WITHOUT_354,
+	  ">>354 go\r\n250 taken\r\n", "eof" },
+	  .is = "ready:absent lost/250/4.4.2", .messages = 1,
+	  .says = "not an SMTP answer to DATA" },
+	{ "behind 354 of a group", NO_POLICY, { PIPE, MAIL, RCPT0, "<DATA",
+	  ">>250 a\r\n250 b\r\n354 go\r\n250 taken\r\n", "eof" },
+	  .is = "ready:absent lost/250/4.4.2", .messages = 1 },
+	{ "behind the answer to the dot", NO_POLICY, { HELLO, ENVELOPE,
+	  "data", ">>250 ok\r\n250 ok\r\n", "eof" },
+	  .is = "ready:absent 0=delivered/250/2.0.0 served+ "
+	  "lost-untouched/250/4.4.2", .messages = 2 },
+	{ "behind the answer to RSET", NO_POLICY, { HELLO, MAIL, OK, RCPT0,
+	  ">550 no", "<RSET", ">>250 ok\r\n250 ok\r\n", "eof" },
+	  .is = "ready:absent 0=failed/550/5.0.0 served+ "
+	  "lost-untouched/250/4.4.2", .messages = 2 },
+	/* SMTP-4.3.2-2: 421 may come at any time */
+	{ "421 between two messages", NO_POLICY, { HELLO, ENVELOPE, "data",
+	  ">>250 ok\r\n421 4.3.2 enough\r\n", "eof" },
+	  .is = "ready:absent 0=delivered/250/2.0.0 served+ "
+	  "lost-untouched/421/4.3.2", .messages = 2,
+	  .says = "421 4.3.2 enough" },
+	{ "421 behind 354", NO_POLICY, { HELLO, ENVELOPE_WITHOUT_354,
+	  ">>354 go\r\n421 4.3.2 bye\r\n", "eof" },
+	  .is = "ready:absent lost/421/4.3.2", .messages = 1,
+	  .says = "421 4.3.2 bye" },
+	{ "a refusal before the data is whole", NO_POLICY, { HELLO,
+	  ENVELOPE_WITHOUT_354, ">>354 go\r\n552 5.3.4 large\r\n", "eof" },
+	  .is = "ready:absent lost/552/4.4.2", .messages = 1,
+	  .says = "552 5.3.4 large" },
+};
+
 /* Each step has its own time (SMTP-4.5.3.2-1). */
 static const struct scene timeouts[] = {
 	{ "MAIL", NO_POLICY, { HELLO, MAIL, "slow 600" },
@@ -1049,6 +1102,7 @@ main(void)
 		SCENES("SMTP-4.3.2-2 421 at each step", closings),
 		SCENES("SMTP-3.3-5, SMTP-4.2-3, SMTP-4.2.1-1 what is no "
 		    "answer", violations),
+		SCENES("a server that speaks before it is asked", unasked),
 		SCENES("SMTP-4.5.3.2-1, SMTP-3.8-4 every step has its time",
 		    timeouts),
 		SCENES("a body that is not whole sends no dot", own),

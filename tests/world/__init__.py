@@ -5,6 +5,7 @@
     pki.py       a throw-away CA and certificates of every kind
     web.py       nginx (and a scripted server) for MTA-STS policies
     mx.py        scripted mail servers that record every session
+    collector.py takes TLS reports over https
     postfix.py   a real Postfix as MX
     culver.py    the relay under test: start, kill, time, log, culverctl
     client.py    the SMTP client that hands mail to it
@@ -16,7 +17,9 @@
     acts.py      … that do something in it
     outcomes.py  … on what became of the mail
     witnesses.py … on what servers and the relay say
+    reports.py   … on TLS reports, and the reader of those that arrived
     tap.py       how results are written down
 
-Python 3.11's standard library only. Needs root.
+Python 3.11's standard library, python3-dkim and python3-jsonschema. Needs
+root.
 """

@@ -32,12 +32,14 @@ trust-resolver auto
 ca-file {ca}
 log stderr
 min-free 8M
+dkim world.example s1 {dkim}
 """
 
 # What `kill NAME` means, by the program's file name.
 PROGRAMS = {"culverd": "culverd", "smtpd": "culver-smtpd",
             "queue": "culver-queue", "policy": "culver-policy",
-            "fetch": "culver-fetch", "delivery": "culver-delivery"}
+            "fetch": "culver-fetch", "delivery": "culver-delivery",
+            "reports": "culver-reports", "sign": "culver-sign"}
 # Forks of the delivery manager, which have no file of their own but a name.
 FORKED = {"culver-spawner": "spawner", "culver-worker": "worker"}
 
@@ -59,7 +61,7 @@ class Event:
 
 
 class Culver:
-    def __init__(self, name, build, ca_file, settings=()):
+    def __init__(self, name, build, pki, settings=()):
         self.name, self.build = name, build
         self.folder = f"{space.WORLD}/culver/{name}"
         self.port = next(_ports)
@@ -71,7 +73,7 @@ class Culver:
         os.chown(self.folder + "/run", UID, UID)
         self.conf = self.folder + "/culver.conf"
         self.base = CONF.format(port=self.port, folder=self.folder,
-                                ca=ca_file)
+                                ca=pki.ca_file, dkim=pki.dkim_file)
         self.configure(settings)
         self.log_path = self.folder + "/log"
         open(self.log_path, "w").close()

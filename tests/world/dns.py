@@ -14,6 +14,7 @@ delegation) or *bogus* (signed, but its parent vouches for another key).
 import hashlib
 import itertools
 import os
+import re
 import selectors
 import socket
 import struct
@@ -359,6 +360,14 @@ class Dns:
             for record in gone:
                 zone.records.remove(record)
             return len(gone)
+
+    def texts(self, owner):
+        """What TXT records say there, their strings joined."""
+        with self.lock:
+            return ["".join(re.findall(r'"([^"]*)"', text)) for name, text
+                    in self.zone_of(owner).records
+                    if name == owner.rstrip(".") + "."
+                    and text.startswith("TXT ")]
 
     def publish(self, *names):
         """Makes the zones' present text what the world sees."""

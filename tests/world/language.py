@@ -9,7 +9,7 @@ says.
 
 setting.py has the sentences that make and change the world, acts.py what is
 done in it, outcomes.py what became of the mail, witnesses.py what servers and
-the relay itself say.
+the relay itself say, reports.py those on TLS reports.
 """
 
 import re
@@ -19,7 +19,8 @@ _sentences = []
 NAME = r"[\w*.-]+\.\w+"
 STEPS = (r"greeting|EHLO|HELO|STARTTLS|handshake|MAIL|RCPT|DATA|body|dot|RSET"
          r"|QUIT")
-PROGRAM = r"culverd|smtpd|queue|policy|fetch|delivery|worker"
+PROGRAM = (r"culverd|smtpd|queue|policy|fetch|delivery|worker|reports"
+           r"|sign")
 LENGTH = r"(?:\d+(?:ms|[smhd]))+"
 
 

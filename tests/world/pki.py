@@ -5,6 +5,7 @@ is not, and certificates of every kind, made when first asked for with the
 openssl command of the servers' root. One key serves them all.
 """
 
+import base64
 import hashlib
 import os
 import ssl
@@ -55,6 +56,9 @@ class Pki:
             self._make_ca(ca)
         self._make_ca("middle", signer="trusted")
         self.ca_file = self.folder + "/trusted.pem"
+        self.dkim_file = self.folder + "/dkim.key"	# signs reports
+        self._openssl("genrsa", "-out", "dkim.key", "2048")
+        os.chmod(self.dkim_file, 0o600)
 
     # Certificates by kind.
 
@@ -82,6 +86,17 @@ class Pki:
             data = hashlib.new({1: "sha256", 2: "sha512"}[matching],
                                data).digest()
         return f"{usage} {selector} {matching} {data.hex()}"
+
+    def dkim_record(self):
+        """The TXT record's text for the key that signs reports."""
+        der = subprocess.run(
+            ["chroot", space.PEERS, "openssl", "rsa", "-in",
+             "/world/pki/dkim.key", "-pubout", "-outform", "DER"],
+            capture_output=True, check=True).stdout
+        text = ("v=DKIM1; k=rsa; s=tlsrpt; p="
+                + base64.b64encode(der).decode())
+        return "TXT " + " ".join(f'"{text[at:at + 250]}"'
+                                 for at in range(0, len(text), 250))
 
     def _public_key(self):
         return subprocess.run(

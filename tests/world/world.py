@@ -13,7 +13,7 @@ home.example, where senders live and where their bounces arrive.
 import itertools
 import threading
 
-from . import culver, dns, mx, pki, postfix, space, web
+from . import collector, culver, dns, mx, pki, postfix, space, web
 
 HOME = "home.example"
 HOME_MX = "mx.home.example"
@@ -32,6 +32,7 @@ class World:
         self.silent = (f"192.0.2.{host}" for host in itertools.cycle(
             range(1, 255)))
         self.running = False
+        self.collectors = {}
         self.pki = pki.Pki()
         self.dns = dns.Dns()
         self.mx = mx.Mx(self.pki)
@@ -47,6 +48,7 @@ class World:
         self.dns.add("world.example", "MX 10 relay.world.example.")
         self.dns.add(HOME, f"MX 10 {HOME_MX}.")
         self.dns.add("mx.postfix.example", f"A {postfix.ADDRESS}")
+        self.dns.add("s1._domainkey.world.example", self.pki.dkim_record())
         self.add_host(HOME_MX)
 
     def start(self, with_postfix=True):
@@ -84,6 +86,16 @@ class World:
         if kind.startswith("alive"):
             self.mx.listen(host, address)
 
+    def add_collector(self, name, address=None):
+        """Takes reports over https there, and has an address record."""
+        with self.lock:
+            address = address or next(self.alive)
+            one = collector.Collector(name, address, self.pki)
+            self.collectors[name] = one
+            self.dns.add(name, f"A {address}")
+            one.start()
+            return one
+
     def add_policy(self, domain):
         """A policy host for this domain, with its address record."""
         with self.lock:
@@ -104,7 +116,7 @@ class World:
             self.dns.publish(self.dns.zone_of(name).name)
 
     def culver(self, name, settings=()):
-        return culver.Culver(name, space.BUILD, self.pki.ca_file, settings)
+        return culver.Culver(name, space.BUILD, self.pki, settings)
 
     # What happened.
 
