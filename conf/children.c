@@ -5,11 +5,14 @@
  * programs, and `wires`, the links between them.  A program is started by
  * fork and exec, told settings, descriptors and links, and then P_GO; when it
  * dies it is started again by itself, after 1 s at first and 60 s at most,
- * and its peers get fresh links.  Start and restart are the same path.
+ * and its peers get fresh links.  Start and restart are the same path.  What
+ * the configuration calls for no longer is stopped, what it newly calls for is
+ * started (SIGHUP).
  *
  * States of a child: absent (not called for, or its work is done), starting,
  * ready, waiting (dead, to be started again), stopped (dead for good).  A dead
- * one's link is read to its end first: its log lines say why it died.
+ * one's link is read to its end first: its log lines say why it died.  One
+ * that was told to end while all others go on is leaving: it gets no links.
  *
  * It knows no socket but the links; see doors.c for those.
  */
@@ -35,31 +38,61 @@
 #define BACKOFF_MOST_MS		60000
 /* One that ran so long is started again at once, as if it were the first. */
 #define STEADY_MS		60000
-/* Deliveries past a final dot have 60 s, and some to say so. */
-#define STOP_WORLD_MS		65000
-#define STOP_KEEPERS_MS		12000
+/* One that is not called for any more has so long to end. */
+#define LEAVE_MS		12000
 /* One that closed its link but did not exit. */
 #define EXIT_MS			3000
 /* A link that outlives its program, because a worker still holds it. */
 #define LAST_WORDS_MS		500
 
+/*
+ * The order of stopping: who speaks with the world; then reports, which
+ * delivery tells and which hands in to queue; then who keeps, and whom these
+ * ask.  Each stage has its time: deliveries past a final dot have 60 s, and
+ * some to say so.
+ */
+enum stage { WORLD, REPORTS, KEEPERS, STAGES_N };
+static const int64_t stage_ms[STAGES_N] = { 65000, 8000, 12000 };
+
 struct plan {
 	enum program	 program;
+	enum stage	 stage;
 	const char	*class;		/* argv[1], or NULL */
 	const char	*folder;	/* its own, under the spool, or NULL */
-	bool		 on_demand;
+	bool		 owner;		/* the account: of the spool's owner */
+	bool		 on_demand;	/* a peer or a listener calls for it */
 	bool		 ca;		/* gets the bundle */
-	bool		 speaks;	/* with the world: stopped first */
+	bool		 keys;		/* gets the private keys */
+	/* Does the configuration call for it?  NULL: always.  Mail flows
+	 * without a program that may be left out. */
+	bool		(*wanted)(const struct config *);
 };
+
+static bool
+wants_reports(const struct config *config)
+{
+	return config->tls_report;
+}
+
+static bool
+wants_sign(const struct config *config)
+{
+	return config->dkim_n > 0;
+}
+
 static const struct plan plans[] = {
-	{ PROGRAM_QUEUE, NULL, "queue", false, false, false },
-	{ PROGRAM_POLICY, NULL, "policy", false, false, false },
-	{ PROGRAM_DELIVERY, NULL, NULL, false, true, true },
-	{ PROGRAM_SMTPD, "local", NULL, false, false, true },
+	{ PROGRAM_QUEUE, KEEPERS, .folder = "queue", .owner = true },
+	{ PROGRAM_POLICY, KEEPERS, .folder = "policy", .owner = true },
+	{ PROGRAM_SIGN, KEEPERS, .owner = true, .keys = true,
+	  .wanted = wants_sign },
+	{ PROGRAM_REPORTS, REPORTS, .folder = "reports", .owner = true,
+	  .wanted = wants_reports },
+	{ PROGRAM_DELIVERY, WORLD, .ca = true },
+	{ PROGRAM_SMTPD, WORLD, .class = "local" },
 	/* When a listener is not on loopback. */
-	{ PROGRAM_SMTPD, "open", NULL, true, false, true },
-	/* When policy asks. */
-	{ PROGRAM_FETCH, NULL, NULL, true, true, false },
+	{ PROGRAM_SMTPD, WORLD, .class = "open", .on_demand = true },
+	/* When policy or reports ask. */
+	{ PROGRAM_FETCH, KEEPERS, .on_demand = true, .ca = true },
 };
 #define CHILDREN_N	(sizeof(plans) / sizeof(plans[0]))
 
@@ -68,6 +101,11 @@ static const enum program wires[][2] = {
 	{ PROGRAM_QUEUE, PROGRAM_DELIVERY },
 	{ PROGRAM_DELIVERY, PROGRAM_POLICY },
 	{ PROGRAM_POLICY, PROGRAM_FETCH },
+	{ PROGRAM_QUEUE, PROGRAM_SIGN },
+	{ PROGRAM_DELIVERY, PROGRAM_REPORTS },
+	{ PROGRAM_POLICY, PROGRAM_REPORTS },
+	{ PROGRAM_REPORTS, PROGRAM_QUEUE },
+	{ PROGRAM_REPORTS, PROGRAM_FETCH },
 };
 #define WIRES_N	(sizeof(wires) / sizeof(wires[0]))
 
@@ -106,6 +144,7 @@ struct child {
 	int64_t			 backoff_ms;
 	unsigned		 restarts;
 	bool			 needed;	/* again, after its exit */
+	bool			 leaving;	/* was told to end, alone */
 	int			 status;	/* of waitpid, once pid is 0 */
 	struct timer		*timer;
 	struct alarm		*alarms;	/* of its own making */
@@ -122,9 +161,11 @@ struct children {
 	struct child			 child[CHILDREN_N];
 	struct listener			*listeners;
 	char				 resolvers[1024];
+	/* Of culverd's own: files that cannot be opened. */
+	struct alarm			*keys, *ca;
 	bool				 was_ready;
 	bool				 stopping;
-	bool				 keepers;	/* second stage */
+	enum stage			 stage;		/* of stopping */
 	struct timer			*stop_timer;
 };
 
@@ -137,6 +178,14 @@ static const char *
 name_of(const struct child *child)
 {
 	return program_name(child->plan->program);
+}
+
+/* As far as the configuration goes. */
+static bool
+is_wanted(const struct child *child)
+{
+	return child->plan->wanted == NULL ||
+	    child->plan->wanted(child->all->config);
 }
 
 static void
@@ -229,6 +278,7 @@ send_ca(struct child *child)
 		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"
 	};
 	const char *file = child->all->config->ca_file;
+	char text[512];
 	size_t i;
 	int fd = -1;
 
@@ -236,12 +286,53 @@ send_ca(struct child *child)
 		fd = open(file, O_RDONLY | O_CLOEXEC);
 	for (i = 0; file == NULL && i < 3 && fd == -1; i++)
 		fd = open(bundles[i], O_RDONLY | O_CLOEXEC);
+	forget_alarms(&child->all->ca);
 	if (fd == -1) {
-		log_line(LOG_LEVEL_ERROR, "no certificates are trusted: %s: "
-		    "%s", file != NULL ? file : bundles[0], strerror(errno));
+		snprintf(text, sizeof(text), "no certificates are trusted: "
+		    "%.400s: %s", file != NULL ? file : bundles[0],
+		    strerror(errno));
+		log_alarm("ca", "%s", text);
+		alarm_raise(&child->all->ca, "ca", text);
 		return;
 	}
 	link_send(child->link, P_CA, NULL, &fd);
+}
+
+/* A key, opened anew each time; one that cannot be is a standing alarm. */
+static void
+send_key(struct child *child, const struct config_dkim *dkim)
+{
+	struct p_key message;
+	char text[512], what[64];
+	int fd = open(dkim->file, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd == -1) {
+		snprintf(what, sizeof(what), "dkim %.30s %.26s",
+		    dkim->domain.name, dkim->selector);
+		snprintf(text, sizeof(text), "%s: %s: nothing is signed with "
+		    "it (dkim %.160s)", dkim->file, strerror(errno),
+		    dkim->domain.name);
+		log_alarm("dkim", "%s", text);
+		alarm_raise(&child->all->keys, what, text);
+		return;
+	}
+	snprintf(message.domain, sizeof(message.domain), "%s",
+	    dkim->domain.name);
+	snprintf(message.selector, sizeof(message.selector), "%s",
+	    dkim->selector);
+	snprintf(message.file, sizeof(message.file), "%s", dkim->file);
+	link_send(child->link, P_KEY, &message, &fd);
+}
+
+static void
+send_keys(struct child *child)
+{
+	const struct config *config = child->all->config;
+	size_t i;
+
+	forget_alarms(&child->all->keys);
+	for (i = 0; i < config->dkim_n; i++)
+		send_key(child, &config->dkim[i]);
 }
 
 static void
@@ -251,6 +342,8 @@ send_settings(struct child *child)
 	config_each(child->all->config, send_setting, child->link);
 	if (child->plan->ca)
 		send_ca(child);
+	if (child->plan->keys)
+		send_keys(child);
 	link_send(child->link, P_SETTINGS_END, NULL, NULL);
 }
 
@@ -332,7 +425,7 @@ send_links(struct child *child)
 	size_t i;
 
 	for (i = 0; i < CHILDREN_N; i++, peer++)
-		if (peer != child && peer->link != NULL &&
+		if (peer != child && peer->link != NULL && !peer->leaving &&
 		    are_wired(child->plan->program, peer->plan->program))
 			wire_up(child, peer);
 }
@@ -352,15 +445,20 @@ tell(struct child *child)
 static void
 check_all_ready(struct children *all)
 {
+	const struct child *child = all->child;
 	size_t i;
 
 	if (all->was_ready || all->stopping)
 		return;
-	for (i = 0; i < CHILDREN_N; i++)
-		if (all->child[i].state != READY &&
-		    all->child[i].state != ABSENT &&
-		    all->child[i].plan->program != PROGRAM_FETCH)
-			return;
+	for (i = 0; i < CHILDREN_N; i++, child++) {
+		if (child->state == READY || child->state == ABSENT ||
+		    child->plan->program == PROGRAM_FETCH)
+			continue;
+		/* It died, which is said; mail does not wait for it. */
+		if (child->state == WAITING && child->plan->wanted != NULL)
+			continue;
+		return;
+	}
 	all->was_ready = true;
 	all->calls->ready(all->context);
 }
@@ -397,18 +495,21 @@ wire_anew(struct child *child, enum program wanted)
 
 	for (i = 0; i < CHILDREN_N; i++, peer++)
 		if (peer->plan->program == wanted && peer->link != NULL &&
-		    peer->state == READY)
+		    peer->state == READY && !peer->leaving)
 			wire_up(child, peer);
 }
 
-/* A program wants another: policy fetch, which is started; or a peer. */
+/*
+ * A program wants another: policy or reports fetch, which is started; or a
+ * peer.
+ */
 static void
 on_need(struct child *child, enum program wanted)
 {
 	struct child *other = child->all->child;
 
 	if (child->all->stopping || child->state != READY ||
-	    !are_wired(child->plan->program, wanted))
+	    child->leaving || !are_wired(child->plan->program, wanted))
 		return;
 	if (wanted != PROGRAM_FETCH) {
 		wire_anew(child, wanted);
@@ -497,8 +598,7 @@ become_program(const struct child *child, int link_fd, pid_t parent)
 		snprintf(class, sizeof(class), "%s", child->plan->class);
 		argv[1] = class;
 	}
-	if (account_become(child->plan->folder != NULL ? &all->owner :
-	    &all->net) != 0)
+	if (account_become(child->plan->owner ? &all->owner : &all->net) != 0)
 		return "its account";
 	if (fchdir(child->folder_fd) != 0)
 		return "its folder";
@@ -539,6 +639,7 @@ spawn(struct child *child)
 	forget_alarms(&child->alarms);
 	forget_steps(child);
 	child->needed = false;
+	child->leaving = false;
 	child->started_ms = loop_now_ms();
 	child->pid = fork_program(child, ends[1]);
 	close(ends[1]);
@@ -581,18 +682,7 @@ start_again(struct child *child, const char *how)
 	set_state(child, WAITING);
 	child->restarts++;
 	timer_set(child->timer, child->backoff_ms);
-}
-
-/* fetch serves the policy that it was linked with, and no later one. */
-static void
-end_fetch(struct children *all)
-{
-	size_t i;
-
-	for (i = 0; i < CHILDREN_N; i++)
-		if (all->child[i].plan->program == PROGRAM_FETCH &&
-		    all->child[i].link != NULL)
-			link_send(all->child[i].link, P_STOP, NULL, NULL);
+	check_all_ready(child->all);
 }
 
 /* Nobody wants it to end now: is that the end of culverd, or of it alone? */
@@ -603,7 +693,8 @@ on_unwanted_death(struct child *child)
 	char how[128];
 
 	describe_exit(child->status, how, sizeof(how));
-	if (all->was_ready || WIFSIGNALED(child->status)) {
+	if (all->was_ready || WIFSIGNALED(child->status) ||
+	    child->plan->wanted != NULL) {
 		start_again(child, how);
 		return;
 	}
@@ -611,6 +702,32 @@ on_unwanted_death(struct child *child)
 	log_line(LOG_LEVEL_ERROR, "%s %s", name_of(child), how);
 	set_state(child, STOPPED);
 	all->calls->failed(all->context);
+}
+
+/* It ends by itself when nobody has work for it. */
+static void
+on_end_of_fetch(struct child *child)
+{
+	if (child->status != 0) {
+		on_unwanted_death(child);
+		return;
+	}
+	set_state(child, ABSENT);
+	if (child->needed)
+		spawn(child);
+}
+
+/* It was told to end, and has; perhaps it is called for again since. */
+static void
+on_leave(struct child *child)
+{
+	set_state(child, ABSENT);
+	forget_alarms(&child->dead);
+	child->backoff_ms = 0;
+	if (is_wanted(child))
+		spawn(child);
+	else
+		check_all_ready(child->all);
 }
 
 static void
@@ -626,15 +743,13 @@ on_death(struct child *child)
 		next_stop_stage(all);
 		return;
 	}
-	if (child->plan->program == PROGRAM_POLICY)
-		end_fetch(all);
-	if (child->plan->program != PROGRAM_FETCH || child->status != 0) {
+	if (child->plan->program == PROGRAM_FETCH) {
+		on_end_of_fetch(child);
+	} else if (child->leaving || !is_wanted(child)) {
+		on_leave(child);
+	} else {
 		on_unwanted_death(child);
-		return;
 	}
-	set_state(child, ABSENT);
-	if (child->needed)
-		spawn(child);
 }
 
 static struct child *
@@ -684,20 +799,14 @@ on_timer(void *context)
 
 /* ---- the end ---- */
 
-static bool
-in_stage(const struct child *child, bool keepers)
-{
-	return child->plan->speaks != keepers;
-}
-
 static void
-stop_stage(struct children *all, bool keepers)
+stop_stage(struct children *all)
 {
 	struct child *child = all->child;
 	size_t i;
 
 	for (i = 0; i < CHILDREN_N; i++, child++) {
-		if (!in_stage(child, keepers))
+		if (child->plan->stage != all->stage)
 			continue;
 		if (child->link != NULL) {
 			link_send(child->link, P_STOP, NULL, NULL);
@@ -706,17 +815,16 @@ stop_stage(struct children *all, bool keepers)
 			set_state(child, STOPPED);
 		}
 	}
-	timer_set(all->stop_timer,
-	    keepers ? STOP_KEEPERS_MS : STOP_WORLD_MS);
+	timer_set(all->stop_timer, stage_ms[all->stage]);
 }
 
 static bool
-stage_is_over(const struct children *all, bool keepers)
+stage_is_over(const struct children *all)
 {
 	size_t i;
 
 	for (i = 0; i < CHILDREN_N; i++)
-		if (in_stage(&all->child[i], keepers) &&
+		if (all->child[i].plan->stage == all->stage &&
 		    all->child[i].state != STOPPED)
 			return false;
 	return true;
@@ -725,13 +833,14 @@ stage_is_over(const struct children *all, bool keepers)
 static void
 next_stop_stage(struct children *all)
 {
-	if (!all->keepers && stage_is_over(all, false)) {
-		all->keepers = true;
-		stop_stage(all, true);
-	}
-	if (all->keepers && stage_is_over(all, true)) {
-		timer_stop(all->stop_timer);
-		all->calls->stopped(all->context);
+	while (stage_is_over(all)) {
+		if (all->stage == STAGES_N - 1) {
+			timer_stop(all->stop_timer);
+			all->calls->stopped(all->context);
+			return;
+		}
+		all->stage++;
+		stop_stage(all);
 	}
 }
 
@@ -743,7 +852,7 @@ on_stop_timer(void *context)
 	size_t i;
 
 	for (i = 0; i < CHILDREN_N; i++) {
-		if (!in_stage(&all->child[i], all->keepers) ||
+		if (all->child[i].plan->stage != all->stage ||
 		    all->child[i].pid == 0)
 			continue;
 		log_line(LOG_LEVEL_ERROR, "%s did not stop and is killed",
@@ -758,7 +867,7 @@ children_stop(struct children *all)
 	if (all->stopping)
 		return;
 	all->stopping = true;
-	stop_stage(all, false);
+	stop_stage(all);
 	next_stop_stage(all);
 }
 
@@ -870,6 +979,8 @@ is_called_for(const struct child *child)
 {
 	const struct listener *listener = child->all->listeners;
 
+	if (child->plan->wanted != NULL)
+		return child->plan->wanted(child->all->config);
 	while (listener != NULL && !serves_class(child, listener->class))
 		listener = listener->next;
 	return !child->plan->on_demand || listener != NULL;
@@ -885,6 +996,33 @@ children_start(struct children *all)
 			spawn(&all->child[i]);
 }
 
+/* The configuration calls for it no longer: it ends, the others go on. */
+static void
+dismiss(struct child *child)
+{
+	if (child->plan->keys)
+		forget_alarms(&child->all->keys);
+	if (child->state == WAITING) {
+		timer_stop(child->timer);
+		on_leave(child);
+	} else if (child->link != NULL && !child->leaving) {
+		child->leaving = true;
+		link_send(child->link, P_STOP, NULL, NULL);
+		timer_set(child->timer, LEAVE_MS);
+	}
+}
+
+static void
+call_or_dismiss(struct child *child)
+{
+	if (child->all->stopping || child->plan->wanted == NULL)
+		return;
+	if (!is_wanted(child))
+		dismiss(child);
+	else if (child->state == ABSENT)
+		spawn(child);
+}
+
 void
 children_configure(struct children *all, const struct config *config)
 {
@@ -892,8 +1030,10 @@ children_configure(struct children *all, const struct config *config)
 
 	all->config = config;
 	for (i = 0; i < CHILDREN_N; i++)
-		if (all->child[i].link != NULL)
+		if (all->child[i].link != NULL && !all->child[i].leaving)
 			send_settings(&all->child[i]);
+	for (i = 0; i < CHILDREN_N; i++)
+		call_or_dismiss(&all->child[i]);
 }
 
 void
@@ -961,7 +1101,7 @@ children_connect(struct children *all, enum program program,
 	struct child *child;
 
 	if (program != PROGRAM_SMTPD && program != PROGRAM_QUEUE &&
-	    program != PROGRAM_POLICY)
+	    program != PROGRAM_POLICY && program != PROGRAM_REPORTS)
 		return false;
 	child = child_of(all, program, NULL);
 	if (child->state != READY || child->link == NULL ||
@@ -990,22 +1130,28 @@ children_each(const struct children *all, void (*call)(void *context,
 	}
 }
 
+static void
+each_alarm(const struct alarm *alarm, const char *program,
+    void (*call)(void *context, const char *program, const char *what,
+    const char *text, int64_t since), void *context)
+{
+	for (; alarm != NULL; alarm = alarm->next)
+		call(context, program, alarm->what, alarm->text, alarm->since);
+}
+
 void
 children_alarms(const struct children *all, void (*call)(void *context,
     const char *program, const char *what, const char *text, int64_t since),
     void *context)
 {
 	const struct child *child = all->child;
-	const struct alarm *alarm;
 	size_t i;
 
+	each_alarm(all->keys, program_name(PROGRAM_PARENT), call, context);
+	each_alarm(all->ca, program_name(PROGRAM_PARENT), call, context);
 	for (i = 0; i < CHILDREN_N; i++, child++) {
-		if (child->dead != NULL)
-			call(context, name_of(child), child->dead->what,
-			    child->dead->text, child->dead->since);
-		for (alarm = child->alarms; alarm != NULL; alarm = alarm->next)
-			call(context, name_of(child), alarm->what, alarm->text,
-			    alarm->since);
+		each_alarm(child->dead, name_of(child), call, context);
+		each_alarm(child->alarms, name_of(child), call, context);
 	}
 }
 

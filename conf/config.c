@@ -11,12 +11,13 @@
  * configfile.c; what is said of the whole (defaults that are found, warnings)
  * stands at the end.  It opens no file but the configuration, what that
  * includes, /etc/hosts and /etc/mailname; it asks neither DNS nor NSS, and
- * does not look whether paths that it is given exist.
+ * does not look whether paths that it is given exist (culverd does).
  */
 #include "conf/config.h"
 
 #include "conf/configfile.h"
 #include "conf/hostname.h"
+#include "conf/utf8.h"
 #include "conf/words.h"
 
 #include <ctype.h>
@@ -65,9 +66,15 @@ struct keyword {
 
 /* What config_new makes: the public part, and which lines were seen. */
 #define KEYWORDS_MAX	80
+struct place {
+	const char	*keyword;	/* of the table */
+	char		*text;		/* "FILE:LINE" */
+};
 struct whole {
-	struct config	config;		/* first: the pointer is the same */
-	bool		given[KEYWORDS_MAX];
+	struct config	 config;	/* first: the pointer is the same */
+	bool		 given[KEYWORDS_MAX];
+	struct place	*places;	/* of what the operator said */
+	size_t		 places_n;
 };
 
 static const struct keyword keywords[];
@@ -276,6 +283,9 @@ print_choice(const struct config *config, const struct keyword *keyword,
 
 static const struct choice yes_no[] = {
 	{ "yes", true }, { "no", false }, { NULL, 0 }
+};
+static const struct choice on_off[] = {
+	{ "on", true }, { "off", false }, { NULL, 0 }
 };
 static const struct choice body_choices[] = {
 	{ "headers", false }, { "full", true }, { NULL, 0 }
@@ -766,6 +776,20 @@ print_mail_domain(const struct config *config, const struct keyword *keyword,
 	return true;
 }
 
+/* An address with its domain, ASCII. */
+static bool
+address_word(const struct words *words, struct mailbox *mailbox,
+    const char **why)
+{
+	if (words->n != 1)
+		return false;
+	if (mailbox_parse(slice_of(words->word[0]), mailbox) &&
+	    mailbox->domain.name[0] != '\0')
+		return true;
+	*why = "is no full address";
+	return false;
+}
+
 static bool
 parse_root_mail(struct config *config, const struct keyword *keyword,
     const struct words *words, const char **why)
@@ -773,13 +797,8 @@ parse_root_mail(struct config *config, const struct keyword *keyword,
 	struct mailbox mailbox;
 
 	(void)keyword;
-	if (words->n != 1)
+	if (!address_word(words, &mailbox, why))
 		return false;
-	if (!mailbox_parse(slice_of(words->word[0]), &mailbox) ||
-	    mailbox.domain.name[0] == '\0') {
-		*why = "is no full address";
-		return false;
-	}
 	config->root_mail = mailbox;
 	return true;
 }
@@ -863,6 +882,206 @@ print_trust(const struct config *config, const struct keyword *keyword,
 	return true;
 }
 
+/* ---- reports ---- */
+
+/*
+ * report-from and report-contact: a signature is made for its domain, so that
+ * must be a name.
+ */
+static bool
+parse_report_address(struct config *config, const struct keyword *keyword,
+    const struct words *words, const char **why)
+{
+	struct mailbox mailbox;
+
+	if (!address_word(words, &mailbox, why))
+		return false;
+	if (domain_is_literal(&mailbox.domain)) {
+		*why = "has no domain name";
+		return false;
+	}
+	memcpy(member(config, keyword), &mailbox, sizeof(mailbox));
+	return true;
+}
+
+static bool
+print_report_address(const struct config *config,
+    const struct keyword *keyword, size_t n, struct buffer *out)
+{
+	char text[MAILBOX_TEXT_MAX];
+	struct mailbox mailbox;
+
+	memcpy(&mailbox, member_of(config, keyword), sizeof(mailbox));
+	if (n > 0 || mailbox.domain.name[0] == '\0')
+		return false;
+	words_put(out, mailbox_print(&mailbox, text));
+	return true;
+}
+
+/* One line of UTF-8 that is fit for a header and for JSON. */
+static bool
+parse_line_of_text(struct config *config, const struct keyword *keyword,
+    const struct words *words, const char **why)
+{
+	struct slice rest;
+	unsigned len;
+
+	if (words->n != 1 || words->word[0][0] == '\0')
+		return false;
+	rest = slice_of(words->word[0]);
+	if (rest.len > keyword->most) {
+		*why = "is too long";
+		return false;
+	}
+	for (; rest.len > 0; rest.at += len, rest.len -= len) {
+		len = utf8_length(rest);
+		if (len == 0 || utf8_is_control(rest.at, len)) {
+			*why = "holds what is no text in UTF-8";
+			return false;
+		}
+	}
+	set_text(config, keyword, words->word[0]);
+	return true;
+}
+
+/* "HH:MM" as seconds of the day. */
+static bool
+time_parse(const char *word, uint32_t *second)
+{
+	struct slice minutes = slice_of(word), hours;
+	uint64_t hour, minute;
+
+	hours = slice_cut(&minutes, ':');
+	if (hours.len != 2 || minutes.at == NULL || minutes.len != 2 ||
+	    !slice_number(hours, 23, &hour) ||
+	    !slice_number(minutes, 59, &minute))
+		return false;
+	*second = (uint32_t)(hour * HOUR + minute * MINUTE);
+	return true;
+}
+
+#define SPREAD_STANDARD	(4 * HOUR)
+
+static bool
+parse_report_at(struct config *config, const struct keyword *keyword,
+    const struct words *words, const char **why)
+{
+	uint64_t spread_s = SPREAD_STANDARD;
+
+	if ((words->n != 1 && words->n != 3) ||
+	    !time_parse(words->word[0], &config->report_at_s))
+		return false;
+	if (words->n == 3 && (strcmp(words->word[1], "spread") != 0 ||
+	    !unit_parse(words->word[2], durations, false, &spread_s) ||
+	    !in_bounds(keyword, spread_s, why)))
+		return false;
+	config->report_spread_s = (int64_t)spread_s;
+	return true;
+}
+
+static bool
+print_report_at(const struct config *config, const struct keyword *keyword,
+    size_t n, struct buffer *out)
+{
+	(void)keyword;
+	if (n > 0)
+		return false;
+	buffer_printf(out, "%02u:%02u spread ",
+	    (unsigned)(config->report_at_s / HOUR),
+	    (unsigned)(config->report_at_s % HOUR / MINUTE));
+	unit_print((uint64_t)config->report_spread_s, durations, out);
+	if (config->report_spread_s == 0)
+		buffer_add(out, SLICE("s"));
+	return true;
+}
+
+/* RFC 6376 3.1: labels as those of a host, joined by dots. */
+static bool
+selector_parse(const char *word, const struct domain *domain,
+    struct config_dkim *dkim, const char **why)
+{
+	struct domain labels, whole;
+	char name[2 * DOMAIN_TEXT_MAX];
+
+	*why = "has no selector of letters, digits and hyphens";
+	if (!name_parse(word, &labels, why) ||
+	    strchr(labels.name, '_') != NULL)
+		return false;
+	*why = "has too long a selector";
+	if (!slice_store(slice_of(labels.name), dkim->selector,
+	    sizeof(dkim->selector)))
+		return false;
+	snprintf(name, sizeof(name), "%s._domainkey.%s", dkim->selector,
+	    domain->name);
+	return domain_parse(slice_of(name), &whole);
+}
+
+static bool
+is_second_key(const struct config *config, const struct config_dkim *dkim)
+{
+	size_t i;
+
+	for (i = 0; i < config->dkim_n; i++)
+		if (domain_equal(&config->dkim[i].domain, &dkim->domain) &&
+		    strcmp(config->dkim[i].selector, dkim->selector) == 0)
+			return true;
+	return false;
+}
+
+static bool
+dkim_words(const struct keyword *keyword, const struct words *words,
+    struct config_dkim *dkim, const char **why)
+{
+	if (words->n == 4 && strcmp(words->word[3], "all") == 0)
+		*why = "signs reports; to sign all mail of a domain is not "
+		    "yet built";
+	if (words->n != 3)
+		return false;
+	if (!name_parse(words->word[0], &dkim->domain, why) ||
+	    !selector_parse(words->word[1], &dkim->domain, dkim, why))
+		return false;
+	*why = "names no absolute path";
+	if (words->word[2][0] != '/')
+		return false;
+	*why = "names too long a path";
+	return strlen(words->word[2]) <= keyword->most;
+}
+
+static bool
+parse_dkim(struct config *config, const struct keyword *keyword,
+    const struct words *words, const char **why)
+{
+	struct config_dkim dkim = { .file = NULL }, *added;
+
+	if (!dkim_words(keyword, words, &dkim, why))
+		return false;
+	*why = "is there already";
+	if (is_second_key(config, &dkim))
+		return false;
+	*why = "is one too many (16 at most)";
+	if (config->dkim_n == CONFIG_DKIM_MAX)
+		return false;
+	added = list_grow(&config->dkim, &config->dkim_n, sizeof(*added),
+	    why);
+	*added = dkim;
+	added->file = mem_copy(words->word[2]);
+	return true;
+}
+_Static_assert(CONFIG_DKIM_MAX == 16, "as parse_dkim says");
+
+static bool
+print_dkim(const struct config *config, const struct keyword *keyword,
+    size_t n, struct buffer *out)
+{
+	(void)keyword;
+	if (n >= config->dkim_n)
+		return false;
+	words_put(out, config->dkim[n].domain.name);
+	words_put(out, config->dkim[n].selector);
+	words_put(out, config->dkim[n].file);
+	return true;
+}
+
 /* ---- the table ---- */
 
 static const struct choice ip_choices[] = {
@@ -896,6 +1115,7 @@ static const struct choice level_choices[] = {
 			.choices = list
 #define PATH		.parse = parse_path, .print = print_text
 #define OTHER(name)	.parse = parse_##name, .print = print_##name
+#define KEY_FILE_MAX	255	/* what a P_KEY can name */
 #define SOCKET_PATH_MAX	(sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 /* In the order of culver.conf(5). */
@@ -998,12 +1218,25 @@ static const struct keyword keywords[] = {
 	{ "history", ONCE, .accepted = "a duration" },
 	{ "history-size", ONCE, .accepted = "a size" },
 	/* reports */
-	{ "tls-report", ONCE, .accepted = "on or off" },
-	{ "report-from", ONCE, .accepted = "an address" },
-	{ "report-organization", ONCE, .accepted = "a text" },
-	{ "report-contact", ONCE, .accepted = "an address" },
-	{ "report-at", ONCE, .accepted = "HH:MM [spread DURATION]" },
-	{ "dkim", MANY, .accepted = "DOMAIN SELECTOR KEYFILE [all]" },
+	{ "tls-report", ONCE, BOOL(on_off), AT(tls_report),
+	  .standard = "on", .accepted = "on or off" },
+	{ "report-from", ONCE, OTHER(report_address), AT(report_from),
+	  .accepted = "an address with its domain, as "
+	      "tls-reports@example.org" },
+	/* RPT-4.4-2 RFC 8460 4.4 */
+	{ "report-organization", ONCE, .parse = parse_line_of_text,
+	  .print = print_text, AT(report_organization), .most = 200,
+	  .accepted = "a text of at most 200 octets, in double quotes if it "
+	      "has blanks" },
+	{ "report-contact", ONCE, OTHER(report_address), AT(report_contact),
+	  .accepted = "an address at the domain of report-from" },
+	{ "report-at", ONCE, OTHER(report_at), .most = DAY,
+	  .standard = "00:00 spread 4h",
+	  .accepted = "HH:MM [spread DURATION] (UTC, up to 24h), as 00:00 "
+	      "spread 4h" },
+	{ "dkim", MANY, OTHER(dkim), .most = KEY_FILE_MAX,
+	  .accepted = "DOMAIN SELECTOR KEYFILE, as example.org tlsrpt "
+	      "/etc/culver/dkim.key" },
 	/* run */
 	{ "control", ONCE, PATH, AT(control), .most = SOCKET_PATH_MAX,
 	  .standard = "/run/culver/control",
@@ -1181,6 +1414,39 @@ config_each(const struct config *config, void (*call)(void *context,
 	buffer_free(&value);
 }
 
+static void
+add_place(struct config *config, const char *keyword, const char *text)
+{
+	struct whole *whole = (struct whole *)config;
+	struct place *place;
+
+	whole->places = mem_grow(whole->places,
+	    (whole->places_n + 1) * sizeof(*place));
+	place = &whole->places[whole->places_n++];
+	place->keyword = find(keyword)->name;
+	place->text = mem_copy(text);
+}
+
+static void
+forget_places(struct whole *whole)
+{
+	while (whole->places_n > 0)
+		free(whole->places[--whole->places_n].text);
+	free(whole->places);
+}
+
+const char *
+config_where(const struct config *config, const char *keyword, size_t n)
+{
+	const struct whole *whole = (const struct whole *)config;
+	size_t i;
+
+	for (i = 0; i < whole->places_n; i++)
+		if (strcmp(whole->places[i].keyword, keyword) == 0 && n-- == 0)
+			return whole->places[i].text;
+	return "";
+}
+
 void
 config_free(struct config **config)
 {
@@ -1188,6 +1454,11 @@ config_free(struct config **config)
 
 	if (old == NULL)
 		return;
+	forget_places((struct whole *)old);
+	while (old->dkim_n > 0)
+		free(old->dkim[--old->dkim_n].file);
+	free(old->dkim);
+	free(old->report_organization);
 	free(old->local_domains);
 	free(old->listeners);
 	free(old->submit_socket);
@@ -1210,6 +1481,18 @@ config_is_local(const struct config *config, const struct domain *domain)
 
 	for (i = 0; i < config->local_domains_n; i++)
 		if (domain_equal(&config->local_domains[i], domain))
+			return true;
+	return false;
+}
+
+bool
+config_signs_reports(const struct config *config)
+{
+	size_t i;
+
+	for (i = 0; i < config->dkim_n; i++)
+		if (domain_equal(&config->dkim[i].domain,
+		    &config->report_from.domain))
 			return true;
 	return false;
 }
@@ -1316,6 +1599,22 @@ finish_listeners(struct config *config)
 	}
 }
 
+static void
+finish_reports(struct config *config)
+{
+	struct mailbox *from = &config->report_from;
+
+	if (from->domain.name[0] == '\0') {
+		snprintf(from->local, sizeof(from->local), "tls-reports");
+		from->domain = config->mail_domain;
+	}
+	if (config->report_contact.domain.name[0] == '\0')
+		config->report_contact = *from;
+	if (config->report_organization == NULL)
+		config->report_organization =
+		    mem_copy(config->mail_domain.name);
+}
+
 /* Fill in what the file left out; the defaults of the table are sound. */
 static void
 finish(struct config *config)
@@ -1336,6 +1635,7 @@ finish(struct config *config)
 		finish_local_domains(config);
 	if (config->listeners_n == 0)
 		finish_listeners(config);
+	finish_reports(config);
 	if (config->relay_from_n == 0 &&
 	    !config_set(config, "relay-from", "127.0.0.0/8 ::1/128", &why))
 		bug("default: %s", why.text);
@@ -1371,6 +1671,51 @@ warn(const struct config *config)
 	if (relays_for_all(config))
 		log_line(LOG_LEVEL_INFO, "warning: relay-from lets everybody "
 		    "send through this machine");
+	if (config->root_mail.domain.name[0] != '\0' &&
+	    config_is_local(config, &config->root_mail.domain))
+		log_line(LOG_LEVEL_INFO, "warning: root-mail is at %s, a "
+		    "local domain: its mail goes to the MX of that, which "
+		    "must be another machine", config->root_mail.domain.name);
+	/* RPT-3-16 RFC 8460 3 */
+	if (config->tls_report && !config_signs_reports(config))
+		log_line(LOG_LEVEL_INFO, "warning: no dkim line signs for %s "
+		    "(report-from): TLS reports are sent over https, and none "
+		    "by mail (RFC 8460 3)", config->report_from.domain.name);
+}
+
+/* ---- what must hold of the whole ---- */
+
+void
+config_blame(const struct config *config, const char *keyword, size_t n,
+    struct buffer *error)
+{
+	const char *where = config_where(config, keyword, n);
+
+	if (error->len > 0)
+		buffer_add(error, SLICE("\n"));
+	buffer_printf(error, "%s%s%s: ", where, where[0] != '\0' ? ": " : "",
+	    keyword);
+}
+
+/*
+ * Ruling 24: who signs, who sends and who is to be asked are one domain, so
+ * that nobody can reject a report for misalignment.
+ */
+static bool
+check_reports(const struct config *config, struct buffer *error)
+{
+	const struct mailbox *from = &config->report_from;
+	const struct mailbox *contact = &config->report_contact;
+	char from_text[MAILBOX_TEXT_MAX], contact_text[MAILBOX_TEXT_MAX];
+
+	if (domain_equal(&from->domain, &contact->domain))
+		return true;
+	config_blame(config, "report-contact", 0, error);
+	words_quote(error, mailbox_print(contact, contact_text));
+	buffer_printf(error, " is at another domain than report-from, %s, "
+	    "which signs reports (RFC 8460 3); accepted: an address at %s",
+	    mailbox_print(from, from_text), from->domain.name);
+	return false;
 }
 
 /* ---- the whole ---- */
@@ -1398,13 +1743,17 @@ is_outranked(const struct reader *reader, const char *keyword)
 }
 
 static bool
-take_line(void *context, const char *keyword, const char *value,
-    struct buffer *why)
+take_line(void *context, const char *where, const char *keyword,
+    const char *value, struct buffer *why)
 {
 	struct reader *reader = context;
+	struct config *config = is_outranked(reader, keyword) ?
+	    reader->outranked : reader->config;
 
-	return config_set(is_outranked(reader, keyword) ? reader->outranked :
-	    reader->config, keyword, value, why);
+	if (!config_set(config, keyword, value, why))
+		return false;
+	add_place(config, keyword, where);
+	return true;
 }
 
 static bool
@@ -1427,6 +1776,8 @@ take_override(struct config *config, const char *override,
 	keyword = mem_alloc(name.len + 1);
 	memcpy(keyword, name.at, name.len);
 	done = config_set(config, keyword, value.at, error);
+	if (done)
+		add_place(config, keyword, "-o");
 	free(keyword);
 	return done;
 }
@@ -1464,11 +1815,13 @@ config_read(const char *file, char *const *overrides, size_t overrides_n,
 		good = configfile_read(file != NULL ? file : CONFIG_FILE,
 		    take_line, (void *)(uintptr_t)&reader, error) && good;
 	config_free(&outranked);
-	if (!good) {
-		config_free(&config);
-		return NULL;
+	if (good) {
+		finish(config);
+		good = check_reports(config, error);
 	}
-	finish(config);
-	warn(config);
+	if (good)
+		warn(config);
+	else
+		config_free(&config);
 	return config;
 }

@@ -120,6 +120,15 @@ void	 config_each(const struct config *,
 	    void (*call)(void *context, const char *keyword,
 	    const char *value), void *context);
 void	 config_free(struct config **);
+/*
+ * Where setting number n of a keyword was said: "FILE:LINE", "-o", or "" for
+ * a default and for a child.  Pure; the configuration's own.
+ */
+const char *config_where(const struct config *, const char *keyword,
+	    size_t n);
+/* Begin a line of an error about that setting: "FILE:LINE: keyword: ". */
+void	 config_blame(const struct config *, const char *keyword, size_t n,
+	    struct buffer *error);
 
 /* Is this domain one of ours (local-domain)?  Pure. */
 bool	 config_is_local(const struct config *, const struct domain *);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #define DEPTH_MAX	8		/* of include */
 #define OCTETS_MAX	(4u << 20)	/* of all files */
 #define ERRORS_MAX	20
+#define WRITER_MS	5000		/* of a pipe, to say something */
 
 /* A file being read, and those that included it. */
 struct source {
@@ -34,7 +36,7 @@ struct source {
 
 struct reader {
 	bool		(*take)(void *, const char *, const char *,
-			    struct buffer *);
+			    const char *, struct buffer *);
 	void		*context;
 	struct buffer	*error;
 	unsigned	 errors;
@@ -87,7 +89,7 @@ read_include(struct reader *reader, const struct source *outer,
 static void
 read_line(struct reader *reader, const struct source *source, char *line)
 {
-	struct buffer why = { NULL, 0, 0 };
+	struct buffer why = { NULL, 0, 0 }, where = { NULL, 0, 0 };
 	char *value;
 
 	line += strspn(line, " \t");
@@ -97,11 +99,13 @@ read_line(struct reader *reader, const struct source *source, char *line)
 	if (*value != '\0')
 		*value++ = '\0';
 	value += strspn(value, " \t");
+	buffer_printf(&where, "%s:%u", source->name, source->line);
 	if (strcmp(line, "include") == 0)
 		read_include(reader, source, value);
-	else if (!reader->take(reader->context, line, value, &why) &&
-	    complain(reader, source))
+	else if (!reader->take(reader->context, where.text, line, value,
+	    &why) && complain(reader, source))
 		buffer_add(reader->error, slice_of(why.text));
+	buffer_free(&where);
 	buffer_free(&why);
 }
 
@@ -144,7 +148,10 @@ refusal(struct source *source, int fd)
 		return strerror(errno);
 	if (S_ISDIR(status.st_mode))
 		return "is a folder";
-	/* What blocks or never ends is for the command line alone. */
+	/*
+	 * A terminal or a pipe that the shell made (/dev/stdin) is for the
+	 * command line alone; it never ends for a file that includes it.
+	 */
 	if (source->outer != NULL && !S_ISREG(status.st_mode))
 		return "is not a file";
 	source->device = status.st_dev;
@@ -158,6 +165,24 @@ refusal(struct source *source, int fd)
 	return NULL;
 }
 
+/*
+ * The file was opened without waiting.  From here on reading waits; but a pipe
+ * that nobody writes to would be waited for without end, or be taken for an
+ * empty file.
+ */
+static const char *
+wait_for_writer(int fd)
+{
+	struct pollfd ready = { fd, POLLIN, 0 };
+	struct stat status;
+
+	if (fstat(fd, &status) != 0 || fcntl(fd, F_SETFL, 0) != 0)
+		return strerror(errno);
+	if (S_ISFIFO(status.st_mode) && poll(&ready, 1, WRITER_MS) != 1)
+		return "is a pipe that nobody writes to";
+	return NULL;
+}
+
 static void
 read_source(struct reader *reader, struct source *source)
 {
@@ -165,9 +190,10 @@ read_source(struct reader *reader, struct source *source)
 	FILE *file;
 	int fd;
 
-	fd = open(source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY |
-	    (source->outer != NULL ? O_NONBLOCK : 0));
+	fd = open(source->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	why = fd == -1 ? strerror(errno) : refusal(source, fd);
+	if (why == NULL)
+		why = wait_for_writer(fd);
 	if (why != NULL) {
 		if (complain(reader, source->outer))
 			buffer_printf(reader->error, fd == -1 ?
@@ -185,7 +211,8 @@ read_source(struct reader *reader, struct source *source)
 
 bool
 configfile_read(const char *file, bool (*take)(void *, const char *,
-    const char *, struct buffer *), void *context, struct buffer *error)
+    const char *, const char *, struct buffer *), void *context,
+    struct buffer *error)
 {
 	struct reader reader = { .take = take, .context = context,
 	    .error = error };

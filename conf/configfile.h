@@ -9,13 +9,14 @@
 #include <stdbool.h>
 
 /*
- * Call take for each line, in order: its keyword, and its value as written.
- * take returns false, with a sentence in *why, for one that is wrong.
+ * Call take for each line, in order: where it stands ("FILE:LINE"), its
+ * keyword, and its value as written.  take returns false, with a sentence in
+ * *why, for one that is wrong.
  * Local I/O.  Returns false when anything was wrong, with a line for each
  * fault in *error (20 at most): "FILE:LINE: sentence".
  */
 bool	configfile_read(const char *file, bool (*take)(void *context,
-	    const char *keyword, const char *value, struct buffer *why),
-	    void *context, struct buffer *error);
+	    const char *where, const char *keyword, const char *value,
+	    struct buffer *why), void *context, struct buffer *error);
 
 #endif

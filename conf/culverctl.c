@@ -6,6 +6,8 @@
  * through the control socket; without one, root and the relay's owner get the
  * same answer from the program itself (`culver-queue ctl ...`), in its own
  * confinement.  `check` verbs never need a relay, `config` is answered here.
+ * `dkim` verbs are culver-sign's, which sees one key file and nothing else:
+ * what is published is asked by culver-policy and given to it.
  *
  * It knows nothing of messages and policies.
  */
@@ -19,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +39,7 @@ enum answered {
 	BY_RELAY,		/* running, or not at all */
 	BY_EITHER,		/* the relay, or its program alone */
 	BY_PROGRAM,		/* its program alone: no relay, no settings */
+	BY_SIGN,		/* culver-sign alone, and a key file */
 	HERE,
 	NOT_YET
 };
@@ -85,16 +89,26 @@ static const struct verb verbs[] = {
 	{ "check", "address", PROGRAM_SMTPD, BY_PROGRAM, RENDER_ADDRESSES,
 	  "< ADDRESSES" },
 	{ "check", "domain", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
-	{ "check", "tlsrpt-record", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
+	{ "check", "tlsrpt-record", PROGRAM_REPORTS, BY_PROGRAM,
+	  RENDER_OBJECT, "< TXT" },
 	{ "check", "headers", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
 	{ "check", "verdict", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
 	{ "config", NULL, PROGRAM_NONE, HERE, RENDER_JSON, "[KEYWORD]" },
 	{ "status", NULL, PROGRAM_PARENT, BY_RELAY, RENDER_TABLE,
 	  "[--sandbox]" },
-	{ "report", NULL, PROGRAM_REPORTS, NOT_YET, RENDER_JSON, "" },
+	{ "report", "list", PROGRAM_REPORTS, BY_EITHER, RENDER_REPORTS,
+	  "[--domain D] [--day YYYY-MM-DD]" },
+	{ "report", "show", PROGRAM_REPORTS, BY_EITHER, RENDER_TEXT,
+	  "DOMAIN [--day YYYY-MM-DD]" },
+	{ "report", "send", PROGRAM_REPORTS, BY_EITHER, RENDER_TABLE,
+	  "[DOMAIN] [--day YYYY-MM-DD]" },
+	{ "report", "read", PROGRAM_REPORTS, NOT_YET, RENDER_JSON, "" },
 	{ "stats", NULL, PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
 	{ "user", NULL, PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
-	{ "dkim", NULL, PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
+	{ "dkim", "generate", PROGRAM_SIGN, BY_SIGN, RENDER_KEY,
+	  "DOMAIN SELECTOR [--file PATH] [--type rsa|ed25519] [--bits N]" },
+	{ "dkim", "check", PROGRAM_SIGN, BY_SIGN, RENDER_KEY_CHECK,
+	  "DOMAIN SELECTOR [--file PATH]" },
 	{ "aliases", NULL, PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
 };
 #define VERBS_N	(sizeof(verbs) / sizeof(verbs[0]))
@@ -174,7 +188,7 @@ take_words(int argc, char **argv, struct question *question)
 	bool ours = true;
 	int i;
 
-	question->words = mem_alloc(((size_t)argc + 1) * sizeof(*argv));
+	question->words = mem_alloc(((size_t)argc + 3) * sizeof(*argv));
 	for (i = 0; i < argc; i++) {
 		if (strcmp(argv[i], "--") == 0)
 			ours = false;
@@ -183,6 +197,13 @@ take_words(int argc, char **argv, struct question *question)
 		else
 			question->words[question->words_n++] = argv[i];
 	}
+}
+
+/* One more word; take_words left room for two. */
+static void
+add_word(struct question *question, const char *word)
+{
+	question->words[question->words_n++] = mem_copy(word);
 }
 
 static bool
@@ -345,7 +366,7 @@ program_words(const struct question *question)
 	argv[n++] = mem_copy(program_name(question->verb->program));
 	argv[n++] = mem_copy("ctl");
 	if (question->file != NULL &&
-	    question->verb->answered != BY_PROGRAM) {
+	    question->verb->answered == BY_EITHER) {
 		argv[n++] = mem_copy("-c");
 		argv[n++] = mem_copy(question->file);
 	}
@@ -354,15 +375,43 @@ program_words(const struct question *question)
 	return argv;
 }
 
+static int
+open_program(enum program program)
+{
+	int fd = beside_open(program);
+
+	if (fd == -1)
+		give_up(CONTROL_AGAIN, "%s is not beside culverctl: %s",
+		    program_name(program), strerror(errno));
+	return fd;
+}
+
+/* Become that program. */
 static void
-execute(const struct question *question, int program_fd, int out_fd)
+execute(enum program program, int program_fd, char **argv, int out_fd)
 {
 	if (out_fd != -1)
 		dup2(out_fd, STDOUT_FILENO);
-	beside_execute(program_fd, program_words(question));
-	fprintf(stderr, "culverctl: %s: %s\n",
-	    program_name(question->verb->program), strerror(errno));
+	beside_execute(program_fd, argv);
+	fprintf(stderr, "culverctl: %s: %s\n", program_name(program),
+	    strerror(errno));
 	_exit(CONTROL_AGAIN);
+}
+
+/* Run it; what it answers is read from the descriptor that is returned. */
+static int
+start(enum program program, char **argv, pid_t *pid)
+{
+	int program_fd = open_program(program), ends[2];
+
+	fflush(stdout);
+	if (pipe2(ends, O_CLOEXEC) != 0 || (*pid = fork()) == -1)
+		give_up(CONTROL_AGAIN, "%s", strerror(errno));
+	if (*pid == 0)
+		execute(program, program_fd, argv, ends[1]);
+	close(ends[1]);
+	close(program_fd);
+	return ends[0];
 }
 
 static void
@@ -379,30 +428,139 @@ show_all(int fd, struct render *render)
 static int
 ask_program(const struct question *question)
 {
+	const enum program program = question->verb->program;
+	char **argv = program_words(question);
 	struct render *render;
-	int program_fd, ends[2], status;
+	int fd, status;
 	pid_t pid;
 
-	program_fd = beside_open(question->verb->program);
-	if (program_fd == -1)
-		give_up(CONTROL_AGAIN, "%s is not beside culverctl: %s",
-		    program_name(question->verb->program), strerror(errno));
 	fflush(stdout);
-	if (question->json || question->verb->form == RENDER_JSON)
-		execute(question, program_fd, -1);
-	if (pipe2(ends, O_CLOEXEC) != 0 || (pid = fork()) == -1)
-		give_up(CONTROL_AGAIN, "%s", strerror(errno));
-	if (pid == 0)
-		execute(question, program_fd, ends[1]);
-	close(ends[1]);
+	if (question->json || question->verb->form == RENDER_JSON ||
+	    question->verb->form == RENDER_TEXT)
+		execute(program, open_program(program), argv, -1);
+	fd = start(program, argv, &pid);
 	render = show(question);
-	show_all(ends[0], render);
+	show_all(fd, render);
 	render_end(&render);
 	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-		give_up(CONTROL_AGAIN, "%s died",
-		    program_name(question->verb->program));
+		give_up(CONTROL_AGAIN, "%s died", program_name(program));
 	return WEXITSTATUS(status);
 }
+
+/* ---- keys that sign ---- */
+
+/* The same file wherever it is spoken of. */
+static char *
+absolute(const char *file)
+{
+	struct buffer path = { NULL, 0, 0 };
+	char folder[PATH_MAX];
+
+	if (file[0] == '/' || getcwd(folder, sizeof(folder)) == NULL)
+		return mem_copy(file);
+	buffer_printf(&path, "%s/%s", folder, file);
+	return path.text;
+}
+
+/* The key file of a dkim line, or NULL. */
+static char *
+configured_key(const struct question *question)
+{
+	struct config *config = read_config(question);
+	struct domain domain;
+	char *file = NULL;
+	size_t i;
+
+	if (!domain_parse(slice_of(question->words[2]), &domain))
+		give_up(CONTROL_USAGE, "%s is no domain name",
+		    question->words[2]);
+	for (i = 0; i < config->dkim_n && file == NULL; i++)
+		if (domain_equal(&config->dkim[i].domain, &domain) &&
+		    slice_equal_nocase(slice_of(config->dkim[i].selector),
+		    slice_of(question->words[3])))
+			file = mem_copy(config->dkim[i].file);
+	config_free(&config);
+	return file;
+}
+
+/* DOMAIN.SELECTOR.key beside the configuration. */
+static char *
+new_key(const struct question *question)
+{
+	struct buffer path = { NULL, 0, 0 };
+	char *config = absolute(question->file != NULL ? question->file :
+	    CONFIG_FILE);
+
+	if (strchr(question->words[2], '/') != NULL ||
+	    strchr(question->words[3], '/') != NULL)
+		give_up(CONTROL_USAGE, "a domain and a selector have no "
+		    "slash");
+	*strrchr(config, '/') = '\0';
+	buffer_printf(&path, "%s/%s.%s.key", config, question->words[2],
+	    question->words[3]);
+	free(config);
+	return path.text;
+}
+
+/* Name the key file last, unless it was named, then as a whole path. */
+static void
+name_key(struct question *question)
+{
+	char *file = NULL;
+	int i;
+
+	for (i = 4; i + 1 < question->words_n; i++)
+		if (strcmp(question->words[i], "--file") == 0) {
+			question->words[i + 1] =
+			    absolute(question->words[i + 1]);
+			return;
+		}
+	file = configured_key(question);
+	if (file == NULL && strcmp(question->verb->verb, "generate") == 0)
+		file = new_key(question);
+	if (file == NULL)
+		give_up(CONTROL_NO, "no dkim line of the configuration is for "
+		    "%s %s (or name its file by --file PATH)",
+		    question->words[2], question->words[3]);
+	add_word(question, "--file");
+	add_word(question, file);
+	free(file);
+}
+
+/* What culver-policy finds at SELECTOR._domainkey.DOMAIN: to be read. */
+static int
+ask_published(const struct question *question)
+{
+	static const struct verb txt = { "check", "txt", PROGRAM_POLICY,
+	    BY_EITHER, RENDER_JSON, "NAME" };
+	struct buffer name = { NULL, 0, 0 };
+	char check[] = "check", verb[] = "txt";
+	struct question other = { .verb = &txt, .file = question->file };
+	char *words[3] = { check, verb, NULL };
+	pid_t pid;
+
+	buffer_printf(&name, "%s._domainkey.%s", question->words[3],
+	    question->words[2]);
+	words[2] = name.text;
+	other.words = words;
+	other.words_n = 3;
+	return start(PROGRAM_POLICY, program_words(&other), &pid);
+}
+
+static int
+ask_sign(struct question *question)
+{
+	if (question->words_n < 4 || question->words[2][0] == '-' ||
+	    question->words[3][0] == '-')
+		give_up(CONTROL_USAGE, "usage: dkim %s %s",
+		    question->verb->verb, question->verb->arguments);
+	name_key(question);
+	if (strcmp(question->verb->verb, "check") == 0)
+		dup2(ask_published(question), STDIN_FILENO);
+	return ask_program(question);
+}
+
+/* ---- either ---- */
 
 /* May we look into the spool ourselves? */
 static bool
@@ -420,6 +578,12 @@ ask(const struct question *question)
 	struct config *config = read_config(question);
 	int fd = connect_relay(config->control);
 
+	/* A relay without tls-report has no program that would answer. */
+	if (fd != -1 && question->verb->program == PROGRAM_REPORTS &&
+	    !config->tls_report && is_owner(config)) {
+		close(fd);
+		return ask_program(question);
+	}
 	if (fd != -1)
 		return ask_relay(question, fd);
 	if (question->verb->answered != BY_EITHER || !is_owner(config))
@@ -520,7 +684,12 @@ main(int argc, char **argv)
 		return print_config(&question);
 	case BY_PROGRAM:
 		return ask_program(&question);
+	case BY_SIGN:
+		return ask_sign(&question);
 	default:
+		/* The program makes this text: it has the whole report. */
+		if (question.verb->form == RENDER_TEXT && !question.json)
+			add_word(&question, "--text");
 		return ask(&question);
 	}
 }

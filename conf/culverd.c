@@ -12,9 +12,11 @@
  * network, and speaks neither SMTP nor DNS.
  */
 #include "conf/account.h"
+#include "conf/beside.h"
 #include "conf/children.h"
 #include "conf/config.h"
 #include "conf/doors.h"
+#include "conf/keyfile.h"
 #include "conf/log.h"
 #include "conf/status.h"
 
@@ -41,6 +43,8 @@
 #define RESOLV_MS	5000
 /* What a killed relay's programs may hold on to: 2 s, and some. */
 #define PATIENCE_MS	5000
+/* For culver-sign to say what all the keys are. */
+#define KEYS_MS		5000
 
 static struct culverd {
 	const char	*file;		/* NULL: the standard one */
@@ -146,22 +150,101 @@ take_options(int argc, char **argv)
 
 /* ---- configuration ---- */
 
-/* What the file alone does not show: NSS, other files.  Sentence in *error. */
+static void
+check_group(const struct config *config, struct buffer *error)
+{
+	if (config->admin_group == NULL ||
+	    getgrnam(config->admin_group) != NULL)
+		return;
+	config_blame(config, "admin-group", 0, error);
+	buffer_printf(error, "there is no group %s; accepted: the name of a "
+	    "group", config->admin_group);
+}
+
+/* Without a look into them: that is done where TLS is known. */
+static bool
+holds_certificates(FILE *file)
+{
+	char line[1024];
+
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, "-----BEGIN ", 11) == 0 &&
+		    strstr(line, "CERTIFICATE-----") != NULL)
+			return true;
+	return false;
+}
+
+static void
+check_ca(const struct config *config, struct buffer *error)
+{
+	FILE *file;
+	int fd = -1;
+
+	if (config->ca_file == NULL)
+		return;
+	fd = open(config->ca_file, O_RDONLY | O_NONBLOCK | O_NOCTTY |
+	    O_CLOEXEC);
+	file = fd == -1 ? NULL : fdopen(fd, "r");
+	if (file == NULL || !holds_certificates(file)) {
+		config_blame(config, "ca-file", 0, error);
+		buffer_printf(error, "%s: %s; accepted: a file of "
+		    "certificates in PEM", config->ca_file, file == NULL ?
+		    strerror(errno) : "holds no certificate");
+	}
+	if (file != NULL)
+		fclose(file);
+}
+
+/* DKIM-8301-3.2-1 RFC 8301 3.2 */
+static void
+warn_of_key(const struct config_dkim *dkim, const struct keyfile *found)
+{
+	if (strcmp(found->type, "rsa") == 0 && found->bits < KEYFILE_RSA_GOOD)
+		log_line(LOG_LEVEL_INFO, "warning: %s (dkim %s %s) is an RSA "
+		    "key of %u bits; %d are recommended (RFC 8301 3.2)",
+		    dkim->file, dkim->domain.name, dkim->selector,
+		    found->bits, KEYFILE_RSA_GOOD);
+}
+
+/* All keys, within one deadline. */
+static void
+check_keys(const struct config *config, struct buffer *error)
+{
+	const int64_t deadline_ms = wire_now_ms() + KEYS_MS;
+	int program_fd = config->dkim_n > 0 ? beside_open(PROGRAM_SIGN) : -1;
+	struct buffer why = { NULL, 0, 0 };
+	struct keyfile found;
+	size_t i;
+
+	if (config->dkim_n > 0 && program_fd == -1) {
+		config_blame(config, "dkim", 0, error);
+		buffer_printf(error, "%s is not beside culverd: %s",
+		    program_name(PROGRAM_SIGN), strerror(errno));
+		return;
+	}
+	for (i = 0; i < config->dkim_n; i++) {
+		if (keyfile_check(program_fd, config->dkim[i].file,
+		    deadline_ms, &found, &why)) {
+			warn_of_key(&config->dkim[i], &found);
+			continue;
+		}
+		config_blame(config, "dkim", i, error);
+		buffer_add(error, slice_of(why.text));
+		why.len = 0;
+	}
+	buffer_free(&why);
+	if (program_fd != -1)
+		close(program_fd);
+}
+
+/* What the file alone does not show: NSS, other files.  Lines in *error. */
 static bool
 check_surroundings(const struct config *config, struct buffer *error)
 {
-	if (config->admin_group != NULL &&
-	    getgrnam(config->admin_group) == NULL) {
-		buffer_printf(error, "admin-group: there is no group %s",
-		    config->admin_group);
-		return false;
-	}
-	if (config->ca_file != NULL && access(config->ca_file, R_OK) != 0) {
-		buffer_printf(error, "ca-file: %s: %s", config->ca_file,
-		    strerror(errno));
-		return false;
-	}
-	return true;
+	check_group(config, error);
+	check_ca(config, error);
+	check_keys(config, error);
+	return error->len == 0;
 }
 
 static struct config *
@@ -732,7 +815,9 @@ main(int argc, char **argv)
 	culverd.config = read_config(&error);
 	if (culverd.config == NULL) {
 		complain(&error);
-		return 1;
+		/* Overrides come first; they are the command line's fault. */
+		return slice_begins(slice_of(error.text), SLICE("-o: ")) ?
+		    CONTROL_USAGE : 1;
 	}
 	if (culverd.check) {
 		print_config();

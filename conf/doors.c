@@ -139,6 +139,16 @@ open_tcp(const struct config_endpoint *endpoint)
 	return -1;
 }
 
+static void
+say_patience(const struct config_endpoint *endpoint, int64_t patience_ms)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	log_line(LOG_LEVEL_INFO, "listen %s port %u: another program has it; "
+	    "it is tried again for %lld s", address_print(&endpoint->address,
+	    text), endpoint->port, (long long)(patience_ms + 999) / 1000);
+}
+
 /*
  * The same, with patience: a relay that was killed a moment ago still has
  * programs that hold its addresses.
@@ -149,6 +159,7 @@ open_tcp_patiently(const struct config_endpoint *endpoint,
 {
 	const struct timespec pause = { .tv_nsec = 100 * 1000000 };
 	int64_t until_ms = loop_now_ms() + patience_ms;
+	bool said = false;
 	int fd;
 
 	for (;;) {
@@ -156,6 +167,9 @@ open_tcp_patiently(const struct config_endpoint *endpoint,
 		if (fd != -1 || errno != EADDRINUSE ||
 		    loop_now_ms() >= until_ms)
 			return fd;
+		if (!said)
+			say_patience(endpoint, patience_ms);
+		said = true;
 		nanosleep(&pause, NULL);
 	}
 }

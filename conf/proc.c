@@ -63,6 +63,10 @@ static const struct row rows[] = {
 	  FILTER_FORK, 0, "connects to mail servers" },
 	{ PROGRAM_WORKER, false, false, 0, 64,
 	  "one connected socket at a time, from culver-delivery" },
+	{ PROGRAM_REPORTS, true, true,
+	  FILTER_PIPES | FILTER_FILES, 1024, "none" },
+	/* Keys and messages come as descriptors, to be read. */
+	{ PROGRAM_SIGN, true, false, 0, 64, "none" },
 };
 #define ROWS_N	(sizeof(rows) / sizeof(rows[0]))
 
@@ -127,6 +131,11 @@ static const struct wire_field alarm_fields[] = {
 	WIRE_FIELD_TEXT(struct p_alarm, what),
 	WIRE_FIELD_TEXT(struct p_alarm, text),
 };
+static const struct wire_field key_fields[] = {
+	WIRE_FIELD_TEXT(struct p_key, domain),
+	WIRE_FIELD_TEXT(struct p_key, selector),
+	WIRE_FIELD_TEXT(struct p_key, file),
+};
 static const struct wire_field confined_fields[] = {
 	WIRE_FIELD_TEXT(struct p_confined, step),
 	WIRE_FIELD(struct p_confined, done, WIRE_BOOL, 0),
@@ -150,6 +159,7 @@ static const struct wire_message messages[] = {
 	WIRE_ROW(P_NEED, struct p_program, program_fields, 0),
 	WIRE_ROW(P_ALARM, struct p_alarm, alarm_fields, 0),
 	WIRE_ROW(P_CONFINED, struct p_confined, confined_fields, 0),
+	WIRE_ROW(P_KEY, struct p_key, key_fields, 1),
 };
 const struct wire_table proc_wire = {
 	"parent", messages, sizeof(messages) / sizeof(messages[0])
@@ -305,6 +315,25 @@ remove_listener(struct proc_start *start, uint32_t number)
 }
 
 static void
+add_key(struct proc_start *start, const struct p_key *key, int fd)
+{
+	if (start->keys_n == sizeof(start->keys) / sizeof(start->keys[0]))
+		fatal("too many keys");
+	start->keys[start->keys_n++] =
+	    (struct proc_key){ .key = *key, .fd = fd };
+}
+
+/* A full set of settings follows, and of keys. */
+static void
+forget_settings(struct proc_start *start)
+{
+	config_free(&start->config);
+	start->config = config_new();
+	while (start->keys_n > 0)
+		close(start->keys[--start->keys_n].fd);
+}
+
+static void
 set(struct proc_start *start, const struct p_setting *setting)
 {
 	struct buffer error = { NULL, 0, 0 };
@@ -323,8 +352,7 @@ take_message(struct proc_start *start, unsigned kind, const void *message,
 {
 	switch (kind) {
 	case P_SETTINGS:
-		config_free(&start->config);
-		start->config = config_new();
+		forget_settings(start);
 		return true;
 	case P_SETTING:
 		set(start, message);
@@ -341,6 +369,9 @@ take_message(struct proc_start *start, unsigned kind, const void *message,
 		if (start->ca_fd != -1)
 			close(start->ca_fd);
 		start->ca_fd = fds[0];
+		return true;
+	case P_KEY:
+		add_key(start, message, fds[0]);
 		return true;
 	case P_LINK:
 		add_link(start, ((const struct p_program *)message)->program,
@@ -639,11 +670,21 @@ become_account(enum program program, const struct config *config)
 		fatal("uid %u is refused", (unsigned)account.uid);
 }
 
+/* Who asked is a person at a terminal, not a log: what is wrong, plainly. */
+static void
+log_to_person(void *unused, enum log_level level, const char *line)
+{
+	(void)unused;
+	if (level == LOG_LEVEL_ERROR)
+		fprintf(stderr, "%s\n", line);
+}
+
 void
 proc_confine_alone(enum program program, const struct config *config,
     const char *directory)
 {
 	here.alone = true;
+	log_to(log_to_person, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	/* As who we are still: the account may not walk the path. */
 	if (directory != NULL && chdir(directory) != 0)

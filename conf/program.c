@@ -17,7 +17,8 @@ program_name(enum program program)
 		[PROGRAM_FETCH] = "culver-fetch",
 		[PROGRAM_DELIVERY] = "culver-delivery",
 		[PROGRAM_WORKER] = "culver-worker",
-		[PROGRAM_REPORTS] = "culver-reports"
+		[PROGRAM_REPORTS] = "culver-reports",
+		[PROGRAM_SIGN] = "culver-sign"
 	};
 
 	return program < PROGRAMS_N && names[program] != NULL ?

@@ -800,6 +800,145 @@ add_attempt(struct render *render, json_t *attempt)
 		explain_host(render, json_array_get(hosts, i));
 }
 
+/* ---- reports ---- */
+
+enum { R_DOMAIN, R_DAY, R_PHASE, R_GOOD, R_BAD, R_URI, R_STATE, R_TRIES,
+	R_NEXT, R_WHY };
+
+static void
+begin_reports(struct render *render)
+{
+	if (render->columns_n > 0)
+		return;
+	add_column(render, "domain", "DOMAIN", false);
+	add_column(render, "day", "DAY", false);
+	add_column(render, "phase", "PHASE", false);
+	add_column(render, "succeeded", "GOOD", true);
+	add_column(render, "failed", "FAILED", true);
+	add_column(render, "uri", "RECEIVER", false);
+	add_column(render, "phase", "STATE", false);
+	add_column(render, "attempts", "TRIES", true);
+	add_column(render, "next", "NEXT", false);
+	add_column(render, "why", "WHY", false);
+}
+
+/* "550 text" of a receiver's last answer, and whether it proved its name. */
+static char *
+answer_of(const json_t *receiver)
+{
+	struct buffer text = { NULL, 0, 0 };
+	char *code = text_of(json_object_get(receiver, "code"));
+
+	buffer_add(&text, SLICE(""));
+	add_item(&text, " ", strcmp(code, "0") == 0 ? "" : code);
+	if (string_at(receiver, "text")[0] != '\0') {
+		if (text.len > 0)
+			buffer_add(&text, SLICE(" "));
+		put_clean(&text, string_at(receiver, "text"));
+	}
+	if (json_is_true(json_object_get(receiver, "unverified")))
+		add_item(&text, "; ", "certificate not verified");
+	free(code);
+	return text.text;
+}
+
+/* The first row of a day says what is true of all its receivers. */
+static void
+add_receiver(struct render *render, const json_t *day,
+    const json_t *receiver, bool first)
+{
+	struct row *row = next_row(render);
+	size_t j;
+
+	for (j = R_DOMAIN; j <= R_BAD; j++)
+		row->cell[j] = first ? text_of(json_object_get(day,
+		    render->column[j].key)) : mem_copy("");
+	for (j = R_URI; j <= R_NEXT; j++)
+		row->cell[j] = text_of(json_object_get(receiver,
+		    render->column[j].key));
+	row->cell[R_WHY] = receiver != NULL ? answer_of(receiver) :
+	    text_of(json_object_get(day, "why"));
+	if (receiver == NULL) {
+		free(row->cell[R_NEXT]);
+		row->cell[R_NEXT] = text_of(json_object_get(day, "next"));
+	}
+}
+
+static void
+add_day(struct render *render, const json_t *day)
+{
+	const json_t *receivers = json_object_get(day, "receivers");
+	size_t i;
+
+	begin_reports(render);
+	if (json_array_size(receivers) == 0)
+		add_receiver(render, day, NULL, true);
+	for (i = 0; i < json_array_size(receivers); i++)
+		add_receiver(render, day, json_array_get(receivers, i),
+		    i == 0);
+}
+
+/* ---- keys that sign ---- */
+
+/* A new key: what is to be published of it, and the line that uses it. */
+static void
+write_key(const struct render *render, const json_t *key)
+{
+	char *kind = text_of(json_object_get(key, "type"));
+	char *bits = text_of(json_object_get(key, "bits"));
+	char *file = text_of(json_object_get(key, "file"));
+	char *line = text_of(json_object_get(key, "config"));
+	char *zone = text_of(json_object_get(json_object_get(key, "record"),
+	    "zone"));
+
+	fprintf(render->out, "%s holds a new key (%s, %s bits).\n\n"
+	    "Publish this record:\n\n%s\n\n"
+	    "Then have it used, in culver.conf:\n\n%s\n", file, kind, bits,
+	    zone, line);
+	free(kind);
+	free(bits);
+	free(file);
+	free(line);
+	free(zone);
+}
+
+static const struct wording verdict_words[] = {
+	{ "verdict", "fits", "the published key fits" },
+	{ "verdict", "absent", "no key is published" },
+	{ "verdict", "another-key", "another key is published" },
+	{ "verdict", "unusable", "what is published cannot be used" },
+	{ "verdict", "unknown", "could not tell" },
+};
+
+static void
+write_key_check(const struct render *render, const json_t *check)
+{
+	const json_t *warnings = json_object_get(check, "warnings");
+	char *domain = text_of(json_object_get(check, "domain"));
+	char *selector = text_of(json_object_get(check, "selector"));
+	char *verdict = text_of(json_object_get(check, "verdict"));
+	const char *words = verdict;
+	char *text;
+	size_t i;
+
+	for (i = 0; i < sizeof(verdict_words) / sizeof(verdict_words[0]); i++)
+		if (strcmp(verdict_words[i].value, verdict) == 0)
+			words = verdict_words[i].text;
+	fprintf(render->out, "%s._domainkey.%s: %s\n", selector, domain,
+	    words);
+	text = text_of(json_object_get(check, "text"));
+	write_labelled(render, 2, "why", text);
+	free(text);
+	for (i = 0; i < json_array_size(warnings); i++) {
+		text = text_of(json_array_get(warnings, i));
+		write_labelled(render, 2, "warning", text);
+		free(text);
+	}
+	free(domain);
+	free(selector);
+	free(verdict);
+}
+
 /* ---- lines ---- */
 
 static void
@@ -823,12 +962,22 @@ add_object(struct render *render, json_t *object)
 	case RENDER_EXPLAIN:
 		add_attempt(render, object);
 		return;
+	case RENDER_REPORTS:
+		add_day(render, object);
+		return;
+	case RENDER_KEY:
+		write_key(render, object);
+		return;
+	case RENDER_KEY_CHECK:
+		write_key_check(render, object);
+		return;
 	case RENDER_OBJECT:
 		if (render->objects > 1)
 			fputc('\n', render->out);
 		write_object(render, object, 0);
 		return;
 	case RENDER_JSON:
+	case RENDER_TEXT:
 		return;
 	}
 }
@@ -860,7 +1009,7 @@ render_add(struct render *render, const void *octets, size_t len)
 {
 	struct slice rest = { octets, len }, line;
 
-	if (render->form == RENDER_JSON) {
+	if (render->form == RENDER_JSON || render->form == RENDER_TEXT) {
 		fwrite(octets, 1, len, render->out);
 		return;
 	}

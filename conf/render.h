@@ -14,7 +14,11 @@ enum render_form {
 	RENDER_QUEUE,		/* messages, a row a recipient */
 	RENDER_POLICIES,
 	RENDER_ADDRESSES,	/* of `check address` */
-	RENDER_EXPLAIN		/* attempts, their hosts and why */
+	RENDER_EXPLAIN,		/* attempts, their hosts and why */
+	RENDER_TEXT,		/* text already: as it came */
+	RENDER_REPORTS,		/* days, a row a receiver */
+	RENDER_KEY,		/* of `dkim generate`: what to publish */
+	RENDER_KEY_CHECK	/* of `dkim check` */
 };
 
 struct render;

@@ -1,9 +1,9 @@
 /*
  * How is a time written in mail, in JSON, and in mailq's list?
  *
- * Called where mail is made and by the operator's verbs.  Always UTC: a program in a
- * chroot should not depend on the zone it was started in.  No locale: the
- * names are those of the RFC.
+ * Called where mail is made and by the operator's verbs.  Always UTC: a
+ * program in a chroot should not depend on the zone it was started in.  No
+ * locale: the names are those of the RFC.
  */
 #include "conf/stamp.h"
 

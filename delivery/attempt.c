@@ -19,14 +19,14 @@
 #include "conf/log.h"
 #include "delivery/connect.h"
 #include "delivery/facts.h"
+#include "delivery/tell.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Workers dying again and again: how long to wait, how long to remember. */
-#define PAUSE_MS	5000
-#define DEATH_MS	(60 * 1000)
+/* How long the death of a worker is remembered. */
+#define DEATH_MS	(24 * 3600 * (int64_t)1000)
 
 /* ---- making, finding, marking ---- */
 
@@ -121,7 +121,6 @@ attempt_free(struct attempt *attempt)
 	attempt_stop_waiting(attempt);
 	forget_question(attempt);
 	nexthop_free(&attempt->route);
-	timer_free(&attempt->pause);
 	LIST_REMOVE(attempt, entry);
 	manager->attempts_n--;
 	free(attempt);
@@ -266,10 +265,10 @@ tell_skipped(struct attempt *attempt, const struct walk_step *step)
 	facts_host(&note, attempt->destination, attempt->route, step->host,
 	    &step->facts, &step->verdict);
 	manager_tell_queue(attempt->manager, D_HOST, &note);
+	tell_refused(attempt, step);
 	walk_note_end(walk, step->host->name, step->verdict.definite ?
-	    END_UNFIT_TLS : END_POLICY, true, &step->verdict.rule);
-	snprintf(attempt->last, sizeof(attempt->last), "%s: %s",
-	    step->host->name, step->verdict.rule.repair);
+	    END_UNFIT_TLS : END_POLICY, true, &step->verdict.rule,
+	    step->verdict.rule.repair);
 }
 
 static void
@@ -283,9 +282,7 @@ tell_nowhere(struct attempt *attempt, const struct walk_step *step)
 	manager_tell_queue(attempt->manager, D_HOST, &note);
 	walk_note_end(&attempt->walk, step->host->name,
 	    step->host->lookup == ROUTE_FAIL ? END_NONEXISTENT :
-	    END_TEMPORARY, true, NULL);
-	snprintf(attempt->last, sizeof(attempt->last), "%s: %s",
-	    step->host->name, step->text);
+	    END_TEMPORARY, true, NULL, step->text);
 }
 
 /* True: wait, there is no room for a connection to it now. */
@@ -463,9 +460,7 @@ attempt_failed(struct attempt *attempt, struct channel *channel,
 		attempt->extra_failed = true;
 	} else {
 		walk_note_end(&attempt->walk, channel->host, end, false,
-		    rule);
-		snprintf(attempt->last, sizeof(attempt->last), "%s: %.250s",
-		    channel->host, what);
+		    rule, what);
 	}
 	attempt_mark(attempt);
 }
@@ -475,9 +470,19 @@ attempt_note_loss(struct attempt *attempt, struct channel *channel,
     const char *what)
 {
 	walk_note_end(&attempt->walk, channel->host, END_TEMPORARY, false,
-	    NULL);
-	snprintf(attempt->last, sizeof(attempt->last), "%s: %.250s",
-	    channel->host, what);
+	    NULL, what);
+	attempt->loser = attempt->walk.last;
+}
+
+void
+attempt_take_answer(struct manager *manager, uint64_t destination)
+{
+	struct attempt *attempt = attempt_find(manager, destination);
+
+	if (attempt == NULL || attempt->nexts_n == 0)
+		return;
+	attempt->nexts_n--;
+	attempt_mark(attempt);
 }
 
 void
@@ -488,21 +493,67 @@ attempt_take_homeless(struct attempt *attempt, struct job *job)
 	attempt_mark(attempt);
 }
 
-void
-attempt_note_death(struct attempt *attempt)
+/* The record of this destination, else the one that is longest ago. */
+static struct death *
+find_death(struct manager *manager, uint64_t destination)
 {
-	struct manager *manager = attempt->manager;
+	struct death *death, *oldest = manager->deaths;
+	unsigned i;
+
+	for (i = 0; i < DEATHS_KEPT; i++) {
+		death = &manager->deaths[i];
+		if (death->destination == destination)
+			return death;
+		if (death->last_ms < oldest->last_ms)
+			oldest = death;
+	}
+	return oldest;
+}
+
+/*
+ * A message that ends workers does so on every session that draws it, and
+ * each may leave a copy behind: after the second no more is asked for.
+ */
+void
+attempt_note_death(struct attempt *attempt, bool proven)
+{
+	struct death *death = find_death(attempt->manager,
+	    attempt->destination);
 	int64_t now_ms = loop_now_ms();
 
 	attempt->ours++;
-	if (manager->death_destination == attempt->destination &&
-	    now_ms - manager->death_ms < DEATH_MS)
+	attempt->spoiled += proven;
+	if (attempt->ours > 1 ||
+	    (death->destination == attempt->destination &&
+	    now_ms - death->last_ms < DEATH_MS))
 		attempt->again = true;
-	manager->death_destination = attempt->destination;
-	manager->death_ms = now_ms;
+	death->destination = attempt->destination;
+	death->last_ms = now_ms;
+	if (attempt->again && proven)
+		attempt->over = true;
+	attempt_mark(attempt);
+}
+
+static void
+forget_death(struct attempt *attempt)
+{
+	struct death *death = find_death(attempt->manager,
+	    attempt->destination);
+
+	if (death->destination == attempt->destination)
+		*death = (struct death){ 0 };
 }
 
 /* ---- the end ---- */
+
+/* The words of one host (NULL: of none), as its rule and repair are. */
+static void
+print_host(struct d_ended *ended, const struct walk_host *host)
+{
+	if (host != NULL)
+		snprintf(ended->text, sizeof(ended->text), "%s: %.250s",
+		    host->name, host->text);
+}
 
 /*
  * No host: what does that mean for the mail?  T20, STS-5-7 RFC 8461 5 are
@@ -512,17 +563,16 @@ static void
 judge_domain(struct attempt *attempt)
 {
 	struct d_ended *ended = &attempt->ended;
+	const struct walk_host *host;
 	struct domain_verdict verdict;
 	struct domain_facts facts;
 
 	walk_domain_facts(&attempt->walk, attempt->route, attempt->class,
 	    &facts);
 	verdict = decide_domain(&facts);
+	host = walk_decider(&attempt->walk, attempt->route);
 	ended->outcome = verdict.action == DOMAIN_FAIL ? OUTCOME_FAILED :
 	    OUTCOME_DEFERRED;
-	/* Not one host but our own programs failed. */
-	ended->ours = attempt->ours > 0 &&
-	    attempt->ours == attempt->walk.connections;
 	ended->policy_refused = facts.policy > 0;
 	ended->policy_checked = !attempt->route->route.sts_cached;
 	snprintf(ended->enhanced, sizeof(ended->enhanced), "%s",
@@ -532,10 +582,35 @@ judge_domain(struct attempt *attempt)
 	    verdict.rule.clause);
 	snprintf(ended->repair, sizeof(ended->repair), "%s",
 	    verdict.rule.repair);
-	snprintf(ended->text, sizeof(ended->text), "%s", attempt->last);
+	print_host(ended, host);
 	if (attempt->timeouts > 0 &&
 	    attempt->timeouts == attempt->walk.connections)
 		manager_note_timed_out(attempt->manager, attempt->domain);
+}
+
+/*
+ * Not one host but our own programs failed.  Once, it is as if nothing had
+ * been: due again at once.  Again, the destination waits like any that fails,
+ * or it would end worker after worker, with a copy of the message each, for
+ * ever; and what is said of it is said of us.
+ */
+static void
+judge_ours(struct attempt *attempt)
+{
+	struct d_ended *ended = &attempt->ended;
+
+	if (!attempt->again) {
+		ended->ours = true;
+		return;
+	}
+	ended->outcome = OUTCOME_DEFERRED;
+	snprintf(ended->enhanced, sizeof(ended->enhanced), "4.3.0");
+	snprintf(ended->rule, sizeof(ended->rule), "own-failure");
+	snprintf(ended->clause, sizeof(ended->clause), "RFC 3463 3.4");
+	snprintf(ended->repair, sizeof(ended->repair), "This relay failed, "
+	    "not the domain's hosts: its log says what ended its worker.");
+	snprintf(ended->text, sizeof(ended->text), "a worker of this relay "
+	    "ended again while it talked to a host of the domain");
 }
 
 /* A message broke each connection: the rest of the mail had better wait. */
@@ -548,7 +623,7 @@ judge_loss(struct attempt *attempt)
 	snprintf(ended->enhanced, sizeof(ended->enhanced), "4.4.2");
 	snprintf(ended->rule, sizeof(ended->rule), "closed");
 	snprintf(ended->clause, sizeof(ended->clause), "RFC 5321 3.8");
-	snprintf(ended->text, sizeof(ended->text), "%s", attempt->last);
+	print_host(ended, attempt->loser);
 }
 
 /*
@@ -568,39 +643,36 @@ judge_unasked(struct attempt *attempt)
 	    "domain ran out before the host was ready", attempt->proven_host);
 }
 
-static void
-say_ended(void *context)
+/* Did none of its connections fail but by our own doing? */
+static bool
+is_ours_alone(const struct attempt *attempt)
 {
-	struct attempt *attempt = context;
+	return attempt->spoiled > 0 || (!attempt->proven &&
+	    attempt->ours > 0 && attempt->ours == attempt->walk.connections);
+}
 
-	manager_tell_queue(attempt->manager, D_ENDED, &attempt->ended);
-	attempt_free(attempt);
+static void
+judge(struct attempt *attempt)
+{
+	if (attempt->lost)
+		judge_loss(attempt);
+	else if (is_ours_alone(attempt))
+		judge_ours(attempt);
+	else if (!attempt->proven && attempt->route != NULL)
+		judge_domain(attempt);
+	else if (attempt->proven && !attempt->asked)
+		judge_unasked(attempt);
+	else if (attempt->ours == 0)
+		forget_death(attempt);
 }
 
 static void
 end(struct attempt *attempt)
 {
-	bool served = attempt->proven || attempt->ended.outcome != 0 ||
-	    attempt->ended.ours;
-
-	if (!served && attempt->route != NULL)
-		judge_domain(attempt);
-	else if (attempt->lost && attempt->ended.outcome == 0 &&
-	    !attempt->ended.ours)
-		judge_loss(attempt);
-	else if (attempt->proven && attempt->ours > 0)
-		attempt->ended.ours = true;
-	else if (attempt->proven && !attempt->asked &&
-	    attempt->ended.outcome == 0 && !attempt->ended.ours)
-		judge_unasked(attempt);
-	if (!attempt->ended.ours || !attempt->again) {
-		say_ended(attempt);
-		return;
-	}
-	/* Our workers die of it: not at full speed. */
-	attempt->over = true;
-	attempt->pause = timer_new(attempt->manager->loop, say_ended, attempt);
-	timer_set(attempt->pause, PAUSE_MS);
+	if (attempt->ended.outcome == 0 && !attempt->ended.ours)
+		judge(attempt);
+	manager_tell_queue(attempt->manager, D_ENDED, &attempt->ended);
+	attempt_free(attempt);
 }
 
 /* What runs may finish; nothing is begun any more. */
@@ -643,9 +715,10 @@ attempt_drop(struct attempt *attempt)
 static bool
 is_finished(const struct attempt *attempt)
 {
+	/* An answer to D_NEXT after D_ENDED would be for nobody. */
 	return attempt->walker == NULL && attempt->channels_n == 0 &&
 	    TAILQ_EMPTY(&attempt->homeless) && attempt->waits_in == NULL &&
-	    (attempt->proven || attempt->over);
+	    attempt->nexts_n == 0 && (attempt->proven || attempt->over);
 }
 
 /* Nothing is under way to find a host: should it be? */
@@ -665,8 +738,6 @@ attempt_advance(struct attempt *attempt)
 {
 	struct channel *channel, *next;
 
-	if (attempt->pause != NULL)
-		return;
 	for (channel = TAILQ_FIRST(&attempt->channels); channel != NULL;
 	    channel = next) {
 		next = TAILQ_NEXT(channel, in_attempt);

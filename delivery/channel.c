@@ -17,6 +17,7 @@
 #include "conf/log.h"
 #include "delivery/connect.h"
 #include "delivery/facts.h"
+#include "delivery/tell.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -59,6 +60,10 @@ channel_new(struct attempt *attempt, const struct channel_plan *plan)
 	    plan->host, &channel->facts, &verdict);
 	memcpy(channel->note.address, channel->address_text,
 	    sizeof(channel->note.address));
+	/* Ruling 18: the retry in clear is not a second session. */
+	if (!channel->clear_retry)
+		channel->telling = tell_begin(attempt, plan->host,
+		    &channel->facts);
 	channel->timer = timer_new(manager->loop, on_connect_timeout, channel);
 	channel->load = manager_load(manager, &plan->address);
 	channel->load->channels++;
@@ -109,6 +114,7 @@ channel_free(struct channel *channel)
 	manager->channels_n--;
 	load->channels--;
 	manager->loads_changed = true;
+	free(channel->telling);
 	free(channel);
 }
 
@@ -187,14 +193,14 @@ static void
 print_ehlo_name(const struct channel *channel, char *name, size_t size)
 {
 	const char *hostname = channel->manager->config->hostname;
+	const struct address *own = &channel->own;
 	char text[ADDRESS_TEXT_MAX];
-	struct address own;
 
 	if (hostname[0] != '\0')
 		snprintf(name, size, "%s", hostname);
-	else if (connect_own_address(channel->fd, &own))
-		snprintf(name, size, own.family == 4 ? "[%s]" : "[IPv6:%s]",
-		    address_print(&own, text));
+	else if (own->family != 0)
+		snprintf(name, size, own->family == 4 ? "[%s]" : "[IPv6:%s]",
+		    address_print(own, text));
 	else
 		snprintf(name, size, "[127.0.0.1]");
 }
@@ -211,6 +217,8 @@ begin_to_prove(struct channel *channel)
 	timer_stop(channel->timer);
 	/* Before the descriptor leaves: facts.md 2. */
 	watch_free(&channel->watch);
+	if (!connect_own_address(fd, &channel->own))
+		channel->own.family = 0;
 	print_ehlo_name(channel, socket.ehlo, sizeof(socket.ehlo));
 	memcpy(socket.host, channel->host, sizeof(socket.host));
 	delivery_put_facts(&channel->facts, &socket);
@@ -250,6 +258,15 @@ quit(struct channel *channel)
 	channel_orphan(channel);
 }
 
+/* Once: more would be read by the worker's next session. */
+static void
+say_cut(struct channel *channel)
+{
+	if (!channel->cut)
+		pool_send(channel->worker, W_CUT, NULL, NULL);
+	channel->cut = true;
+}
+
 void
 channel_cut(struct channel *channel)
 {
@@ -260,7 +277,7 @@ channel_cut(struct channel *channel)
 	case CHANNEL_CLOSING:
 	case CHANNEL_RUNNING:
 		/* How far the message was, its end will tell. */
-		pool_send(channel->worker, W_CUT, NULL, NULL);
+		say_cut(channel);
 		return;
 	case CHANNEL_FILLING:
 		if (channel->job != NULL)
@@ -272,7 +289,7 @@ channel_cut(struct channel *channel)
 		break;
 	}
 	channel->state = CHANNEL_CLOSING;
-	pool_send(channel->worker, W_CUT, NULL, NULL);
+	say_cut(channel);
 	channel_orphan(channel);
 }
 
@@ -330,7 +347,7 @@ open_again(struct channel *channel, bool clear)
 	    loop_wall_s() > attempt->route->route.valid_until) {
 		/* What it had to prove may not be what counts by now. */
 		walk_note_end(&attempt->walk, channel->host, END_TEMPORARY,
-		    false, NULL);
+		    false, NULL, "what is known of the domain ran out");
 		channel_orphan(channel);
 		return;
 	}
@@ -348,10 +365,10 @@ note_death(struct channel *channel)
 
 	if (attempt == NULL)
 		return;
-	attempt_note_death(attempt);
+	attempt_note_death(attempt, channel->state != CHANNEL_PROVING);
 	if (channel->state != CHANNEL_PROVING)
 		return;
-	if (attempt->ours == 1 && !attempt->over)
+	if (!attempt->again && !attempt->over)
 		open_again(channel, channel->clear_retry);
 	else
 		attempt_failed(attempt, channel, END_TEMPORARY, NULL,
@@ -390,6 +407,7 @@ take_ready(struct channel *channel, const struct w_proof *proof)
 		distrust(channel, "its proof does not hold");
 		return;
 	}
+	tell_proof(channel, proof);
 	channel->has_8bitmime = proof->has_8bitmime;
 	channel->has_size = proof->has_size;
 	channel->size_limit = proof->size_limit;
@@ -430,6 +448,7 @@ take_failed(struct channel *channel, const struct w_proof *proof)
 		judged = &verdict;
 	}
 	channel->state = CHANNEL_CLOSING;
+	tell_proof(channel, proof);
 	if (channel->attempt == NULL || proof->failure == PROOF_CUT) {
 		channel_orphan(channel);
 		return;
@@ -619,6 +638,7 @@ ask_for_message(struct channel *channel)
 
 	channel->state = CHANNEL_ASKED;
 	channel->attempt->asked = true;
+	channel->attempt->nexts_n++;
 	manager_tell_queue(channel->manager, D_NEXT, &next);
 }
 
@@ -656,6 +676,7 @@ channel_take_none(struct manager *manager, const struct d_none *none)
 	struct attempt *attempt;
 	struct job *job;
 
+	attempt_take_answer(manager, none->destination);
 	if (channel == NULL || channel->state != CHANNEL_ASKED)
 		return;
 	attempt = channel->attempt;

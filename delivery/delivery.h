@@ -20,8 +20,10 @@
 #include "conf/wire.h"
 #include "policy/policy.h"
 #include "queue/queue.h"
+#include "reports/reports.h"
 
 #define JOB_RECIPIENTS_MAX	100
+#define PROOF_ERRORS_MAX	8
 
 enum {
 	/* manager to spawner */
@@ -85,6 +87,13 @@ struct w_proof {		/* W_READY, W_FAILED */
 	char		certificate[128];	/* "valid", or its defects */
 	char		tls_version[16];
 	char		tls_cipher[64];
+	/* X509_V_ERR_*, an octet each, each once */
+	uint32_t	errors_len;
+	uint8_t		errors[PROOF_ERRORS_MAX];
+	/* why there is no TLS, STARTTLS being offered: the library's words
+	   or the server's */
+	char		tls_reason[REPORT_REASON_MAX];
+	char		helo[DOMAIN_TEXT_MAX];	/* it calls itself so; "" */
 	/* EHLO, the last one */
 	bool		requiretls;
 	bool		has_8bitmime;

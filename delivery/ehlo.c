@@ -8,6 +8,8 @@
  */
 #include "delivery/ehlo.h"
 
+#include <string.h>
+
 /*
  * SIZE [limit] (RFC 1870 4): 1 to 20 digits, 0 is no limit.  A limit that is
  * no number is as none; one too great for us cannot be reached.
@@ -22,13 +24,25 @@ take_size(struct ehlo *ehlo, struct slice parameter)
 		ehlo->size_limit = limit;
 }
 
+/* RPT-4.4-14 RFC 8460 4.4: an address literal is no name. */
+static void
+take_name(struct ehlo *ehlo, struct slice name)
+{
+	struct domain domain = { "" };
+
+	if (domain_parse(name, &domain) && !domain_is_literal(&domain))
+		memcpy(ehlo->name, domain.name, sizeof(ehlo->name));
+}
+
 void
 ehlo_line(struct ehlo *ehlo, struct slice line, bool first)
 {
 	struct slice keyword, rest = slice_trim(line);
 
-	if (first)
+	if (first) {
+		take_name(ehlo, slice_cut(&rest, ' '));
 		return;
+	}
 	/* SMTP-4.1.1.1-2: case and order say nothing. */
 	keyword = slice_cut(&rest, ' ');
 	if (slice_equal_nocase(keyword, SLICE("STARTTLS")))

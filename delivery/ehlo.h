@@ -4,12 +4,13 @@
 #ifndef CULVER_EHLO_H
 #define CULVER_EHLO_H
 
-#include "conf/mem.h"
+#include "conf/addr.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct ehlo {
+	char		name[DOMAIN_TEXT_MAX];	/* it calls itself so; "" */
 	bool		starttls;
 	bool		pipelining;
 	bool		eightbitmime;
@@ -20,8 +21,8 @@ struct ehlo {
 
 /*
  * Take one line of the answer, its code and hyphen removed.  The first line
- * is the server's greeting and offers nothing.  Unknown keywords and what is
- * no keyword are ignored.  SMTP-4.1.1.1-2
+ * begins with the server's name (kept if it is a domain) and offers nothing.
+ * Unknown keywords and what is no keyword are ignored.  SMTP-4.1.1.1-2
  */
 void	ehlo_line(struct ehlo *ehlo, struct slice line, bool first);
 

@@ -34,6 +34,14 @@ put_result(struct d_host *note, enum tls_result result)
 	    tls_result_name(result));
 }
 
+/* Is it known whether its address is signed? */
+static bool
+has_looked(const struct nexthop *nexthop, const struct nexthop_host *host)
+{
+	return !nexthop->literal && (host->addresses_n > 0 ||
+	    host->tlsa == TLSA_FAILED);
+}
+
 void
 facts_host(struct d_host *note, uint64_t destination,
     const struct nexthop *nexthop, const struct nexthop_host *host,
@@ -51,7 +59,8 @@ facts_host(struct d_host *note, uint64_t destination,
 	note->mx_match = facts->mx_match;
 	note->mx_secure = facts->mx_secure;
 	note->address_secure = host->address_secure;
-	PUT(note->tlsa, tlsa_state_name(facts->tlsa));
+	PUT(note->tlsa, has_looked(nexthop, host) ?
+	    tlsa_state_name(facts->tlsa) : "");
 	PUT(note->requirement, verdict->action == HOST_SKIP ? "" :
 	    requirement_name(verdict->requirement));
 	PUT(note->verdict, verdict->action == HOST_SKIP ? "skip" : "try");

@@ -8,7 +8,11 @@
 #include "delivery/delivery.h"
 #include "delivery/nexthop.h"
 
-/* A host as judged before anything is sent: verdict "skip" or "try". */
+/*
+ * A host as judged before anything is sent: verdict "skip" or "try".  tlsa ""
+ * where no address was found by a look-up: then it is not known either
+ * whether that is signed.
+ */
 void	facts_host(struct d_host *note, uint64_t destination,
 	    const struct nexthop *nexthop, const struct nexthop_host *host,
 	    const struct host_facts *facts,

@@ -102,6 +102,7 @@ job_take(struct manager *manager, const struct d_job *about)
 	struct channel *channel = channel_find(manager, about->session);
 	struct job *job;
 
+	attempt_take_answer(manager, about->destination);
 	/* It may have left meanwhile: nobody is to blame. */
 	if (channel == NULL || channel->state != CHANNEL_ASKED ||
 	    about->recipients == 0) {
@@ -128,8 +129,8 @@ begin(struct job *job)
 	struct channel *channel = job->channel;
 
 	channel->state = CHANNEL_READY;
-	if (!channel_still_good(channel)) {
-		/* The route ran out while queue looked for it. */
+	if (channel->attempt->over || !channel_still_good(channel)) {
+		/* Meanwhile the route ran out, or our workers died. */
 		job_return(job);
 		channel_leave(channel);
 		return;
@@ -168,7 +169,8 @@ job_take_pipe(struct manager *manager, const struct d_pipe *from, int *fds)
 		.job = from->job, .size_bytes = from->size_bytes
 	};
 
-	if (job == NULL || job->channel == NULL ||
+	/* After W_CUT its worker does not wait for it any more. */
+	if (job == NULL || job->channel == NULL || job->channel->cut ||
 	    job->channel->state != CHANNEL_RUNNING)
 		return;
 	pool_send(job->channel->worker, W_PIPE, &pipe, fds);
@@ -477,7 +479,7 @@ job_take_done(struct job *job, struct channel *channel,
 		/* By us, if not by a fault of our own programs. */
 		if (channel->attempt != NULL && !job->stale &&
 		    !job->manager->stopping)
-			attempt_note_death(channel->attempt);
+			attempt_note_death(channel->attempt, true);
 		break;
 	}
 	job_return(job);

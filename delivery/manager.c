@@ -1,7 +1,8 @@
 /*
  * Who is served next, and who may ask?
  *
- * Called by main.c.  It holds the links to queue, policy and the spawner,
+ * Called by main.c.  It holds the links to queue, policy, reports and the
+ * spawner,
  * passes on what they say, and hands out what is scarce: questions to
  * policy, connections in all, connections to one address.  All steps are
  * taken at the end of a turn, one attempt after the other, so that nothing
@@ -16,6 +17,7 @@
 
 #include "conf/log.h"
 #include "conf/parent.h"
+#include "delivery/tell.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,8 @@
 #define STOP_MS		(20 * 1000)
 #define STOP_DOTTED_MS	(60 * 1000)
 #define STOP_END_MS	(65 * 1000)
+/* What reports has not on disk by then is lost. */
+#define STOP_TOLD_MS	(5 * 1000)
 #define STOP_TICK_MS	250
 
 static void	on_stop_tick(void *context);
@@ -184,6 +188,8 @@ manager_link(struct manager *manager, enum program peer, int fd)
 		manager->policy = link_new(manager->loop, fd, &route_wire,
 		    &policy_calls, manager);
 		attempt_ask_again(manager);
+	} else if (peer == PROGRAM_REPORTS) {
+		tell_link(manager, fd);
 	} else {
 		close(fd);
 	}
@@ -338,6 +344,7 @@ manager_new(struct loop *loop, struct config *config, int spawner_fd)
 	TAILQ_INIT(&manager->jobs);
 	TAILQ_INIT(&manager->unsettled);
 	manager->stop_timer = timer_new(loop, on_stop_tick, manager);
+	tell_settings(manager);
 	pool_begin(manager, spawner_fd);
 	loop_at_turn_end(loop, manager_turn, manager);
 	return manager;
@@ -350,6 +357,7 @@ manager_settings(struct manager *manager, struct config *config,
 	config_free(&manager->config);
 	manager->config = config;
 	manager->loads_changed = true;
+	tell_settings(manager);
 	if (bundle_fd >= 0)
 		pool_set_bundle(manager, bundle_fd);
 }
@@ -369,16 +377,25 @@ cut_late(struct manager *manager, int64_t spent_ms)
 	}
 }
 
-/* Over when nothing runs and all that was achieved is durable. */
+/* Nothing runs, and all that was achieved is durable. */
+static bool
+is_over(const struct manager *manager, int64_t spent_ms)
+{
+	if (spent_ms >= STOP_END_MS)
+		return true;
+	return manager->channels_n == 0 && TAILQ_EMPTY(&manager->jobs) &&
+	    (manager->queue == NULL || (TAILQ_EMPTY(&manager->unsettled) &&
+	    manager->attempts_n == 0)) &&
+	    (!tell_is_owed(manager) || spent_ms >= STOP_TOLD_MS);
+}
+
 static void
 on_stop_tick(void *context)
 {
 	struct manager *manager = context;
 	int64_t spent_ms = loop_now_ms() - manager->stop_ms;
 
-	if ((manager->channels_n == 0 && TAILQ_EMPTY(&manager->jobs) &&
-	    (TAILQ_EMPTY(&manager->unsettled) || manager->queue == NULL)) ||
-	    spent_ms >= STOP_END_MS) {
+	if (is_over(manager, spent_ms)) {
 		loop_stop(manager->loop);
 		return;
 	}

@@ -1,8 +1,8 @@
 /*
  * The manager's own structures, for its modules: manager.c (links, who is
  * served), attempt.c (one destination's search for a host), channel.c (one
- * session, seen from here), job.c (messages and their results), pool.c
- * (worker processes).
+ * session, seen from here), job.c (messages and their results), tell.c (what
+ * reports are told), pool.c (worker processes).
  *
  * Who owns whom: the manager owns everything.  An attempt is freed by itself
  * when it ends; a channel when its worker has let go of it; a job when all
@@ -21,6 +21,7 @@
 #include <sys/queue.h>
 
 struct pool_worker;
+struct outbox;
 
 TAILQ_HEAD(attempts, attempt);
 
@@ -45,7 +46,14 @@ struct unsettled {
 };
 TAILQ_HEAD(unsettled_list, unsettled);
 
+/* A destination that a worker of ours died on. */
+struct death {
+	uint64_t	destination;	/* 0: none */
+	int64_t		last_ms;
+};
+
 #define ATTEMPT_BUCKETS	1024
+#define DEATHS_KEPT	256
 #define ALARM_DOMAINS	5
 
 struct manager {
@@ -53,6 +61,8 @@ struct manager {
 	struct config		*config;
 	struct link		*queue;		/* NULL: gone, one comes */
 	struct link		*policy;	/* likewise */
+	struct link		*reports;	/* likewise, or unwanted */
+	struct outbox		*sessions;	/* for it; NULL: unwanted */
 	bool			 stopping;
 
 	LIST_HEAD(, attempt)	 attempts[ATTEMPT_BUCKETS];
@@ -85,9 +95,8 @@ struct manager {
 	unsigned		 timed_out_n;
 	char			 timed_out[ALARM_DOMAINS][DOMAIN_TEXT_MAX];
 	bool			 loads_changed;
-	/* The last death of a worker: see attempt.c. */
-	uint64_t		 death_destination;
-	int64_t			 death_ms;
+	/* Destinations that workers died on: see attempt.c. */
+	struct death		 deaths[DEATHS_KEPT];
 };
 
 /* ---- manager.c ---- */
@@ -147,12 +156,12 @@ struct attempt {
 	bool			 over;		/* nothing is sought any more */
 	bool			 lost;		/* a message found no host, the
 						   connection having broken */
-	unsigned		 timeouts;	/* connects that ran into it */
+	const struct walk_host	*loser;		/* where that was */
+	unsigned		 timeouts;	/* connects that timed out */
 	unsigned		 ours;		/* workers that died on us */
-	bool			 again;		/* one did not long ago, too */
-	struct timer		*pause;		/* before an end that is ours */
-	/* The last thing that a host said or that happened, for D_ENDED. */
-	char			 last[512];
+	unsigned		 spoiled;	/* of them once it was proven */
+	bool			 again;		/* not the first, or before */
+	unsigned		 nexts_n;	/* D_NEXT without answer */
 	struct d_ended		 ended;		/* what is told at the end */
 };
 
@@ -181,8 +190,10 @@ void	 attempt_failed(struct attempt *, struct channel *, enum walk_end,
 /* A connection broke under a message. */
 void	 attempt_note_loss(struct attempt *, struct channel *,
 	    const char *what);
-/* A worker died on a session of this attempt. */
-void	 attempt_note_death(struct attempt *);
+/* A worker died on a session of this attempt, before or after its proof. */
+void	 attempt_note_death(struct attempt *, bool proven);
+/* D_JOB or D_NONE came for a session that it has, or had. */
+void	 attempt_take_answer(struct manager *, uint64_t destination);
 /* A message leaves this host for the next one. */
 void	 attempt_take_homeless(struct attempt *, struct job *);
 
@@ -212,9 +223,12 @@ struct channel {
 	char			 host[DOMAIN_TEXT_MAX];
 	struct address		 address;
 	char			 address_text[ADDRESS_TEXT_MAX];
+	struct address		 own;		/* our end; family 0: unknown */
 	struct host_facts	 facts;
 	struct d_host		 note;		/* what queue is told of it */
+	struct t_session	*telling;	/* until its proof; or NULL */
 	bool			 clear_retry;
+	bool			 cut;		/* W_CUT was said */
 	bool			 extra;		/* not its attempt's first */
 	bool			 secondary;	/* only for homeless messages */
 	int			 fd;		/* while connecting */

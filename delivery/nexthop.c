@@ -2,8 +2,8 @@
  * What did policy say of this destination?
  *
  * Called by attempt.c as R_ROUTE, R_HOST and R_END come, and by walk.c.  The
- * TLSA records themselves are not kept: only their state counts until
- * certificates are compared with them.  It decides nothing.
+ * TLSA records are kept for the report of what was applied: until certificates
+ * are compared with them their state alone counts.  It decides nothing.
  */
 #include "delivery/nexthop.h"
 
@@ -26,11 +26,35 @@ nexthop_new(const struct r_route *route, const char *domain)
 void
 nexthop_free(struct nexthop **nexthop)
 {
+	unsigned i;
+
 	if (*nexthop == NULL)
 		return;
+	for (i = 0; i < (*nexthop)->hosts_n; i++)
+		free((*nexthop)->hosts[i].tlsa_records);
 	free((*nexthop)->hosts);
 	free(*nexthop);
 	*nexthop = NULL;
+}
+
+/* RPT-4.5-1 RFC 8460 4.5: no record in part. */
+static void
+keep_tlsa(struct nexthop_host *host, const struct r_host *from)
+{
+	uint32_t len = 0, next = 0;
+
+	memcpy(host->tlsa_base, from->tlsa_base, sizeof(host->tlsa_base));
+	while (next + 2 <= from->tlsa_len) {
+		next += 2u + from->tlsa[next] + 256u * from->tlsa[next + 1];
+		if (next > from->tlsa_len || next > REPORT_TLSA_MAX)
+			break;
+		len = next;
+	}
+	if (len == 0)
+		return;
+	host->tlsa_records = mem_alloc(len);
+	memcpy(host->tlsa_records, from->tlsa, len);
+	host->tlsa_len = len;
 }
 
 bool
@@ -48,6 +72,7 @@ nexthop_add(struct nexthop *nexthop, const struct r_host *from)
 	    sizeof(host->lookup_text));
 	host->address_secure = from->address_secure;
 	host->tlsa = (enum tlsa_state)from->tlsa_state;
+	keep_tlsa(host, from);
 	while (host->addresses_n < ROUTE_ADDRESSES_MAX &&
 	    route_get_address(from->addresses, from->addresses_len,
 	    host->addresses_n, &host->addresses[host->addresses_n]))

@@ -7,6 +7,7 @@
 
 #include "conf/config.h"
 #include "policy/policy.h"
+#include "reports/reports.h"
 
 struct nexthop_host {
 	char			name[DOMAIN_TEXT_MAX];
@@ -15,6 +16,10 @@ struct nexthop_host {
 	char			lookup_text[128];
 	bool			address_secure;
 	enum tlsa_state		tlsa;
+	char			tlsa_base[DOMAIN_TEXT_MAX];
+	/* as in struct r_host; whole ones, cut at REPORT_TLSA_MAX */
+	uint32_t		tlsa_len;
+	uint8_t			*tlsa_records;	/* NULL: none */
 	unsigned		addresses_n;
 	struct address		addresses[ROUTE_ADDRESSES_MAX];
 };

@@ -157,18 +157,39 @@ session_begin(struct session *session, int fd, int watch_fd,
 	session->step = "the connection";
 }
 
-/* SMTP-4.3.1-1: nothing is said before the server has greeted. */
-static bool
-hear_greeting(struct session *session)
-{
-	return hear(session, "the connection",
-	    session->limits->greeting_ms) && class(session) == 2;
-}
-
 static void
 take_ehlo_line(void *context, struct slice line, bool first)
 {
 	ehlo_line(context, line, first);
+}
+
+/* Of an answer that is none to EHLO its first line alone. */
+static void
+take_name_line(void *context, struct slice line, bool first)
+{
+	if (first)
+		ehlo_line(context, line, true);
+}
+
+/* RPT-4.4-14 RFC 8460 4.4: the name in the last answer that had one. */
+static void
+keep_name(struct session *session)
+{
+	if (session->ehlo.name[0] != '\0')
+		memcpy(session->helo, session->ehlo.name,
+		    sizeof(session->helo));
+}
+
+/* SMTP-4.3.1-1: nothing is said before the server has greeted. */
+static bool
+hear_greeting(struct session *session)
+{
+	if (!hear_lines(session, "the connection",
+	    session->limits->greeting_ms, take_name_line) ||
+	    class(session) != 2)
+		return false;
+	keep_name(session);
+	return true;
 }
 
 /*
@@ -186,8 +207,10 @@ say_hello(struct session *session)
 	if (!hear_lines(session, "EHLO", session->limits->hello_ms,
 	    take_ehlo_line))
 		return false;
-	if (class(session) == 2)
+	if (class(session) == 2) {
+		keep_name(session);
 		return true;
+	}
 	session->ehlo = (struct ehlo){ 0 };
 	if (class(session) != 5 || session->encrypted)
 		return false;
@@ -195,8 +218,19 @@ say_hello(struct session *session)
 		return true;	/* decide_session sees no STARTTLS */
 	say(session, session->limits->hello_ms, "HELO %s",
 	    session->about.ehlo);
-	return hear(session, "HELO", session->limits->hello_ms) &&
-	    class(session) == 2;
+	if (!hear_lines(session, "HELO", session->limits->hello_ms,
+	    take_name_line) || class(session) != 2)
+		return false;
+	keep_name(session);
+	return true;
+}
+
+/* RPT-4.3.1-7 RFC 8460 4.3.1: cut at the room, cleaned by the manager. */
+static void
+give_reason(struct w_proof *proof, const char *why)
+{
+	snprintf(proof->tls_reason, sizeof(proof->tls_reason), "%.*s",
+	    (int)sizeof(proof->tls_reason) - 1, why);
 }
 
 /* Where TLS came to nothing: no more is said on this connection. */
@@ -204,6 +238,7 @@ static enum starttls
 tls_broken(struct session *session, struct w_proof *proof, const char *why)
 {
 	session->dead = true;
+	give_reason(proof, why);
 	snprintf(proof->reply, sizeof(proof->reply), "TLS: %s", why);
 	return STARTTLS_BROKEN;
 }
@@ -227,6 +262,7 @@ start_tls(struct session *session, struct w_proof *proof)
 	if (class(session) != 2) {
 		memcpy(proof->reply, session->reply.text,
 		    sizeof(proof->reply));
+		give_reason(proof, session->reply.text);
 		proof->code = session->reply.code;
 		return STARTTLS_REFUSED;
 	}
@@ -268,6 +304,23 @@ judge(struct session *session, const struct session_facts *facts,
 	return false;
 }
 
+/* What the handshake showed; an error that is no octet is unspecified. */
+static void
+put_proof(const struct tls_proof *tls, struct w_proof *proof)
+{
+	unsigned i;
+
+	proof->cert = tls->cert;
+	for (i = 0; i < tls->errors_n && i < PROOF_ERRORS_MAX; i++)
+		proof->errors[proof->errors_len++] =
+		    tls->errors[i] >= 0 && tls->errors[i] <= UINT8_MAX ?
+		    (uint8_t)tls->errors[i] : X509_V_ERR_UNSPECIFIED;
+	memcpy(proof->certificate, tls->certificate,
+	    sizeof(proof->certificate));
+	memcpy(proof->tls_version, tls->version, sizeof(proof->tls_version));
+	memcpy(proof->tls_cipher, tls->cipher, sizeof(proof->tls_cipher));
+}
+
 /*
  * TLS-3207-6-3, DANE-7672-2.2-5: wherever it is offered.  Facts go into proof
  * and *facts.
@@ -276,8 +329,6 @@ static void
 secure(struct session *session, struct session_facts *facts,
     struct w_proof *proof)
 {
-	const struct tls_proof *tls = &session->tls_proof;
-
 	facts->clear_retry = session->about.clear_retry;
 	if (facts->clear_retry)
 		facts->starttls = STARTTLS_BROKEN;
@@ -289,12 +340,8 @@ secure(struct session *session, struct session_facts *facts,
 	proof->starttls = facts->starttls;
 	if (facts->starttls != STARTTLS_DONE)
 		return;
-	facts->cert = tls->cert;
-	proof->cert = tls->cert;
-	memcpy(proof->certificate, tls->certificate,
-	    sizeof(proof->certificate));
-	memcpy(proof->tls_version, tls->version, sizeof(proof->tls_version));
-	memcpy(proof->tls_cipher, tls->cipher, sizeof(proof->tls_cipher));
+	facts->cert = session->tls_proof.cert;
+	put_proof(&session->tls_proof, proof);
 }
 
 /*
@@ -345,9 +392,13 @@ failure(const struct session *session)
 bool
 session_prove(struct session *session, struct w_proof *proof)
 {
+	bool proven;
+
 	*proof = (struct w_proof){ .session = session->about.session };
-	if (hear_greeting(session) && say_hello(session) &&
-	    prove(session, proof)) {
+	proven = hear_greeting(session) && say_hello(session) &&
+	    prove(session, proof);
+	memcpy(proof->helo, session->helo, sizeof(proof->helo));
+	if (proven) {
 		proof->requiretls = session->ehlo.requiretls;
 		proof->has_8bitmime = session->ehlo.eightbitmime;
 		proof->has_size = session->ehlo.size;
@@ -363,6 +414,38 @@ session_prove(struct session *session, struct w_proof *proof)
 }
 
 /* ---- delivering ---- */
+
+/* It is over; did the server say why, without having been asked? */
+static void
+hear_late(struct session *session, const char *step)
+{
+	struct slice octets = stream_read_so_far(&session->stream);
+	size_t used;
+
+	session->step = step;
+	session->dead = true;
+	reply_begin(&session->parser, &session->reply, NULL, NULL);
+	if (octets.len == 0 || reply_feed(&session->parser, octets.at,
+	    octets.len, &used) != REPLY_WHOLE)
+		session->reply.code = 0;
+}
+
+/*
+ * Has the server said nothing that was not asked for?  An answer before its
+ * question would be taken for that to the next one.  421 may come at any
+ * time (RFC 5321 3.8), and a refusal of the data is heard; whatever it is,
+ * the session is over.
+ */
+static bool
+is_quiet(struct session *session, const char *step)
+{
+	if (stream_is_quiet(&session->stream))
+		return true;
+	hear_late(session, step);
+	if (session->stream.state == STREAM_OK && class(session) < 4)
+		session->violated = true;
+	return false;
+}
 
 /* One transaction of a job: what was answered to it. */
 struct transaction {
@@ -557,7 +640,7 @@ envelope_in_turn(struct session *session, struct transaction *transaction)
 	unsigned i;
 
 	say_reset(session);
-	if (!hear_reset(session))
+	if (!hear_reset(session) || !is_quiet(session, "RSET"))
 		return false;
 	say_mail(session, &job->job);
 	if (!hear_mail(session, transaction))
@@ -565,6 +648,8 @@ envelope_in_turn(struct session *session, struct transaction *transaction)
 	for (i = 0; transaction->mail_taken && i < job->rcpts_n; i++) {
 		if (job->rcpts[i].state != RCPT_WAITING)
 			continue;
+		if (!is_quiet(session, "MAIL"))
+			return false;
 		say(session, session->limits->rcpt_ms, "RCPT TO:<%s>",
 		    job->rcpts[i].recipient);
 		if (!hear_rcpt(session, transaction, &job->rcpts[i]))
@@ -572,6 +657,8 @@ envelope_in_turn(struct session *session, struct transaction *transaction)
 	}
 	if (transaction->accepted == 0)
 		return true;
+	if (!is_quiet(session, "RCPT"))
+		return false;
 	say(session, session->limits->data_ms, "DATA");
 	return hear_data(session, transaction);
 }
@@ -629,21 +716,6 @@ lose(struct session *session, struct transaction *transaction)
 	settle_all(session, transaction, RCPT_LATER, OUTCOME_DEFERRED, &loss);
 }
 
-/* The connection broke while we sent: did the server say why before? */
-static void
-hear_late(struct session *session)
-{
-	struct slice octets = stream_read_so_far(&session->stream);
-	size_t used;
-
-	session->step = "the data";
-	session->dead = true;
-	reply_begin(&session->parser, &session->reply, NULL, NULL);
-	if (octets.len == 0 || reply_feed(&session->parser, octets.at,
-	    octets.len, &used) != REPLY_WHOLE)
-		session->reply.code = 0;
-}
-
 /*
  * Copy the body, dots doubled, up to its end.  False: *transaction->done
  * says why not.  The count is what the queue promised, or nothing is sent.
@@ -670,7 +742,7 @@ send_body(struct session *session, struct transaction *transaction,
 	if (n == 0 && sent_bytes == size_bytes)
 		return true;
 	if (n > 0) {
-		hear_late(session);
+		hear_late(session, "the data");
 		lose(session, transaction);
 	} else {
 		give_up(session, transaction,
@@ -692,6 +764,10 @@ send_message(struct session *session, struct transaction *transaction)
 	const char *end;
 	int fd;
 
+	if (!is_quiet(session, "DATA")) {
+		lose(session, transaction);
+		return;
+	}
 	fd = session->calls->body(session->context, &size_bytes);
 	if (fd < 0) {
 		give_up(session, transaction, "no body");
@@ -699,6 +775,10 @@ send_message(struct session *session, struct transaction *transaction)
 	}
 	if (!send_body(session, transaction, fd, size_bytes, &dots))
 		return;
+	if (!is_quiet(session, "the data")) {
+		lose(session, transaction);
+		return;
+	}
 	if (!session->calls->dot(session->context)) {
 		give_up(session, transaction, "stopped by us");
 		return;
@@ -795,9 +875,10 @@ transact(struct session *session, struct session_job *job,
 	struct transaction transaction = { .job = job, .done = done };
 	bool heard;
 
-	heard = session->ehlo.pipelining ?
+	heard = is_quiet(session, "the last command") &&
+	    (session->ehlo.pipelining ?
 	    envelope_grouped(session, &transaction) :
-	    envelope_in_turn(session, &transaction);
+	    envelope_in_turn(session, &transaction));
 	if (!transaction.mail_taken && transaction.mail.code != 0) {
 		end_without_mail(session, &transaction);
 		return false;

@@ -52,6 +52,7 @@ struct session {
 	struct host_facts		 host;
 	enum requirement		 requirement;
 	struct ehlo			 ehlo;
+	char				 helo[DOMAIN_TEXT_MAX];	/* its name */
 	struct tls_proof		 tls_proof;
 	bool				 encrypted;
 	bool				 dirty;		/* RSET before MAIL */

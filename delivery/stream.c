@@ -85,13 +85,20 @@ await(struct stream *stream, int fd, short events, short *got,
 /* What a call on the connection came to. */
 enum some { SOME_DONE, SOME_WANTS_READ, SOME_WANTS_WRITE, SOME_FAILED };
 
+/* A pipe is what the kernel sees; to people it is a peer that went. */
+static const char *
+words_for(int error)
+{
+	return error == 0 || error == EPIPE ?
+	    "connection closed by the peer" : strerror(error);
+}
+
 static enum some
 plain_error(struct stream *stream, ssize_t n, enum some wants)
 {
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return wants;
-	fail(stream, STREAM_CLOSED, n == 0 ? "connection closed by the peer" :
-	    strerror(errno));
+	fail(stream, STREAM_CLOSED, words_for(n == 0 ? 0 : errno));
 	return SOME_FAILED;
 }
 
@@ -110,8 +117,7 @@ tls_error(struct stream *stream, int n)
 		fail(stream, STREAM_CLOSED, "connection closed by the peer");
 		return SOME_FAILED;
 	case SSL_ERROR_SYSCALL:
-		fail(stream, STREAM_CLOSED, error != 0 ? strerror(error) :
-		    "connection closed by the peer");
+		fail(stream, STREAM_CLOSED, words_for(error));
 		return SOME_FAILED;
 	default:
 		/* TLS-8446-6.1-1: an end without close_notify is one too. */
@@ -188,6 +194,15 @@ stream_take(struct stream *stream, size_t len)
 		bug("%zu octets taken of a stream's %zu", len,
 		    stream->in_len - stream->in_at);
 	stream->in_at += len;
+}
+
+bool
+stream_is_quiet(struct stream *stream)
+{
+	if (stream->state == STREAM_OK && stream->in_at == stream->in_len)
+		read_some(stream);
+	return stream->state == STREAM_OK &&
+	    stream->in_at == stream->in_len;
 }
 
 bool

@@ -46,6 +46,11 @@ void	stream_close(struct stream *stream);
 /* What has been read and not taken; and take len of it.  Don't block. */
 struct slice	stream_read_so_far(const struct stream *stream);
 void	stream_take(struct stream *stream, size_t len);
+/*
+ * Read what is there already, without waiting.  True: nothing is unread, and
+ * the connection is as good as before.
+ */
+bool	stream_is_quiet(struct stream *stream);
 /* Flush, then wait until there is something to take. */
 bool	stream_read(struct stream *stream, int64_t deadline_ms);
 

@@ -7,6 +7,7 @@
  */
 #include "delivery/walk.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct walk_host *
@@ -174,10 +175,14 @@ walk_note_try(struct walk *walk, const char *name,
 
 void
 walk_note_end(struct walk *walk, const char *name, enum walk_end end,
-    bool over, const struct rule *rule)
+    bool over, const struct rule *rule, const char *text)
 {
 	struct walk_host *host = find_host(walk, name);
 
+	/* Where there is a rule, its own words; else the last. */
+	if (end > host->end || (end == host->end && host->rule.name == NULL))
+		snprintf(host->text, sizeof(host->text), "%.*s",
+		    WALK_TEXT_MAX - 1, text);
 	if (end > host->end) {
 		host->end = end;
 		if (rule != NULL)
@@ -185,6 +190,44 @@ walk_note_end(struct walk *walk, const char *name, enum walk_end end,
 	}
 	if (over)
 		host->over = true;
+	walk->last = host;
+}
+
+/* What is known of a host by this name; NULL: nothing. */
+static const struct walk_host *
+known_host(const struct walk *walk, const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < walk->hosts_n; i++)
+		if (strcmp(walk->hosts[i].name, name) == 0)
+			return &walk->hosts[i];
+	return NULL;
+}
+
+static const struct walk_host *
+first_with(const struct walk *walk, const struct nexthop *nexthop,
+    enum walk_end end)
+{
+	const struct walk_host *host;
+	unsigned i;
+
+	for (i = 0; i < nexthop->hosts_n; i++) {
+		host = known_host(walk, nexthop->hosts[i].name);
+		if (host != NULL && host->end == end)
+			return host;
+	}
+	return NULL;
+}
+
+const struct walk_host *
+walk_decider(const struct walk *walk, const struct nexthop *nexthop)
+{
+	const struct walk_host *host = first_with(walk, nexthop, END_POLICY);
+
+	if (host == NULL)
+		host = first_with(walk, nexthop, END_UNFIT_TLS);
+	return host != NULL ? host : walk->last;
 }
 
 void
@@ -193,19 +236,15 @@ walk_domain_facts(const struct walk *walk, const struct nexthop *nexthop,
 {
 	const struct walk_host *host;
 	struct rule unfit = { .name = NULL };
-	unsigned i, j;
+	unsigned i;
 
 	*facts = (struct domain_facts){
 		.class = class, .hosts = nexthop->hosts_n
 	};
 	for (i = 0; i < nexthop->hosts_n; i++) {
-		for (j = 0; j < walk->hosts_n; j++)
-			if (strcmp(walk->hosts[j].name,
-			    nexthop->hosts[i].name) == 0)
-				break;
-		if (j == walk->hosts_n)
+		host = known_host(walk, nexthop->hosts[i].name);
+		if (host == NULL)
 			continue;
-		host = &walk->hosts[j];
 		facts->policy += host->end == END_POLICY;
 		facts->temporary += host->end == END_TEMPORARY;
 		facts->nonexistent += host->end == END_NONEXISTENT;

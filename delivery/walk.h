@@ -10,6 +10,7 @@
 #define WALK_CONNECTIONS_MAX	10
 #define WALK_CONNECT_MS		(5 * 60 * 1000)
 #define WALK_HOSTS_MAX		(2 * ROUTE_HOSTS_MAX)
+#define WALK_TEXT_MAX		256
 
 /* How a host ended; the greater outranks the lesser. */
 enum walk_end {
@@ -27,7 +28,9 @@ struct walk {
 		enum walk_end	end;
 		bool		over;	/* nothing of it is left to try */
 		struct rule	rule;	/* of END_POLICY, END_UNFIT_TLS */
+		char		text[WALK_TEXT_MAX];	/* said or happened */
 	}		hosts[WALK_HOSTS_MAX];
+	const struct walk_host *last;	/* that ended; NULL: none */
 	unsigned	tried_n;
 	struct walk_tried {
 		char		name[DOMAIN_TEXT_MAX];
@@ -73,9 +76,20 @@ void	walk_next(struct walk *walk, const struct nexthop *nexthop,
 /* A connection to this address is opened; counts: towards the limit. */
 void	walk_note_try(struct walk *walk, const char *name,
 	    const struct address *address, int64_t now_ms);
-/* One address of a host, or (over) the host itself, ended so. */
+/*
+ * One address of a host, or (over) the host itself, ended so; text says how,
+ * cut at the room.  Of several ends rule and text are those of the greatest,
+ * of like ones the first's; where there is no rule the last's.
+ */
 void	walk_note_end(struct walk *walk, const char *name, enum walk_end end,
-	    bool over, const struct rule *rule);
+	    bool over, const struct rule *rule, const char *text);
+/*
+ * Whose rule and text stand for the domain?  The first host in the route's
+ * order that a policy refused, else that is unfit, else the one that ended
+ * last; NULL: none ended.
+ */
+const struct walk_host *walk_decider(const struct walk *walk,
+	    const struct nexthop *nexthop);
 
 /* The counts for decide_domain. */
 void	walk_domain_facts(const struct walk *walk,

@@ -114,20 +114,35 @@ unsaved_free(struct unsaved **at)
 	free(unsaved);
 }
 
-/* The entry of this domain, first in the list; its oldest goes if need be. */
+/*
+ * One goes to make room: the oldest that is but a note (when mail came, what
+ * failed), else the oldest of all.  A policy, or that one was forgotten, is
+ * known here alone.
+ */
+static void
+unsaved_evict(struct cache *cache)
+{
+	struct unsaved **at, **note = NULL, **last = NULL;
+
+	for (at = &cache->unsaved; *at != NULL; at = &(*at)->next) {
+		last = at;
+		if ((*at)->body == NULL && !(*at)->forgotten)
+			note = at;
+	}
+	unsaved_free(note != NULL ? note : last);
+	cache->unsaved_n--;
+}
+
+/* The entry of this domain, first in the list. */
 static struct unsaved *
 unsaved_new(struct cache *cache, const struct domain *domain)
 {
-	struct unsaved *unsaved = unsaved_find(cache, domain), **at;
+	struct unsaved *unsaved = unsaved_find(cache, domain);
 
 	if (unsaved != NULL)
 		return unsaved;
-	if (cache->unsaved_n >= UNSAVED_MAX) {
-		for (at = &cache->unsaved; (*at)->next != NULL;)
-			at = &(*at)->next;
-		unsaved_free(at);
-		cache->unsaved_n--;
-	}
+	if (cache->unsaved_n >= UNSAVED_MAX)
+		unsaved_evict(cache);
 	unsaved = mem_alloc(sizeof(*unsaved));
 	unsaved->record.domain = *domain;
 	unsaved->next = cache->unsaved;

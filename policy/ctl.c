@@ -2,13 +2,15 @@
  * What does an operator see and do of policies?
  *
  * Called by main.c, for a running relay and for `ctl'.  Every answer is one
- * JSON object a line (show.c); culverctl makes text for people of it.
+ * JSON object a line (show.c); culverctl makes text for people of it.  Verbs
+ * that need nothing of a relay are in check.c and lookup.c.
  */
 #include "policy/ctl.h"
 
 #include "conf/log.h"
 #include "conf/proc.h"
 #include "policy/check.h"
+#include "policy/lookup.h"
 #include "policy/show.h"
 
 #include <errno.h>
@@ -300,6 +302,21 @@ run_on_store(const char *file, int argc, char **argv)
 	return status;
 }
 
+/* It needs the network, but neither relay nor store. */
+static int
+run_lookup(const char *file, int argc, char **argv)
+{
+	struct config *config = read_config(file);
+	struct lookup *lookup = lookup_new(config);
+	int status;
+
+	proc_confine_alone(PROGRAM_POLICY, NULL, NULL);
+	status = control_run(lookup_verbs, lookup, argc, argv);
+	lookup_free(&lookup);
+	config_free(&config);
+	return status;
+}
+
 int
 ctl_policy_alone(int argc, char **argv)
 {
@@ -316,6 +333,8 @@ ctl_policy_alone(int argc, char **argv)
 	tzset();
 	if (argc < 1 || strcmp(argv[0], "check") != 0)
 		return run_on_store(file, argc, argv);
+	if (argc > 1 && strcmp(argv[1], "txt") == 0)
+		return run_lookup(file, argc, argv);
 	proc_confine_alone(PROGRAM_POLICY, NULL, NULL);
 	return control_run(check_policy_verbs, NULL, argc, argv);
 }

@@ -1,6 +1,7 @@
 /*
  * The verbs of `culverctl policy', over the control socket of a running relay
- * or alone (`culver-policy ctl'), and the way to those of check.h.
+ * or alone (`culver-policy ctl'), and the way to those of check.h and
+ * lookup.h.
  */
 #ifndef CULVER_POLICY_CTL_H
 #define CULVER_POLICY_CTL_H
@@ -27,7 +28,8 @@ bool	ctl_policy_domain(const char *text, struct domain *domain);
 /*
  * `culver-policy ctl [-c FILE] NOUN VERB ARGUMENT...': run one verb without a
  * relay; returns its exit status.  argv stands behind "ctl".  May block for
- * 5 s when the store is in use, and reads standard input for checks.
+ * 5 s when the store is in use, reads standard input for checks, and asks
+ * resolvers for `check txt'.
  */
 int	ctl_policy_alone(int argc, char **argv);
 

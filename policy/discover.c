@@ -143,6 +143,7 @@ take_policy(const struct search *search, const struct cache_record *record,
 		return false;
 	}
 	found->mode = found->policy.mode;
+	found->text_mark = policy_text_mark(body);
 	strcpy(found->id, record->id);
 	found->expires_s = cache_expires(record);
 	return true;
@@ -230,17 +231,19 @@ on_obtained(void *context, const struct obtained *obtained)
 {
 	struct search *search = context;
 	struct discover *discover = search->discover;
-	bool bad = obtained->outcome == FETCHED_BAD;
+	bool bad = obtained->outcome == FETCHED_BAD, same;
 	struct cache_record record;
 	struct currency_facts facts;
 
 	if (!read_record(search, &record))
 		return;
+	/* A younger fetch, under another id, may have come first. */
+	same = strcmp(record.id, search->txt.id) == 0;
 	facts = currency_facts(&record, search->txt.txt, search->txt.id,
 	    loop_wall_s(), cache_lost_s(discover->cache), discover->expire_s);
 	if (obtained->outcome != FETCHED_OURS) {
-		currency_note_txt(&record, bad ? 0 : search->txt.ttl_s,
-		    loop_wall_s());
+		currency_note_txt(&record, bad || !same ? 0 :
+		    search->txt.ttl_s, loop_wall_s());
 		record.refresh_s = 0;
 		note_mail(discover, &record);
 		cache_put(discover->cache, &record, NULL);

@@ -20,6 +20,7 @@ struct discovered {
 	enum tls_result	error;		/* what failed on the way, if it is
 					   the policy host's failure */
 	char		error_text[256];
+	uint64_t	text_mark;	/* policy_text_mark; 0: no policy */
 	uint32_t	ttl_s;		/* of the TXT's answer */
 	struct sts_policy policy;	/* empty without policy */
 };

@@ -1,7 +1,8 @@
 /*
  * Where is one host, and does DNS say what it must prove?
  *
- * Called by route.c for each MX host and by fetcher.c for policy hosts.  One
+ * Called by route.c for each MX host, by obtain.c for policy hosts and by
+ * inquiry.c for the receivers of reports.  One
  * search runs through these steps:
  *	ADDRESSES	A and AAAA, side by side
  *	ALIAS		the host is an alias whose end is insecure: is the
@@ -343,6 +344,23 @@ host_find(struct dns *dns, const struct domain *name, enum config_ip ip,
 		dns_ask(dns, name, RR_AAAA, on_six, search);
 	if (search->four.asked)
 		dns_ask(dns, name, RR_A, on_four, search);
+}
+
+/* RPT-7-4 RFC 8460 7: whoever writes a record names no host of ours. */
+void
+host_permit(struct host_found *found, bool private_too,
+    char refused[ADDRESS_TEXT_MAX])
+{
+	unsigned i, n = 0;
+
+	refused[0] = '\0';
+	for (i = 0; i < found->addresses_n; i++) {
+		if (private_too || !address_is_private(&found->addresses[i]))
+			found->addresses[n++] = found->addresses[i];
+		else if (refused[0] == '\0')
+			address_print(&found->addresses[i], refused);
+	}
+	found->addresses_n = n;
 }
 
 void

@@ -35,4 +35,13 @@ void	host_find(struct dns *, const struct domain *name, enum config_ip,
 	    bool dane, host_call *call, void *context);
 void	host_free(struct host_found **);
 
+/*
+ * Keep only addresses that we may be sent to by a stranger's DNS: of a policy
+ * host, of a report's receiver.  Pure.  private_too: any
+ * (fetch-private-addresses).  refused is the first one that went, or "".
+ * RFC 8460 7 (RPT-7-4)
+ */
+void	host_permit(struct host_found *, bool private_too,
+	    char refused[ADDRESS_TEXT_MAX]);
+
 #endif

@@ -1,9 +1,10 @@
 /*
  * How is one policy fetched, and what does the end of it mean?
  *
- * Called by fetch.c.  Everything that libcurl could do beside one GET from the
- * addresses it is given is switched off here, also what is off by default:
- * the environment says nothing.
+ * Called by fetch.c; what a POST has in common (exchange_*) by post.c.
+ * Everything that libcurl could do beside one request to the addresses it is
+ * given is switched off here, also what is off by default: the environment
+ * says nothing.
  *
  * libcurl alone takes a certificate's common name where RFC 8461 3.3 wants a
  * DNS-ID: names are checked by OpenSSL itself, with that forbidden.
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HTTPS_PORT	443
 #define CONNECT_MS	20000
 #define CA_OCTETS_MAX	(8 << 20)
 
@@ -121,7 +123,7 @@ https_new(int ca_fd, const char *hostname)
 }
 
 /*
- * One transfer.
+ * One exchange.
  */
 
 /*
@@ -131,19 +133,232 @@ https_new(int ca_fd, const char *hostname)
 static CURLcode
 on_context(CURL *easy, void *ssl_context, void *context)
 {
-	const struct transfer *transfer = context;
+	const struct exchange *exchange = context;
 	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ssl_context);
+	int set;
 
 	(void)easy;
 	X509_VERIFY_PARAM_set_hostflags(param,
 	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (X509_VERIFY_PARAM_set1_host(param, transfer->host, 0) != 1)
+	if (exchange->literal)
+		set = X509_VERIFY_PARAM_set1_ip_asc(param, exchange->host);
+	else
+		set = X509_VERIFY_PARAM_set1_host(param, exchange->host, 0);
+	if (set != 1)
 		return CURLE_OUT_OF_MEMORY;
-	SSL_CTX_set1_cert_store(ssl_context, transfer->https->anchors);
+	SSL_CTX_set1_cert_store(ssl_context, exchange->https->anchors);
 	SSL_CTX_set_options(ssl_context, SSL_OP_NO_RENEGOTIATION);
 	return CURLE_OK;
 }
+
+/* Whatever libcurl makes of a URL: no other address is ever connected to. */
+static curl_socket_t
+on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *target)
+{
+	const struct exchange *exchange = context;
+	struct address address;
+	uint16_t port;
+	unsigned i;
+
+	(void)purpose;
+	if (!address_from_sockaddr(&target->addr, &address, &port) ||
+	    port != exchange->port)
+		return CURL_SOCKET_BAD;
+	for (i = 0; i < exchange->addresses_n; i++)
+		if (address_equal(&exchange->addresses[i], &address))
+			return socket(target->family,
+			    target->socktype | SOCK_CLOEXEC,
+			    target->protocol);
+	return CURL_SOCKET_BAD;
+}
+
+/* "mta-sts.example.org:443:192.0.2.1,[2001:db8::1]" */
+static void
+pin(struct exchange *exchange)
+{
+	struct buffer line = { NULL, 0, 0 };
+	char text[ADDRESS_TEXT_MAX];
+	unsigned i;
+
+	/* An address needs no look-up, and libcurl makes none. */
+	if (exchange->literal)
+		return;
+	buffer_printf(&line, "%s:%u:", exchange->host, exchange->port);
+	for (i = 0; i < exchange->addresses_n; i++)
+		buffer_printf(&line, exchange->addresses[i].family == 6 ?
+		    "%s[%s]" : "%s%s", i > 0 ? "," : "",
+		    address_print(&exchange->addresses[i], text));
+	exchange->pins = curl_slist_append(NULL, line.text);
+	buffer_free(&line);
+	if (exchange->pins == NULL)
+		fatal("no memory for an address");
+	EXCHANGE_SET(exchange, RESOLVE, exchange->pins);
+}
+
+/*
+ * There, and nowhere else.  STS-3.2-1 RFC 8461 3.2, STS-3.3-8 and STS-3.3-20
+ * RFC 8461 3.3, RPT-5.4-3 RFC 8460 5.4: no redirect, no proxy, no other
+ * scheme.
+ */
+static void
+set_way(struct exchange *exchange)
+{
+	EXCHANGE_SET(exchange, DNS_CACHE_TIMEOUT, 0L);
+	EXCHANGE_SET(exchange, IPRESOLVE, (long)CURL_IPRESOLVE_WHATEVER);
+	EXCHANGE_SET(exchange, OPENSOCKETFUNCTION, on_socket);
+	EXCHANGE_SET(exchange, OPENSOCKETDATA, exchange);
+	EXCHANGE_SET(exchange, PROTOCOLS_STR, "https");
+	EXCHANGE_SET(exchange, REDIR_PROTOCOLS_STR, "https");
+	EXCHANGE_SET(exchange, FOLLOWLOCATION, 0L);
+	EXCHANGE_SET(exchange, PROXY, "");
+	EXCHANGE_SET(exchange, NOPROXY, "*");
+	EXCHANGE_SET(exchange, NETRC, (long)CURL_NETRC_IGNORED);
+	EXCHANGE_SET(exchange, HSTS_CTRL, 0L);
+}
+
+/* One plain request, one plain answer. */
+static void
+set_manner(struct exchange *exchange, int64_t timeout_ms)
+{
+	EXCHANGE_SET(exchange, USERAGENT, exchange->https->agent);
+	EXCHANGE_SET(exchange, HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	EXCHANGE_SET(exchange, HTTP09_ALLOWED, 0L);
+	EXCHANGE_SET(exchange, ACCEPT_ENCODING, NULL);
+	EXCHANGE_SET(exchange, FORBID_REUSE, 1L);
+	EXCHANGE_SET(exchange, FRESH_CONNECT, 1L);
+	EXCHANGE_SET(exchange, BUFFERSIZE, 16384L);
+	EXCHANGE_SET(exchange, ERRORBUFFER, exchange->error);
+	EXCHANGE_SET(exchange, NOSIGNAL, 1L);
+	/* STS-3.3-12 RFC 8461 3.3, RPT-5.4-4 RFC 8460 5.4: over all, however
+	 * slowly octets come. */
+	EXCHANGE_SET(exchange, TIMEOUT_MS, (long)timeout_ms);
+	EXCHANGE_SET(exchange, CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+}
+
+/* STS-7.1-2 RFC 8461 7.1: libcurl sends the URL's host as SNI. */
+static void
+set_tls(struct exchange *exchange)
+{
+	EXCHANGE_SET(exchange, SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	EXCHANGE_SET(exchange, SSL_VERIFYPEER,
+	    exchange->unverified ? 0L : 1L);
+	EXCHANGE_SET(exchange, SSL_VERIFYHOST,
+	    exchange->unverified ? 0L : 2L);
+	EXCHANGE_SET(exchange, CAINFO, NULL);
+	EXCHANGE_SET(exchange, CAPATH, NULL);
+	EXCHANGE_SET(exchange, SSL_SESSIONID_CACHE, 0L);
+	EXCHANGE_SET(exchange, SSL_CTX_FUNCTION, on_context);
+	EXCHANGE_SET(exchange, SSL_CTX_DATA, exchange);
+}
+
+bool
+exchange_open(struct exchange *exchange, const struct https *https,
+    uint32_t port, const uint8_t *addresses, uint32_t len,
+    int64_t timeout_ms)
+{
+	unsigned n = 0;
+
+	while (n < ROUTE_ADDRESSES_MAX && route_get_address(addresses, len, n,
+	    &exchange->addresses[n]))
+		n++;
+	if (n == 0)
+		return false;
+	exchange->addresses_n = n;
+	exchange->port = port;
+	exchange->https = https;
+	exchange->error[0] = '\0';
+	exchange->easy = curl_easy_init();
+	if (exchange->easy == NULL)
+		fatal("no memory for an exchange");
+	pin(exchange);
+	set_way(exchange);
+	set_manner(exchange, timeout_ms);
+	set_tls(exchange);
+	return true;
+}
+
+void
+exchange_close(struct exchange *exchange)
+{
+	curl_easy_cleanup(exchange->easy);
+	curl_slist_free_all(exchange->pins);
+	exchange->easy = NULL;
+	exchange->pins = NULL;
+}
+
+/*
+ * Words.
+ */
+
+/* A stranger's word in a short text: visible ASCII, not much of it. */
+static void
+set_text(char text[EXCHANGE_TEXT_MAX], const char *before, const char *word)
+{
+	size_t i;
+
+	snprintf(text, EXCHANGE_TEXT_MAX, "%s%.100s", before, word);
+	for (i = strlen(before); text[i] != '\0'; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			text[i] = '?';
+}
+
+/* What curl says of a handshake, without the library's numbers. */
+static const char *
+without_numbers(const char *error)
+{
+	const char *at;
+
+	while ((at = strstr(error, "::")) != NULL)
+		error = at + 2;
+	if (strncmp(error, "OpenSSL/", 8) == 0 &&
+	    (at = strstr(error, ": ")) != NULL)
+		error = at + 2;
+	return error;
+}
+
+bool
+exchange_is_certificate(CURLcode code)
+{
+	return code == CURLE_PEER_FAILED_VERIFICATION ||
+	    code == CURLE_SSL_ISSUER_ERROR ||
+	    code == CURLE_SSL_INVALIDCERTSTATUS;
+}
+
+void
+exchange_words(CURLcode code, long verify, const char *error,
+    char text[EXCHANGE_TEXT_MAX])
+{
+	if (exchange_is_certificate(code)) {
+		set_text(text, "", verify > 1 ?
+		    X509_verify_cert_error_string(verify) :
+		    "hostname mismatch");
+		return;
+	}
+	switch (code) {
+	case CURLE_FILESIZE_EXCEEDED:
+		set_text(text, "size", "");
+		return;
+	case CURLE_OPERATION_TIMEDOUT:
+		set_text(text, "timeout", "");
+		return;
+	case CURLE_SSL_CONNECT_ERROR:
+		set_text(text, "TLS: ", without_numbers(error));
+		return;
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		set_text(text, "not HTTP", "");
+		return;
+	case CURLE_OUT_OF_MEMORY:	/* libcurl's word for long headers */
+		set_text(text, "header size", "");
+		return;
+	default:
+		set_text(text, "", curl_easy_strerror(code));
+	}
+}
+
+/*
+ * One GET.
+ */
 
 /* STS-3.3-13 RFC 8461 3.3: never cut, and never more than that in memory. */
 static size_t
@@ -161,94 +376,20 @@ on_body(char *octets, size_t one, size_t n, void *context)
 	return n;
 }
 
-/* "mta-sts.example.org:443:192.0.2.1,[2001:db8::1]" */
-static bool
-pin(struct transfer *transfer, const struct f_get *get)
-{
-	struct buffer line = { NULL, 0, 0 };
-	char text[ADDRESS_TEXT_MAX];
-	struct address address;
-	unsigned i;
-
-	buffer_printf(&line, "%s:443:", transfer->host);
-	for (i = 0; route_get_address(get->addresses, get->addresses_len, i,
-	    &address); i++)
-		buffer_printf(&line, address.family == 6 ? "%s[%s]" : "%s%s",
-		    i > 0 ? "," : "", address_print(&address, text));
-	transfer->addresses = curl_slist_append(NULL, line.text);
-	buffer_free(&line);
-	return i > 0 && transfer->addresses != NULL;
-}
-
-/* A refused option is our bug or another libcurl's: nothing is fetched. */
-#define SET(transfer, option, value)					\
-	do {								\
-		CURLcode code = curl_easy_setopt((transfer)->easy,	\
-		    CURLOPT_##option, value);				\
-		if (code != CURLE_OK)					\
-			fatal("libcurl refuses " #option ": %s",	\
-			    curl_easy_strerror(code));			\
-	} while (0)
-
-/*
- * Where to, and nowhere else.  STS-3.2-1 RFC 8461 3.2, STS-3.3-8 and
- * STS-3.3-20 RFC 8461 3.3: no redirect, no proxy, no other scheme.
- */
+/* STS-3.3-9 RFC 8461 3.3: no cache. */
 static void
-set_target(struct transfer *transfer)
+set_get(struct transfer *transfer)
 {
-	char url[sizeof(transfer->host) + 64];
+	struct exchange *exchange = &transfer->exchange;
+	char url[sizeof(exchange->host) + 64];
 
 	snprintf(url, sizeof(url), "https://%s/.well-known/mta-sts.txt",
-	    transfer->host);
-	SET(transfer, URL, url);
-	SET(transfer, RESOLVE, transfer->addresses);
-	SET(transfer, DNS_CACHE_TIMEOUT, 0L);
-	SET(transfer, IPRESOLVE, (long)CURL_IPRESOLVE_WHATEVER);
-	SET(transfer, PROTOCOLS_STR, "https");
-	SET(transfer, REDIR_PROTOCOLS_STR, "https");
-	SET(transfer, FOLLOWLOCATION, 0L);
-	SET(transfer, PROXY, "");
-	SET(transfer, NOPROXY, "*");
-	SET(transfer, NETRC, (long)CURL_NETRC_IGNORED);
-	SET(transfer, HSTS_CTRL, 0L);
-}
-
-/* STS-3.3-9 RFC 8461 3.3: no cache; one plain request, one plain answer. */
-static void
-set_request(struct transfer *transfer)
-{
-	SET(transfer, HTTPGET, 1L);
-	SET(transfer, USERAGENT, transfer->https->agent);
-	SET(transfer, HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(transfer, HTTP09_ALLOWED, 0L);
-	SET(transfer, ACCEPT_ENCODING, NULL);
-	SET(transfer, FORBID_REUSE, 1L);
-	SET(transfer, FRESH_CONNECT, 1L);
-	SET(transfer, MAXFILESIZE, (long)HTTPS_BODY_MAX);
-	SET(transfer, BUFFERSIZE, 16384L);
-	SET(transfer, WRITEFUNCTION, on_body);
-	SET(transfer, WRITEDATA, transfer);
-	SET(transfer, ERRORBUFFER, transfer->error);
-	SET(transfer, PRIVATE, transfer);
-	SET(transfer, NOSIGNAL, 1L);
-	/* STS-3.3-12 RFC 8461 3.3: over all, however slowly octets come. */
-	SET(transfer, TIMEOUT_MS, (long)HTTPS_DEADLINE_MS);
-	SET(transfer, CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-}
-
-/* STS-7.1-2 RFC 8461 7.1: libcurl sends the URL's host as SNI. */
-static void
-set_tls(struct transfer *transfer)
-{
-	SET(transfer, SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	SET(transfer, SSL_VERIFYPEER, 1L);
-	SET(transfer, SSL_VERIFYHOST, 2L);
-	SET(transfer, CAINFO, NULL);
-	SET(transfer, CAPATH, NULL);
-	SET(transfer, SSL_SESSIONID_CACHE, 0L);
-	SET(transfer, SSL_CTX_FUNCTION, on_context);
-	SET(transfer, SSL_CTX_DATA, transfer);
+	    exchange->host);
+	EXCHANGE_SET(exchange, URL, url);
+	EXCHANGE_SET(exchange, HTTPGET, 1L);
+	EXCHANGE_SET(exchange, MAXFILESIZE, (long)HTTPS_BODY_MAX);
+	EXCHANGE_SET(exchange, WRITEFUNCTION, on_body);
+	EXCHANGE_SET(exchange, WRITEDATA, transfer);
 }
 
 struct transfer *
@@ -261,22 +402,17 @@ https_get(const struct https *https, const struct f_get *get)
 	    domain_is_literal(&domain))
 		return NULL;
 	transfer = mem_alloc(sizeof(*transfer));
-	transfer->https = https;
 	transfer->question = get->question;
 	transfer->pipe = -1;
-	transfer->easy = curl_easy_init();
-	if (transfer->easy == NULL)
-		fatal("no memory for a fetch");
 	/* STS-10.3-1 RFC 8461 10.3: the domain is all that is in it. */
-	snprintf(transfer->host, sizeof(transfer->host), "mta-sts.%s",
-	    domain.name);
-	if (!pin(transfer, get)) {
+	snprintf(transfer->exchange.host, sizeof(transfer->exchange.host),
+	    "mta-sts.%s", domain.name);
+	if (!exchange_open(&transfer->exchange, https, HTTPS_PORT,
+	    get->addresses, get->addresses_len, HTTPS_DEADLINE_MS)) {
 		https_free(&transfer);
 		return NULL;
 	}
-	set_target(transfer);
-	set_request(transfer);
-	set_tls(transfer);
+	set_get(transfer);
 	return transfer;
 }
 
@@ -285,14 +421,13 @@ https_free(struct transfer **transfer)
 {
 	if (*transfer == NULL)
 		return;
-	curl_easy_cleanup((*transfer)->easy);
-	curl_slist_free_all((*transfer)->addresses);
+	exchange_close(&(*transfer)->exchange);
 	free(*transfer);
 	*transfer = NULL;
 }
 
 /*
- * The end.
+ * The end of one.
  */
 
 /* STS-3.2-2, STS-3.2-3 RFC 8461 3.2: without case, whatever parameters. */
@@ -303,62 +438,6 @@ is_text_plain(const char *media_type)
 
 	return slice_equal_nocase(slice_trim(slice_cut(&rest, ';')),
 	    SLICE("text/plain"));
-}
-
-/* A stranger's word in a short text: visible ASCII, not much of it. */
-static void
-set_text(struct f_done *done, const char *before, const char *word)
-{
-	size_t i;
-
-	snprintf(done->text, sizeof(done->text), "%s%.100s", before, word);
-	for (i = strlen(before); done->text[i] != '\0'; i++)
-		if (done->text[i] < ' ' || done->text[i] > '~')
-			done->text[i] = '?';
-}
-
-/* What curl says of a handshake, without the library's numbers. */
-static const char *
-without_numbers(const char *error)
-{
-	const char *at;
-
-	while ((at = strstr(error, "::")) != NULL)
-		error = at + 2;
-	return error;
-}
-
-static void
-judge_failure(const struct https_end *end, struct f_done *done)
-{
-	done->outcome = FETCH_ERROR;
-	switch (end->code) {
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_SSL_INVALIDCERTSTATUS:
-		done->outcome = FETCH_WEBPKI;
-		set_text(done, "", end->verify > 1 ?
-		    X509_verify_cert_error_string(end->verify) :
-		    "hostname mismatch");
-		return;
-	case CURLE_FILESIZE_EXCEEDED:
-		set_text(done, "size", "");
-		return;
-	case CURLE_OPERATION_TIMEDOUT:
-		set_text(done, "timeout", "");
-		return;
-	case CURLE_SSL_CONNECT_ERROR:
-		set_text(done, "TLS: ", without_numbers(end->error));
-		return;
-	case CURLE_UNSUPPORTED_PROTOCOL:
-		set_text(done, "not HTTP", "");
-		return;
-	case CURLE_OUT_OF_MEMORY:	/* libcurl's word for long headers */
-		set_text(done, "header size", "");
-		return;
-	default:
-		set_text(done, "", curl_easy_strerror(end->code));
-	}
 }
 
 /* STS-3.3-7, STS-3.3-19 RFC 8461 3.3 (T7, T8, T9) */
@@ -372,17 +451,20 @@ https_judge(const struct https_end *end, struct f_done *done)
 	done->outcome = FETCH_ERROR;
 	if (end->status != 0 && end->status != 200) {
 		snprintf(status, sizeof(status), "%ld", end->status);
-		set_text(done, "HTTP ", status);
+		set_text(done->text, "HTTP ", status);
 	} else if (end->too_long) {
-		set_text(done, "size", "");
+		set_text(done->text, "size", "");
 	} else if (end->code != CURLE_OK) {
-		judge_failure(end, done);
+		if (exchange_is_certificate(end->code))
+			done->outcome = FETCH_WEBPKI;
+		exchange_words(end->code, end->verify, end->error,
+		    done->text);
 	} else if (end->status == 0) {
-		set_text(done, "no HTTP answer", "");
+		set_text(done->text, "no HTTP answer", "");
 	} else if (end->media_type == NULL) {
-		set_text(done, "media-type missing", "");
+		set_text(done->text, "media-type missing", "");
 	} else if (!is_text_plain(end->media_type)) {
-		set_text(done, "media-type ", end->media_type);
+		set_text(done->text, "media-type ", end->media_type);
 	} else {
 		done->outcome = FETCH_BODY;
 	}
@@ -394,14 +476,14 @@ https_end(struct transfer *transfer, CURLcode code, struct f_done *done)
 	struct https_end end = {
 		.code = code,
 		.too_long = transfer->too_long,
-		.error = transfer->error
+		.error = transfer->exchange.error
 	};
+	CURL *easy = transfer->exchange.easy;
 	char *media_type = NULL;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &end.status);
-	curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_TYPE, &media_type);
-	curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT,
-	    &end.verify);
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &end.status);
+	curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &media_type);
+	curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &end.verify);
 	end.media_type = media_type;
 	memset(done, 0, sizeof(*done));
 	done->question = transfer->question;

@@ -1,10 +1,11 @@
 /*
- * One HTTPS GET of a policy (RFC 8461 3.3): how it is made, and what its end
- * means.
+ * HTTPS to pinned addresses, and one GET of a policy (RFC 8461 3.3): how it is
+ * made, and what its end means.
  */
 #ifndef CULVER_HTTPS_H
 #define CULVER_HTTPS_H
 
+#include "conf/log.h"
 #include "policy/policy.h"
 
 #include <curl/curl.h>
@@ -21,15 +22,61 @@ struct https;
  */
 struct https	*https_new(int ca_fd, const char *hostname);
 
-/* A transfer; its easy handle's CURLINFO_PRIVATE is the transfer. */
-struct transfer {
+/*
+ * What a GET of a policy and a POST of a report (post.h) have in common: one
+ * connection, to one of the pinned addresses and to nothing else, over TLS,
+ * through no proxy, with no cookie, netrc or redirect.
+ */
+struct exchange {
 	CURL			*easy;
 	const struct https	*https;
+	char			 host[DOMAIN_TEXT_MAX + 8];
+	bool			 literal;	/* host is an address */
+	bool			 unverified;	/* take any certificate */
+	uint32_t		 port;
+	struct address		 addresses[ROUTE_ADDRESSES_MAX];
+	unsigned		 addresses_n;
+	struct curl_slist	*pins;
+	char			 error[CURL_ERROR_SIZE];
+};
+
+/*
+ * Begin one, for at most timeout_ms in all; host, literal and unverified are
+ * set, everything else is zero.  addresses are packed as in struct r_host and
+ * borrowed for the call.  URL and request are the caller's to set.  False:
+ * there is no address.
+ */
+bool	exchange_open(struct exchange *, const struct https *, uint32_t port,
+	    const uint8_t *addresses, uint32_t len, int64_t timeout_ms);
+/* What it holds goes; it can be opened anew. */
+void	exchange_close(struct exchange *);
+
+/* A refused option is our bug or another libcurl's: nothing is fetched. */
+#define EXCHANGE_SET(exchange, option, value)				\
+	do {								\
+		CURLcode code_ = curl_easy_setopt((exchange)->easy,	\
+		    CURLOPT_##option, value);				\
+		if (code_ != CURLE_OK)					\
+			fatal("libcurl refuses " #option ": %s",	\
+			    curl_easy_strerror(code_));			\
+	} while (0)
+
+/* Does this end say that the certificate is no good?  Pure. */
+bool	exchange_is_certificate(CURLcode);
+/*
+ * Why did it fail, for people?  Pure.  verify: X509_V_..., error: curl's
+ * sentence.  One line of visible ASCII, without version numbers of our
+ * libraries (RPT-8-2); a stranger's words are short.
+ */
+#define EXCHANGE_TEXT_MAX	256
+void	exchange_words(CURLcode, long verify, const char *error,
+	    char text[EXCHANGE_TEXT_MAX]);
+
+/* One GET. */
+struct transfer {
+	struct exchange		 exchange;
 	uint64_t		 question;
 	int			 pipe;		/* the body's, the caller's */
-	char			 host[DOMAIN_TEXT_MAX + 8];
-	struct curl_slist	*addresses;
-	char			 error[CURL_ERROR_SIZE];
 	bool			 too_long;
 	size_t			 body_len;
 	uint8_t			 body[HTTPS_BODY_MAX];

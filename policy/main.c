@@ -4,8 +4,9 @@
  *
  * Started by culverd, or alone as `culver-policy ctl'.  This file wires: the
  * resolvers (dns.c, trust.c), the policies (cache.c, discover.c, refresher.c
- * and what they use), the questions of culver-delivery (route.c), the talk
- * with culver-fetch (fetcher.c), and the operator's verbs (ctl.c).
+ * and what they use), the questions of culver-delivery (route.c) and of
+ * culver-reports (inquiry.c), the talk with culver-fetch (fetcher.c), and the
+ * operator's verbs (ctl.c).
  *
  * Everything that reads files or the machine's state is made before
  * confinement; the store is opened after it.
@@ -15,6 +16,7 @@
 #include "conf/parent.h"
 #include "policy/ctl.h"
 #include "policy/discover.h"
+#include "policy/inquiry.h"
 #include "policy/route.h"
 
 #include <stdio.h>
@@ -22,8 +24,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#define RESOLVER_DEFAULT	"127.0.0.1:53"	/* as resolv.conf(5) has it */
 
 struct policy {
 	struct loop		*loop;
@@ -38,6 +38,7 @@ struct policy {
 	struct refresher	*refresher;
 	struct discover		*discover;
 	struct route		*route;
+	struct inquiry		*inquiry;
 	struct ctl_policy	 ctl;
 };
 
@@ -68,6 +69,7 @@ take_config(struct policy *policy, struct config *config)
 	obtain_set(policy->obtain, config);
 	discover_set(policy->discover, config);
 	route_set(policy->route, config);
+	inquiry_set(policy->inquiry, config);
 	set_resolvers(policy);
 }
 
@@ -84,6 +86,8 @@ on_link(void *context, enum program peer, int fd)
 		route_link(policy->route, fd);
 	else if (peer == PROGRAM_FETCH)
 		fetcher_link(policy->fetcher, fd);
+	else if (peer == PROGRAM_REPORTS)
+		inquiry_link(policy->inquiry, fd);
 	else
 		close(fd);
 }
@@ -149,8 +153,10 @@ make_parts(struct policy *policy)
 	struct route_needs needs;
 
 	policy->fetcher = fetcher_new(policy->loop);
+	policy->inquiry = inquiry_new(policy->loop, policy->dns,
+	    policy->cache);
 	policy->obtain = obtain_new(policy->dns, policy->cache,
-	    policy->fetcher);
+	    policy->fetcher, inquiry_failed, policy->inquiry);
 	policy->refresher = refresher_new(policy->loop, policy->dns,
 	    policy->cache, policy->obtain);
 	policy->discover = discover_new(policy->loop, policy->dns,

@@ -6,6 +6,10 @@
  * looked up here, with the other questions to DNS, and pinned; fetch resolves
  * nothing and goes nowhere else.
  *
+ * Errands for one domain under different ids may run at a time (mail has seen
+ * a new TXT, a refresh an old one).  The one that began last knows most: an
+ * older one that ends after it changes nothing.
+ *
  * Does not decide whether to fetch, nor what the outcome means for mail:
  * currency.c.
  */
@@ -29,6 +33,7 @@ struct errand {
 	struct obtain	*obtain;
 	struct domain	 domain;
 	char		 id[STS_ID_SIZE];
+	bool		 outdone;	/* a younger one ended well */
 	struct waiting	*waiting;
 };
 
@@ -38,7 +43,9 @@ struct obtain {
 	struct fetcher	*fetcher;
 	enum config_ip	 ip;
 	bool		 private_too;
-	struct errand	*errands;
+	struct errand	*errands;	/* youngest first */
+	obtain_failed	*failed;
+	void		*context;
 };
 
 static void
@@ -58,16 +65,13 @@ errand_end(struct errand *errand, const struct obtained *obtained)
 	free(errand);
 }
 
-/* STS-3.3-17 RFC 8461 3.3, STS-3.3-18: quiet about a policy of mode none. */
 static void
 say(const struct errand *errand, const struct cache_record *record,
     enum tls_result result, const char *text, const char *clause)
 {
 	struct event event;
 
-	event_begin(&event, result != RESULT_SUCCESS &&
-	    record->mode == STS_NONE ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
-	    "policy");
+	event_begin(&event, LOG_LEVEL_INFO, "policy");
 	event_text(&event, "domain", errand->domain.name);
 	event_text(&event, "id", errand->id);
 	event_text(&event, "mode", record->id[0] == '\0' ? "" :
@@ -80,6 +84,40 @@ say(const struct errand *errand, const struct cache_record *record,
 	event_end(&event);
 }
 
+/* The cached policy that goes on to hold, if one does (ruling 31). */
+static void
+name_kept(struct cache *cache, const struct cache_record *record,
+    struct r_failed *failed)
+{
+	struct slice body;
+
+	if (!cache_is_known(record, failed->when_s) ||
+	    !cache_body(cache, &record->domain, &body))
+		return;
+	memcpy(failed->sts_id, record->id, sizeof(record->id));
+	failed->sts_text = policy_text_mark(body);
+}
+
+/*
+ * STS-3.3-17 RFC 8461 3.3: the line, and its twin for the day's report.  All
+ * failures come this way, so that both count the same.
+ */
+static void
+tell_failed(struct errand *errand, const struct cache_record *record,
+    enum tls_result result, const char *text, const char *clause)
+{
+	struct obtain *obtain = errand->obtain;
+	struct r_failed failed = { .when_s = loop_wall_s(), .result = result };
+
+	say(errand, record, result, text, clause);
+	if (obtain->failed == NULL)
+		return;
+	memcpy(failed.domain, errand->domain.name, sizeof(failed.domain));
+	snprintf(failed.reason, sizeof(failed.reason), "%s", text);
+	name_kept(obtain->cache, record, &failed);
+	obtain->failed(obtain->context, &failed);
+}
+
 static void
 errand_failed(struct errand *errand, enum tls_result result,
     const char *text, const char *clause)
@@ -88,13 +126,41 @@ errand_failed(struct errand *errand, enum tls_result result,
 	struct cache *cache = errand->obtain->cache;
 	struct cache_record record;
 
-	if (cache_get(cache, &errand->domain, &record)) {
+	if (cache_get(cache, &errand->domain, &record) && !errand->outdone) {
 		currency_note_failed(&record, errand->id, result, text,
 		    loop_wall_s());
 		cache_put(cache, &record, NULL);
 	}
-	say(errand, &record, result, text, clause);
+	tell_failed(errand, &record, result, text, clause);
 	errand_end(errand, &obtained);
+}
+
+/* What older ones may still bring of this domain is older. */
+static void
+outdo_older(const struct errand *errand)
+{
+	struct errand *older;
+
+	for (older = errand->next; older != NULL; older = older->next)
+		if (domain_equal(&older->domain, &errand->domain))
+			older->outdone = true;
+}
+
+static void
+keep_policy(struct errand *errand, const struct sts_policy *policy,
+    struct slice body)
+{
+	struct cache *cache = errand->obtain->cache;
+	struct cache_record record;
+
+	cache_get(cache, &errand->domain, &record);
+	if (!errand->outdone) {
+		currency_note_fetched(&record, errand->id, policy,
+		    loop_wall_s());
+		cache_put(cache, &record, &body);
+		outdo_older(errand);
+	}
+	say(errand, &record, RESULT_SUCCESS, "", "RFC 8461 3.3");
 }
 
 /*
@@ -104,8 +170,6 @@ static void
 take_body(struct errand *errand, struct slice body)
 {
 	struct obtained obtained = { FETCHED_GOOD, RESULT_SUCCESS, "" };
-	struct cache *cache = errand->obtain->cache;
-	struct cache_record record;
 	struct sts_policy policy;
 	struct sts_fault fault = { 0 };
 	char text[256];
@@ -120,11 +184,8 @@ take_body(struct errand *errand, struct slice body)
 		    fault.clause);
 		return;
 	}
-	cache_get(cache, &errand->domain, &record);
-	currency_note_fetched(&record, errand->id, &policy, loop_wall_s());
+	keep_policy(errand, &policy, body);
 	sts_policy_free(&policy);
-	cache_put(cache, &record, &body);
-	say(errand, &record, RESULT_SUCCESS, "", "RFC 8461 3.3");
 	errand_end(errand, &obtained);
 }
 
@@ -146,35 +207,17 @@ on_fetched(void *context, const struct f_done *done, struct slice body)
 		    done->text, "RFC 8461 3.3");
 }
 
-/* Keep the addresses that may be asked; refused names the first other. */
-static unsigned
-permitted(const struct obtain *obtain, struct host_found *found,
-    char refused[ADDRESS_TEXT_MAX])
-{
-	unsigned i, n = 0;
-
-	refused[0] = '\0';
-	for (i = 0; i < found->addresses_n; i++) {
-		if (obtain->private_too ||
-		    !address_is_private(&found->addresses[i]))
-			found->addresses[n++] = found->addresses[i];
-		else if (refused[0] == '\0')
-			address_print(&found->addresses[i], refused);
-	}
-	return n;
-}
-
 /* STS-8.2-2 RFC 8461 8.2: an alias serves for the addresses alone. */
 static void
 on_host(void *context, struct host_found *found)
 {
 	struct errand *errand = context;
 	char refused[ADDRESS_TEXT_MAX], text[256];
-	unsigned n = permitted(errand->obtain, found, refused);
 
-	if (n > 0) {
+	host_permit(found, errand->obtain->private_too, refused);
+	if (found->addresses_n > 0) {
 		fetcher_get(errand->obtain->fetcher, &errand->domain,
-		    found->addresses, n, on_fetched, errand);
+		    found->addresses, found->addresses_n, on_fetched, errand);
 		host_free(&found);
 		return;
 	}
@@ -188,7 +231,8 @@ on_host(void *context, struct host_found *found)
 }
 
 struct obtain *
-obtain_new(struct dns *dns, struct cache *cache, struct fetcher *fetcher)
+obtain_new(struct dns *dns, struct cache *cache, struct fetcher *fetcher,
+    obtain_failed *failed, void *context)
 {
 	struct obtain *obtain;
 
@@ -196,6 +240,8 @@ obtain_new(struct dns *dns, struct cache *cache, struct fetcher *fetcher)
 	obtain->dns = dns;
 	obtain->cache = cache;
 	obtain->fetcher = fetcher;
+	obtain->failed = failed;
+	obtain->context = context;
 	return obtain;
 }
 

@@ -20,7 +20,15 @@ struct obtained {
 };
 typedef void	obtain_call(void *context, const struct obtained *);
 
-struct obtain	*obtain_new(struct dns *, struct cache *, struct fetcher *);
+/*
+ * A fetch failed, whoever wanted it: made once for each, with the `policy'
+ * line that says the same.  epoch and sequence are the callee's to fill in.
+ */
+typedef void	obtain_failed(void *context, struct r_failed *);
+
+/* failed may be NULL: nobody wants to know. */
+struct obtain	*obtain_new(struct dns *, struct cache *, struct fetcher *,
+		    obtain_failed *failed, void *context);
 /* ip and fetch_private_addresses hold from now on. */
 void	 obtain_set(struct obtain *, const struct config *);
 /*
@@ -28,9 +36,10 @@ void	 obtain_set(struct obtain *, const struct config *);
  * Whoever asks for the same meanwhile joins.  call is made exactly once, never
  * inside this call; deadlines are those of host_find and fetcher_get together.
  *
- * A good policy replaces the record's; a failure of the policy host is noted
- * in the record and changes nothing of the policy; a failure of our own
- * programs is not noted at all.  RFC 8461 3.3
+ * A good policy replaces the record's, unless a fetch that began later has
+ * brought another meanwhile: then that one stays, and is as good.  A failure
+ * of the policy host is noted in the record and changes nothing of the policy;
+ * a failure of our own programs is not noted at all.  RFC 8461 3.3
  */
 void	 obtain_policy(struct obtain *, const struct domain *, const char *id,
 	    obtain_call *call, void *context);

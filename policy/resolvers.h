@@ -14,6 +14,7 @@
 #include "policy/rr.h"
 
 #define RESOLVERS_MAX	8
+#define RESOLVER_DEFAULT	"127.0.0.1:53"	/* as resolv.conf(5) has it */
 
 struct resolvers;
 

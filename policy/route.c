@@ -7,7 +7,10 @@
  *	MX, policy	asked side by side
  *	hosts		all of them side by side, once the MX set is known
  *	answered	perhaps before everything it asked for has come
- * It is freed when nothing it asked for is outstanding.
+ * An answered work whose asker still listens waits in a list until all of its
+ * messages are in the link: an answer may be a mebibyte, and a link that is
+ * full takes no more until its peer has read.  A work is freed when nothing it
+ * asked for is outstanding and its answer has been handed over.
  *
  * Hosts are not filtered by the policy, only marked (RFC 8461 8.4); verdicts
  * are decide.c's, made by culver-delivery.
@@ -36,14 +39,17 @@ struct slot {
 };
 
 struct work {
-	struct work		*parked_next;
+	struct work		*next;		/* parked, or answering */
 	struct route		*route;
 	unsigned		 asker;		/* route->asker then */
 	uint64_t		 question;
 	struct domain		 domain;
 	enum config_ip		 ip;
-	unsigned		 outstanding;
+	unsigned		 outstanding;	/* look-ups, and the answer */
 	bool			 answered;
+	struct r_route		 answer;
+	bool			 begun;		/* R_ROUTE is in the link */
+	unsigned		 hosts_sent;
 	uint32_t		 ttl_s;
 	bool			 dane;		/* as it was at the beginning */
 	bool			 mx_done;
@@ -60,6 +66,7 @@ struct route {
 	struct link		*link;
 	unsigned		 asker;		/* counts links */
 	struct work		*parked;
+	struct work		*answering, **answering_end;
 	enum config_ip		 ip;
 	bool			 sts;
 	char			 hostname[DOMAIN_TEXT_MAX];
@@ -76,12 +83,19 @@ is_heard(const struct work *work)
 	    work->asker == work->route->asker;
 }
 
+/* work->answer is what is to be said, with its hosts if it has any. */
 static void
-answer_end(struct work *work)
+answer_begin(struct work *work)
 {
-	const struct r_end end = { .question = work->question };
+	struct route *route = work->route;
 
-	link_send(work->route->link, R_END, &end, NULL);
+	work->answered = true;
+	if (!is_heard(work))
+		return;
+	work->outstanding++;
+	work->next = NULL;
+	*route->answering_end = work;
+	route->answering_end = &work->next;
 }
 
 /* No hosts: not now, or never. */
@@ -93,25 +107,20 @@ static void
 refuse(struct work *work, enum route_outcome outcome, const char *enhanced,
     const char *rule, const char *clause, const char *format, ...)
 {
-	struct r_route route = {
-		.question = work->question,
-		.outcome = outcome,
-		.mx_secure = work->mx_secure,
-		.valid_until = loop_wall_s() + VALID_LEAST_S
-	};
+	struct r_route *route = &work->answer;
 	va_list args;
 
-	work->answered = true;
-	if (!is_heard(work))
-		return;
-	snprintf(route.enhanced, sizeof(route.enhanced), "%s", enhanced);
-	snprintf(route.rule, sizeof(route.rule), "%s", rule);
-	snprintf(route.clause, sizeof(route.clause), "%s", clause);
+	route->question = work->question;
+	route->outcome = outcome;
+	route->mx_secure = work->mx_secure;
+	route->valid_until = loop_wall_s() + VALID_LEAST_S;
+	snprintf(route->enhanced, sizeof(route->enhanced), "%s", enhanced);
+	snprintf(route->rule, sizeof(route->rule), "%s", rule);
+	snprintf(route->clause, sizeof(route->clause), "%s", clause);
 	va_start(args, format);
-	vsnprintf(route.text, sizeof(route.text), format, args);
+	vsnprintf(route->text, sizeof(route->text), format, args);
 	va_end(args);
-	link_send(work->route->link, R_ROUTE, &route, NULL);
-	answer_end(work);
+	answer_begin(work);
 }
 
 /*
@@ -137,30 +146,30 @@ valid_until(const struct work *work)
 }
 
 static void
-send_route(const struct work *work)
+answer_hosts(struct work *work)
 {
 	const struct discovered *policy = work->policy;
-	struct r_route route = {
-		.question = work->question,
-		.outcome = ROUTE_OK,
-		.mx_secure = work->mx_secure,
-		.mx_implicit = work->mx_implicit,
-		.valid_until = valid_until(work),
-		.sts = STS_ABSENT,
-		.hosts = work->list.hosts_n,
-		.hosts_dropped = work->list.dropped
-	};
+	struct r_route *route = &work->answer;
 
+	route->question = work->question;
+	route->outcome = ROUTE_OK;
+	route->mx_secure = work->mx_secure;
+	route->mx_implicit = work->mx_implicit;
+	route->valid_until = valid_until(work);
+	route->sts = STS_ABSENT;
+	route->hosts = work->list.hosts_n;
+	route->hosts_dropped = work->list.dropped;
 	if (policy != NULL) {
-		route.sts = policy->mode;
-		route.sts_cached = policy->cached;
-		route.sts_expires = policy->expires_s;
-		route.sts_error = policy->error;
-		memcpy(route.sts_id, policy->id, sizeof(policy->id));
-		memcpy(route.sts_error_text, policy->error_text,
+		route->sts = policy->mode;
+		route->sts_cached = policy->cached;
+		route->sts_expires = policy->expires_s;
+		route->sts_text = policy->text_mark;
+		route->sts_error = policy->error;
+		memcpy(route->sts_id, policy->id, sizeof(policy->id));
+		memcpy(route->sts_error_text, policy->error_text,
 		    sizeof(policy->error_text));
 	}
-	link_send(work->route->link, R_ROUTE, &route, NULL);
+	answer_begin(work);
 }
 
 /*
@@ -250,16 +259,10 @@ answer(struct work *work)
 		    work->policy->error_text);
 		return;
 	}
-	work->answered = true;
-	if (!is_heard(work))
-		return;
 	for (i = 0; i < n; i++)
 		if (work->slots[i].found->ttl_s < work->ttl_s)
 			work->ttl_s = work->slots[i].found->ttl_s;
-	send_route(work);
-	for (i = 0; i < work->list.hosts_n; i++)
-		send_host(work, &work->list.hosts[i], work->slots[i].found);
-	answer_end(work);
+	answer_hosts(work);
 }
 
 static void
@@ -273,15 +276,66 @@ work_free(struct work *work)
 	free(work);
 }
 
-/* Something came: answer if it was the last, and go when all is over. */
+/* The next message of an answer.  True: it was the last. */
+static bool
+send_next(struct work *work)
+{
+	const struct r_end end = { .question = work->question };
+	struct link *link = work->route->link;
+	unsigned i = work->hosts_sent;
+
+	if (!work->begun) {
+		work->begun = true;
+		link_send(link, R_ROUTE, &work->answer, NULL);
+		return false;
+	}
+	if (i < work->answer.hosts) {
+		work->hosts_sent++;
+		send_host(work, &work->list.hosts[i], work->slots[i].found);
+		return false;
+	}
+	link_send(link, R_END, &end, NULL);
+	return true;
+}
+
+/* The first answer of the list is over, or nobody wants it. */
+static void
+answer_end(struct route *route)
+{
+	struct work *work = route->answering;
+
+	route->answering = work->next;
+	if (route->answering == NULL)
+		route->answering_end = &route->answering;
+	if (--work->outstanding == 0)
+		work_free(work);
+}
+
+/* As much as the link takes; the rest when it has drained. */
+static void
+send_answers(struct route *route)
+{
+	while (route->answering != NULL && route->link != NULL &&
+	    !link_full(route->link))
+		if (send_next(route->answering))
+			answer_end(route);
+}
+
+/*
+ * Something came: answer if it was the last, and go when all is over.  The
+ * work may be gone afterwards.
+ */
 static void
 step(struct work *work)
 {
+	struct route *route = work->route;
+
 	if (!work->answered && work->mx_done && work->policy_done &&
 	    work->hosts_outstanding == 0)
 		answer(work);
 	if (work->outstanding == 0)
 		work_free(work);
+	send_answers(route);
 }
 
 /*
@@ -434,25 +488,24 @@ begin(struct work *work)
 static void
 answer_literal(struct work *work)
 {
-	struct host_found found = { .tlsa_state = TLSA_INSECURE };
+	struct host_found *found = mem_alloc(sizeof(*found));
 
 	work->mx_implicit = true;
 	work->ttl_s = VALID_MOST_S;
-	work->list.hosts[0].name = found.name = work->domain;
+	work->slots[0].found = found;
+	work->list.hosts[0].name = found->name = work->domain;
 	work->list.hosts_n = 1;
-	found.addresses_n = 1;
-	if (!domain_literal_address(&work->domain, &found.addresses[0])) {
+	found->tlsa_state = TLSA_INSECURE;
+	found->addresses_n = 1;
+	if (!domain_literal_address(&work->domain, &found->addresses[0]))
 		refuse(work, ROUTE_FAIL, "5.1.2", "bad-domain",
 		    "RFC 5321 4.1.3", "%s is no address",
 		    work->domain.name);
-	} else if (self_is(work->route->needs.self, &found.addresses[0])) {
+	else if (self_is(work->route->needs.self, &found->addresses[0]))
 		refuse_loop(work);
-	} else if (is_heard(work)) {
-		send_route(work);
-		send_host(work, &work->list.hosts[0], &found);
-		answer_end(work);
-	}
-	work_free(work);
+	else
+		answer_hosts(work);
+	step(work);
 }
 
 /*
@@ -466,14 +519,14 @@ judge_and_begin(struct work *work)
 
 	switch (trust_state(route->needs.trust)) {
 	case TRUST_ASKING:
-		work->parked_next = route->parked;
+		work->next = route->parked;
 		route->parked = work;
 		return;
 	case TRUST_WAITING:
 		refuse(work, ROUTE_AGAIN, "4.4.3", "resolver", "RFC 7672 2.1",
 		    "the resolver does not answer; `trust-resolver no' "
 		    "delivers without DANE");
-		work_free(work);
+		step(work);
 		return;
 	case TRUST_ON:
 	case TRUST_OFF:
@@ -489,7 +542,7 @@ route_go_on(void *context)
 
 	route->parked = NULL;
 	for (; work != NULL; work = next) {
-		next = work->parked_next;
+		next = work->next;
 		judge_and_begin(work);
 	}
 }
@@ -513,7 +566,7 @@ on_message(void *context, struct link *link, unsigned kind,
 	if (!domain_parse(slice_of(ask->domain), &work->domain)) {
 		refuse(work, ROUTE_FAIL, "5.1.2", "bad-domain",
 		    "RFC 5321 4.1.2", "\"%s\" is no domain", ask->domain);
-		work_free(work);
+		step(work);
 	} else if (domain_is_literal(&work->domain)) {
 		answer_literal(work);
 	} else {
@@ -526,8 +579,16 @@ on_message(void *context, struct link *link, unsigned kind,
 static void
 on_drained(void *context, struct link *link)
 {
-	(void)context;
-	link_pause(link, false);
+	send_answers(context);
+	link_pause(link, link_full(link));
+}
+
+/* Who asked is gone. */
+static void
+drop_answers(struct route *route)
+{
+	while (route->answering != NULL)
+		answer_end(route);
 }
 
 static void
@@ -537,6 +598,7 @@ on_closed(void *context, struct link *link)
 
 	(void)link;
 	route->link = NULL;
+	drop_answers(route);
 }
 
 void
@@ -548,6 +610,7 @@ route_link(struct route *route, int fd)
 	};
 
 	link_close(&route->link);
+	drop_answers(route);
 	route->asker++;
 	route->link = link_new(route->needs.loop, fd, &route_wire, &calls,
 	    route);
@@ -560,6 +623,7 @@ route_new(const struct route_needs *needs)
 
 	route = mem_alloc(sizeof(*route));
 	route->needs = *needs;
+	route->answering_end = &route->answering;
 	return route;
 }
 

@@ -1,9 +1,9 @@
 /*
- * What does a domain's _mta-sts record say?
+ * What do a name's TXT records say, and a domain's _mta-sts record above all?
  *
- * Called by discover.c for mail and by refresher.c.  Only this one name is
- * asked: never a parent domain's (STS-3.4-3).  A domain that is too long to
- * have such a name has no record.
+ * Called by discover.c for mail and by refresher.c; txt_ask also by inquiry.c
+ * and lookup.c.  Only this one name is asked: never a parent domain's
+ * (STS-3.4-3).  A domain that is too long to have such a name has no record.
  */
 #include "policy/txt.h"
 
@@ -11,13 +11,51 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct finding {
+/* One question, the second time if need be. */
+struct asking {
 	struct dns	*dns;
 	struct domain	 name;
 	bool		 again;		/* this is the second question */
+	dns_call	*call;
+	void		*context;
+};
+
+struct finding {
 	txt_call	*call;
 	void		*context;
 };
+
+static void
+on_answer(void *context, const struct rr_answer *answer, const char *failure)
+{
+	struct asking *asking = context;
+
+	if (failure != NULL && !asking->again) {
+		asking->again = true;
+		dns_ask(asking->dns, &asking->name, RR_TXT, on_answer,
+		    asking);
+		return;
+	}
+	asking->call(asking->context, answer, failure);
+	free(asking);
+}
+
+void
+txt_ask(struct dns *dns, const struct domain *name, bool fresh,
+    dns_call *call, void *context)
+{
+	struct asking *asking;
+
+	asking = mem_alloc(sizeof(*asking));
+	asking->dns = dns;
+	asking->name = *name;
+	asking->call = call;
+	asking->context = context;
+	if (fresh)
+		dns_ask_fresh(dns, name, RR_TXT, on_answer, asking);
+	else
+		dns_ask(dns, name, RR_TXT, on_answer, asking);
+}
 
 static void
 read_records(const struct rr_answer *answer, struct txt_found *found)
@@ -39,17 +77,11 @@ read_records(const struct rr_answer *answer, struct txt_found *found)
 }
 
 static void
-on_answer(void *context, const struct rr_answer *answer, const char *failure)
+on_records(void *context, const struct rr_answer *answer, const char *failure)
 {
 	struct finding *finding = context;
 	struct txt_found found = { .txt = TXT_FAILED };
 
-	if (failure != NULL && !finding->again) {
-		finding->again = true;
-		dns_ask(finding->dns, &finding->name, RR_TXT, on_answer,
-		    finding);
-		return;
-	}
 	found.ttl_s = answer->ttl_s;
 	if (failure != NULL)
 		snprintf(found.text, sizeof(found.text), "TXT: %s", failure);
@@ -72,16 +104,13 @@ txt_find(struct dns *dns, const struct domain *domain, bool fresh,
     txt_call *call, void *context)
 {
 	struct finding *finding;
+	struct domain name;
 
 	finding = mem_alloc(sizeof(*finding));
-	finding->dns = dns;
 	finding->call = call;
 	finding->context = context;
 	/* The resolver refuses what is no name, which is "not a name". */
-	if (!dns_under("_mta-sts", domain, &finding->name))
-		finding->name = (struct domain){ RR_NAME_ODD };
-	if (fresh)
-		dns_ask_fresh(dns, &finding->name, RR_TXT, on_answer, finding);
-	else
-		dns_ask(dns, &finding->name, RR_TXT, on_answer, finding);
+	if (!dns_under("_mta-sts", domain, &name))
+		name = (struct domain){ RR_NAME_ODD };
+	txt_ask(dns, &name, fresh, on_records, finding);
 }

@@ -1,11 +1,19 @@
 /*
- * What does a domain's _mta-sts record say?  (RFC 8461 3.1)
+ * TXT records, and what a domain's _mta-sts record says (RFC 8461 3.1).
  */
 #ifndef CULVER_TXT_H
 #define CULVER_TXT_H
 
 #include "policy/currency.h"
 #include "policy/dns.h"
+
+/*
+ * The TXT records of this very name, each with its strings joined: asked once
+ * more after a failure (ruling 7).  fresh: past what is kept.  call is made
+ * exactly once, never inside this call; deadlines are those of two dns_ask.
+ */
+void	txt_ask(struct dns *, const struct domain *name, bool fresh,
+	    dns_call *call, void *context);
 
 struct txt_found {
 	/* TXT_OTHER when there is an id: whose it is, currency.c compares. */
@@ -18,11 +26,7 @@ struct txt_found {
 /* found is borrowed for the call. */
 typedef void	txt_call(void *context, const struct txt_found *found);
 
-/*
- * Ask, and once more after a failure (ruling 7).  fresh: past what is kept.
- * call is made exactly once, never inside this call; deadlines are those of
- * two dns_ask.
- */
+/* The record under _mta-sts, by txt_ask. */
 void	txt_find(struct dns *, const struct domain *, bool fresh,
 	    txt_call *call, void *context);
 

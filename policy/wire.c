@@ -2,9 +2,10 @@
  * What do the messages about routes and policies look like, field by field?
  *
  * Both ends of a link include these rows: culver-delivery and culver-policy
- * (route_wire), culver-policy and culver-fetch (fetch_wire).  Addresses
- * travel packed, 17 octets each, so that a host is one message; how they are
- * packed stands here too.
+ * (route_wire), culver-policy or culver-reports and culver-fetch (fetch_wire),
+ * culver-reports and culver-policy (inquiry_wire).  Addresses travel packed,
+ * 17 octets each, so that a host is one message; how they are packed, and how
+ * a policy's text is marked, stands here too.
  *
  * Does not send anything: see conf/link.c, conf/wire.c.
  */
@@ -35,6 +36,7 @@ static const struct wire_field route_fields[] = {
 	WIRE_FIELD_TEXT(struct r_route, sts_id),
 	WIRE_FIELD(struct r_route, sts_cached, WIRE_BOOL, 0),
 	WIRE_FIELD(struct r_route, sts_expires, WIRE_I64, 0),
+	WIRE_FIELD(struct r_route, sts_text, WIRE_U64, 0),
 	WIRE_FIELD(struct r_route, sts_error, WIRE_U32,
 	    RESULT_STS_POLICY_FETCH_ERROR),
 	WIRE_FIELD_TEXT(struct r_route, sts_error_text),
@@ -82,11 +84,105 @@ static const struct wire_field done_fields[] = {
 	WIRE_FIELD_TEXT(struct f_done, text),
 };
 
+static const struct wire_field post_fields[] = {
+	WIRE_FIELD(struct f_post, question, WIRE_U64, 0),
+	WIRE_FIELD_TEXT(struct f_post, url),
+	WIRE_FIELD_TEXT(struct f_post, host),
+	WIRE_FIELD(struct f_post, port, WIRE_U32, 65535),
+	WIRE_FIELD_TEXT(struct f_post, media_type),
+	WIRE_FIELD(struct f_post, size_bytes, WIRE_U64, 0),
+	WIRE_FIELD_BYTES(struct f_post, addresses),
+};
+
+static const struct wire_field posted_fields[] = {
+	WIRE_FIELD(struct f_posted, question, WIRE_U64, 0),
+	WIRE_FIELD(struct f_posted, outcome, WIRE_U32, POST_UNKNOWN),
+	WIRE_FIELD(struct f_posted, status, WIRE_U32, 0),
+	WIRE_FIELD(struct f_posted, verified, WIRE_BOOL, 0),
+	WIRE_FIELD_TEXT(struct f_posted, text),
+};
+
 static const struct wire_message fetch_messages[] = {
 	WIRE_ROW(F_GET, struct f_get, get_fields, 1),
 	WIRE_ROW(F_DONE, struct f_done, done_fields, 0),
+	WIRE_ROW(F_POST, struct f_post, post_fields, 1),
+	WIRE_ROW(F_POSTED, struct f_posted, posted_fields, 0),
 };
 const struct wire_table fetch_wire = { "fetch", ROWS(fetch_messages) };
+
+static const struct wire_field txt_fields[] = {
+	WIRE_FIELD(struct r_txt, question, WIRE_U64, 0),
+	WIRE_FIELD_TEXT(struct r_txt, domain),
+};
+
+static const struct wire_field txt_answer_fields[] = {
+	WIRE_FIELD(struct r_txt_answer, question, WIRE_U64, 0),
+	WIRE_FIELD(struct r_txt_answer, outcome, WIRE_U32, ROUTE_FAIL),
+	WIRE_FIELD_TEXT(struct r_txt_answer, text),
+	WIRE_FIELD_BYTES(struct r_txt_answer, records),
+};
+
+static const struct wire_field pin_fields[] = {
+	WIRE_FIELD(struct r_pin, question, WIRE_U64, 0),
+	WIRE_FIELD_TEXT(struct r_pin, host),
+};
+
+static const struct wire_field pinned_fields[] = {
+	WIRE_FIELD(struct r_pinned, question, WIRE_U64, 0),
+	WIRE_FIELD(struct r_pinned, outcome, WIRE_U32, ROUTE_FAIL),
+	WIRE_FIELD_TEXT(struct r_pinned, text),
+	WIRE_FIELD_BYTES(struct r_pinned, addresses),
+};
+
+static const struct wire_field text_fields[] = {
+	WIRE_FIELD(struct r_text, question, WIRE_U64, 0),
+	WIRE_FIELD_TEXT(struct r_text, domain),
+	WIRE_FIELD(struct r_text, sts_text, WIRE_U64, 0),
+};
+
+static const struct wire_field text_answer_fields[] = {
+	WIRE_FIELD(struct r_text_answer, question, WIRE_U64, 0),
+	WIRE_FIELD(struct r_text_answer, found, WIRE_BOOL, 0),
+};
+
+static const struct wire_field failed_fields[] = {
+	WIRE_FIELD(struct r_failed, epoch, WIRE_U64, 0),
+	WIRE_FIELD(struct r_failed, sequence, WIRE_U64, 0),
+	WIRE_FIELD(struct r_failed, when_s, WIRE_I64, 0),
+	WIRE_FIELD_TEXT(struct r_failed, domain),
+	WIRE_FIELD(struct r_failed, result, WIRE_U32,
+	    RESULT_STS_POLICY_FETCH_ERROR),
+	WIRE_FIELD_TEXT(struct r_failed, reason),
+	WIRE_FIELD_TEXT(struct r_failed, sts_id),
+	WIRE_FIELD(struct r_failed, sts_text, WIRE_U64, 0),
+};
+
+static const struct wire_field failed_kept_fields[] = {
+	WIRE_FIELD(struct r_failed_kept, sequence, WIRE_U64, 0),
+};
+
+static const struct wire_message inquiry_messages[] = {
+	WIRE_ROW(R_TXT, struct r_txt, txt_fields, 0),
+	WIRE_ROW(R_PIN, struct r_pin, pin_fields, 0),
+	WIRE_ROW(R_TEXT, struct r_text, text_fields, 0),
+	WIRE_ROW(R_FAILED_KEPT, struct r_failed_kept, failed_kept_fields, 0),
+	WIRE_ROW(R_TXT_ANSWER, struct r_txt_answer, txt_answer_fields, 0),
+	WIRE_ROW(R_PINNED, struct r_pinned, pinned_fields, 0),
+	WIRE_ROW(R_TEXT_ANSWER, struct r_text_answer, text_answer_fields, 1),
+	WIRE_ROW(R_FAILED, struct r_failed, failed_fields, 0),
+};
+const struct wire_table inquiry_wire = { "inquiry", ROWS(inquiry_messages) };
+
+uint64_t
+policy_text_mark(struct slice text)
+{
+	uint64_t mark = 14695981039346656037u;
+	size_t i;
+
+	for (i = 0; i < text.len; i++)
+		mark = (mark ^ (uint8_t)text.at[i]) * 1099511628211u;
+	return mark == 0 ? 1 : mark;
+}
 
 bool
 route_put_address(uint8_t *octets, uint32_t *len, uint32_t size,

@@ -10,6 +10,7 @@
 #include "queue/bounce.h"
 
 #include "conf/stamp.h"
+#include "queue/queue.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -155,12 +156,6 @@ host_of(const struct bounce *bounce)
 	return bounce->hostname[0] != '\0' ? bounce->hostname : "localhost";
 }
 
-static void
-add_boundary(struct buffer *out, const struct bounce *bounce, const char *end)
-{
-	buffer_printf(out, "\r\n--=_culver/%s%s\r\n", bounce->id, end);
-}
-
 /* DSN-3464-4-1 RFC 3464 4: a complete message; MSG-5322-4-2 */
 static void
 add_header(struct buffer *out, const struct bounce *bounce)
@@ -179,12 +174,7 @@ add_header(struct buffer *out, const struct bounce *bounce)
 	buffer_printf(out, "Message-ID: <%s@%s>\r\n", bounce->id,
 	    host_of(bounce));
 	/* DSN-3834-3.1.7-1 RFC 3834 3.1.7 */
-	buffer_add(out, SLICE("Auto-Submitted: auto-replied\r\n"
-	    "MIME-Version: 1.0\r\n"));
-	/* DSN-3464-2-1, DSN-6522-3-2 */
-	buffer_printf(out, "Content-Type: multipart/report;\r\n"
-	    " report-type=delivery-status;\r\n"
-	    " boundary=\"=_culver/%s\"\r\n", bounce->id);
+	buffer_add(out, SLICE("Auto-Submitted: auto-replied\r\n"));
 }
 
 /* "2 days", "3 hours": for people. */
@@ -405,31 +395,31 @@ add_original_header(struct buffer *out, struct slice original)
 
 /* DSN-6522-3-3, DSN-6522-3-4 RFC 6522 3 */
 static void
-add_original(struct buffer *out, const struct bounce *bounce)
+add_original(struct multipart *parts, const struct bounce *bounce)
 {
 	if (!is_harmless(bounce)) {
-		buffer_add(out, SLICE("Content-Type: "
-		    "text/rfc822-headers\r\n\r\n"));
-		add_original_header(out, bounce->original);
+		multipart_part(parts, "Content-Type: "
+		    "text/rfc822-headers\r\n");
+		add_original_header(parts->out, bounce->original);
 		return;
 	}
-	buffer_add(out, SLICE("Content-Type: message/rfc822\r\n\r\n"));
-	buffer_add(out, bounce->original);
+	multipart_part(parts, "Content-Type: message/rfc822\r\n");
+	buffer_add(parts->out, bounce->original);
 }
 
 void
 bounce_build(const struct bounce *bounce, struct buffer *text)
 {
+	struct multipart parts;
+
 	add_header(text, bounce);
-	add_boundary(text, bounce, "");
-	buffer_add(text, SLICE("Content-Type: text/plain; "
-	    "charset=us-ascii\r\n\r\n"));
+	/* DSN-3464-2-1, DSN-6522-3-2 */
+	multipart_begin(&parts, text, "delivery-status", bounce->id);
+	multipart_part(&parts, "Content-Type: text/plain; "
+	    "charset=us-ascii\r\n");
 	add_words(text, bounce);
-	add_boundary(text, bounce, "");
-	buffer_add(text, SLICE("Content-Type: "
-	    "message/delivery-status\r\n\r\n"));
+	multipart_part(&parts, "Content-Type: message/delivery-status\r\n");
 	add_status(text, bounce);
-	add_boundary(text, bounce, "");
-	add_original(text, bounce);
-	add_boundary(text, bounce, "--");
+	add_original(&parts, bounce);
+	multipart_end(&parts);
 }

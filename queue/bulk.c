@@ -11,6 +11,7 @@
 #include "conf/log.h"
 #include "queue/ctl.h"
 #include "queue/destination.h"
+#include "queue/keys.h"
 #include "queue/listing.h"
 #include "queue/row.h"
 #include "queue/turn.h"
@@ -230,7 +231,7 @@ do_slice(void *program, struct control *control, void *memory)
 		if (listing_fits(work->queue->spool, work->queue->dispatch,
 		    &work->filter, &message)) {
 			work->messages++;
-			work->octets += message.size_bytes;
+			work->octets += record_octets(&message);
 			work->task->act(work, &message);
 		}
 	}
@@ -360,9 +361,13 @@ wake_destination(struct queue *queue, uint64_t number, uint64_t now_ms)
 {
 	struct destination destination;
 
-	if (spool_get_destination(queue->spool, number, &destination) !=
-	    STORE_FOUND || dispatch_serves(queue->dispatch, number))
+	if (dispatch_serves(queue->dispatch, number))
 		return;
+	if (spool_get_destination(queue->spool, number, &destination) !=
+	    STORE_FOUND) {
+		destination_settle_number(queue->spool, number);
+		return;
+	}
 	if (destination.next_ms != 0 && destination.next_ms <= now_ms &&
 	    destination.backoff_ms <= now_ms)
 		return;
@@ -381,7 +386,7 @@ flush_one(struct work *work, const struct message *message)
 	while (spool_next_recipient(queue->spool, message->id, number,
 	    &recipient) == STORE_FOUND) {
 		number = recipient.number + 1;
-		if (recipient.due_ms == DUE_HELD ||
+		if (!DUE_IS_TIME(recipient.due_ms) ||
 		    dispatch_has(queue->dispatch, &recipient))
 			continue;
 		if (recipient.due_ms > now_ms)
@@ -390,6 +395,8 @@ flush_one(struct work *work, const struct message *message)
 		wake_destination(queue, recipient.destination, now_ms);
 		work->recipients++;
 	}
+	if (message->needs_signature)
+		signer_hurry(queue->signer);
 	spool_count_event(queue->spool);
 }
 
@@ -433,9 +440,12 @@ log_removed(struct work *work, const struct message *message,
 static void
 remove_one(struct work *work, const struct message *message)
 {
+	const struct key_outcome removed = { KEY_EXPIRED, 0, "",
+	    "removed by the operator" };
 	struct spool *spool = work->queue->spool;
 	struct recipient recipient;
 
+	keys_settle(spool, message, &removed);
 	while (spool_next_recipient(spool, message->id, 0, &recipient) ==
 	    STORE_FOUND) {
 		log_removed(work, message, &recipient);

@@ -63,6 +63,7 @@ show(void *program, struct control *control, int argc, char **argv)
 struct octets {
 	struct queue	*queue;
 	struct message	 message;
+	bool		 signature;	/* said, or there is none */
 	uint32_t	 chunk;
 	uint64_t	 file_read;
 	int		 file;
@@ -79,12 +80,12 @@ close_octets(void *memory)
 }
 
 static void
-say_chunk(struct control *control, struct octets *octets)
+say_chunk(struct control *control, struct octets *octets, uint32_t n)
 {
 	struct slice chunk;
 
-	if (spool_get_chunk(octets->queue->spool, octets->message.id,
-	    octets->chunk++, &chunk) == STORE_FOUND) {
+	if (spool_get_chunk(octets->queue->spool, octets->message.id, n,
+	    &chunk) == STORE_FOUND) {
 		control_octets(control, chunk.at, chunk.len);
 		return;
 	}
@@ -121,14 +122,17 @@ say_octets(void *program, struct control *control, void *memory)
 	struct octets *octets = memory;
 
 	(void)program;
-	if (octets->chunk < octets->message.chunks)
-		say_chunk(control, octets);
+	if (!octets->signature && octets->message.signature_bytes > 0)
+		say_chunk(control, octets, CHUNK_SIGNATURE);
+	else if (octets->chunk < octets->message.chunks)
+		say_chunk(control, octets, octets->chunk++);
 	else if (octets->file_read < octets->message.file_bytes)
 		say_file(control, octets);
 	else {
 		control_end(control, CONTROL_OK);
 		return;
 	}
+	octets->signature = true;
 	control_again(control, say_octets, octets, close_octets);
 }
 
@@ -156,7 +160,9 @@ explain_on(void *program, struct control *control, void *memory)
 		return;
 	}
 	if (explain->rows == 0)
-		control_error(control, "no attempt is known yet");
+		control_error(control, explain->message.needs_signature ?
+		    "it waits to be signed; no attempt is made before" :
+		    "no attempt is known yet");
 	control_end(control, explain->rows > 0 ? CONTROL_OK : CONTROL_NO);
 }
 

@@ -35,15 +35,18 @@ deposit_message(struct spool *spool, const struct message *message,
 {
 	struct destination destination = { .number = 0 };
 	struct recipient recipient = { .id = message->id,
-	    .due_ms = message->arrived_ms };
+	    .due_ms = message->needs_signature ? DUE_UNSIGNED :
+	    message->arrived_ms };
 
 	spool_put_message(spool, message);
+	if (message->needs_signature)
+		spool_mark_unsigned(spool, message->id);
 	for (uint32_t i = 0; i < n; i++) {
 		size_t len = strlen(addresses);
 
 		if (!find(spool, addresses, message->class, &destination))
 			return;
-		destination_owe(spool, &destination, message->arrived_ms,
+		destination_owe(spool, &destination, recipient.due_ms,
 		    message->arrived_ms);
 		memcpy(recipient.address, addresses, len + 1);
 		recipient.number = i;

@@ -7,7 +7,8 @@
 #include "queue/spool.h"
 
 /*
- * Write the message and a recipient for each of n addresses, due at once;
+ * Write the message and a recipient for each of n addresses, due at once (or,
+ * where it needs a signature, not before it is signed: signer.c);
  * with the turn that holds it, it exists.  Its chunks and file are the
  * caller's and belong to the same turn or an earlier one.  addresses are the
  * texts one after the other, each with its end; every one parses as a mailbox

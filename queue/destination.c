@@ -9,26 +9,34 @@
 
 #include "conf/log.h"
 
-static bool
-make(struct spool *spool, const char *domain, uint32_t class,
-    struct destination *destination)
+#define SLICE_PLACES	100	/* looked at to mend a destination */
+
+/* A number that no destination has; 0: the turn is lost. */
+static uint64_t
+fresh_number(struct spool *spool)
 {
+	struct destination destination;
 	enum store_found found;
 	uint64_t number;
 
 	do {
 		number = queue_id_new();
-		found = spool_get_destination(spool, number, destination);
+		found = spool_get_destination(spool, number, &destination);
 	} while (found == STORE_FOUND);
-	if (found == STORE_FAILED)
-		return false;
+	return found == STORE_FAILED ? 0 : number;
+}
+
+/* Its record is written with the first change. */
+static void
+make(struct spool *spool, uint64_t number, const char *domain, uint32_t class,
+    struct destination *destination)
+{
 	*destination = (struct destination){ .number = number,
 	    .class = class };
 	if (!slice_store(slice_of(domain), destination->domain,
 	    sizeof(destination->domain)))
 		bug("domain %s", domain);
 	spool_put_name(spool, destination);
-	return true;
 }
 
 bool
@@ -42,8 +50,16 @@ destination_for(struct spool *spool, const char *domain, uint32_t class,
 		return true;
 	if (spool_turn_lost(spool))
 		return false;
-	/* A damaged record loses back-off and proof, and no mail. */
-	return make(spool, domain, class, destination);
+	/*
+	 * A damaged record loses back-off, hold and proof, and no mail: what
+	 * waits there is found under the same number.
+	 */
+	if (number == 0)
+		number = fresh_number(spool);
+	if (number == 0)
+		return false;
+	make(spool, number, domain, class, destination);
+	return true;
 }
 
 static uint64_t
@@ -73,8 +89,8 @@ destination_owe(struct spool *spool, struct destination *destination,
     uint64_t due_ms, uint64_t arrived_ms)
 {
 	uint64_t next_ms = later(due_ms, destination->backoff_ms);
-	bool sooner = !destination->held && (destination->next_ms == 0 ||
-	    next_ms < destination->next_ms);
+	bool sooner = !destination->held && DUE_IS_TIME(due_ms) &&
+	    (destination->next_ms == 0 || next_ms < destination->next_ms);
 	bool older = destination->oldest_ms == 0 ||
 	    arrived_ms < destination->oldest_ms;
 
@@ -112,18 +128,76 @@ destination_settle(struct spool *spool, struct destination *destination)
 			rest(spool, destination);
 		return;
 	}
-	if (!destination->held && first.due_ms != DUE_HELD)
+	if (!destination->held && DUE_IS_TIME(first.due_ms))
 		next_ms = later(first.due_ms, destination->backoff_ms);
 	move_entry(spool, destination, next_ms);
 	spool_put_destination(spool, destination);
 }
 
+/*
+ * What a place says of the destination whose record is lost; one that cannot
+ * be read is held.
+ */
+static bool
+make_from_place(struct spool *spool, const struct due *place,
+    struct destination *destination)
+{
+	struct recipient recipient;
+	struct message message;
+	struct mailbox mailbox;
+
+	if (spool_get_recipient(spool, place->id, place->number, &recipient)
+	    == STORE_FOUND && spool_get_message(spool, place->id, &message)
+	    == STORE_FOUND && mailbox_parse(slice_of(recipient.address),
+	    &mailbox) && mailbox.domain.name[0] != '\0') {
+		make(spool, place->destination, mailbox.domain.name,
+		    message.class, destination);
+		return true;
+	}
+	if (!spool_turn_lost(spool))
+		spool_hold_due(spool, place);
+	return false;
+}
+
+void
+destination_mend(struct spool *spool, const struct soon *entry)
+{
+	struct due place = { .destination = entry->destination };
+	struct destination destination;
+	bool after = false;
+
+	/* A new one comes with the record. */
+	if (entry->next_ms != 0)
+		spool_delete_soon(spool, entry);
+	if (spool_get_destination(spool, entry->destination, &destination) ==
+	    STORE_FOUND) {
+		destination_settle(spool, &destination);
+		return;
+	}
+	for (int n = 0; n < SLICE_PLACES; n++) {
+		if (!spool_next_due(spool, &place, after, &place))
+			return;
+		after = true;
+		if (make_from_place(spool, &place, &destination)) {
+			destination_settle(spool, &destination);
+			return;
+		}
+	}
+	/* The rest in another turn. */
+	if (entry->next_ms != 0)
+		spool_put_soon(spool, entry);
+}
+
 void
 destination_settle_number(struct spool *spool, uint64_t number)
 {
+	const struct soon none = { 0, number };
 	struct destination destination;
+	enum store_found found = spool_get_destination(spool, number,
+	    &destination);
 
-	if (spool_get_destination(spool, number, &destination) ==
-	    STORE_FOUND)
+	if (found == STORE_FOUND)
 		destination_settle(spool, &destination);
+	else if (found == STORE_ABSENT)
+		destination_mend(spool, &none);
 }

@@ -22,7 +22,8 @@ bool	destination_for(struct spool *, const char *domain, uint32_t class,
 	    struct destination *);
 /*
  * Something that arrived at arrived_ms is due there at due_ms: see to it that
- * the index says so.  Writes only if it did not.
+ * the index says so.  Writes only if it did not.  due_ms may be DUE_UNSIGNED:
+ * then it is known to wait there, and not when it is due.
  */
 void	destination_owe(struct spool *, struct destination *, uint64_t due_ms,
 	    uint64_t arrived_ms);
@@ -33,7 +34,17 @@ void	destination_owe(struct spool *, struct destination *, uint64_t due_ms,
  * or is held: destination->number is 0 then.
  */
 void	destination_settle(struct spool *, struct destination *);
-/* The same by number; nothing happens when there is none. */
+/*
+ * The same by number.  Where there is no record that can be read and mail
+ * waits all the same, one is made from what the mail says.
+ */
 void	destination_settle_number(struct spool *, uint64_t number);
+/*
+ * An entry of the index (next_ms 0: nobody knows where it stands) of which its
+ * destination's record does not know, or whose record cannot be read: entry
+ * and record are made anew from the mail that waits there; without such mail
+ * the entry goes.
+ */
+void	destination_mend(struct spool *, const struct soon *entry);
 
 #endif

@@ -278,7 +278,7 @@ send_body(void *context, uint64_t number, int fd)
 		close(fd);
 		return;
 	}
-	pipe.size_bytes = job->message.size_bytes;
+	pipe.size_bytes = record_octets(&job->message);
 	link_send(dispatch->link, D_PIPE, &pipe, &fd);
 }
 
@@ -403,21 +403,6 @@ apply_ending(struct dispatch *dispatch, struct active *active)
 	    &active->ending_next, &active->trail, &walk);
 }
 
-/* Nothing of it can be read: it is not to be drawn again. */
-static void
-hold_damaged(struct dispatch *dispatch, uint64_t message)
-{
-	struct recipient recipient;
-	uint32_t number = 0;
-
-	while (spool_next_recipient(dispatch->books->spool, message, number,
-	    &recipient) == STORE_FOUND) {
-		spool_move_recipient(dispatch->books->spool, &recipient,
-		    DUE_HELD);
-		number = recipient.number + 1;
-	}
-}
-
 void
 dispatch_before_commit(struct dispatch *dispatch)
 {
@@ -443,8 +428,9 @@ dispatch_before_commit(struct dispatch *dispatch)
 	}
 	for (unsigned i = 0; i < dispatch->draw.bad_n; i++)
 		spool_hold_due(spool, &dispatch->draw.bad[i]);
+	/* Not to be drawn again. */
 	for (size_t i = 0; i < dispatch->damaged_n; i++)
-		hold_damaged(dispatch, dispatch->damaged[i]);
+		spool_hold_message(spool, dispatch->damaged[i]);
 	handout_before_commit(dispatch->handout);
 }
 
@@ -460,7 +446,7 @@ send_job(struct dispatch *dispatch, const struct job *job,
 		.session = job->session,
 		.job = job->number,
 		.message = message->id,
-		.size_bytes = message->size_bytes,
+		.size_bytes = record_octets(message),
 		.body = message->eight_bit ? BODY_8BITMIME : BODY_7BIT,
 		.recipients = job->n,
 		.more = flight_waiting(job->active)

@@ -12,6 +12,10 @@
  * To give up is to walk the destination's places in slices.  A walk for
  * expiry is made only when the oldest message there may be due for it: until
  * then a million that wait cost one record.
+ *
+ * Reports of our own live for a day from their first attempt, which has to be
+ * noted in each: their destinations are walked after every attempt, of which
+ * there are few a day (RPT-5.5-1, RPT-5.5-2 RFC 8460 5.5).
  */
 #include "queue/ending.h"
 
@@ -31,10 +35,11 @@ struct walk {
 	struct books		*books;
 	struct ending		*ending;
 	const struct ending_calls *calls;
-	struct d_host		 host;	/* the last that refused us */
+	struct d_host		 host;	/* of which the end speaks, if any */
 	struct message		 message;	/* of the last place */
 };
 
+/* By `expire`: of mail, not of reports. */
 static bool
 is_life_over(const struct walk *walk, uint64_t arrived_ms)
 {
@@ -101,6 +106,38 @@ stays(struct ending *ending, uint64_t arrived_ms)
 		ending->oldest_ms = arrived_ms;
 }
 
+/* This attempt was for this recipient: of a report, note the first. */
+static void
+note_first(struct walk *walk, struct recipient *recipient)
+{
+	uint64_t first_ms = result_first_ms(&walk->message, recipient,
+	    walk->ending->began_ms);
+
+	if (recipient->first_ms == 0) {
+		recipient->first_ms = first_ms;
+		spool_move_recipient(walk->books->spool, recipient,
+		    recipient->due_ms);
+	}
+	if (walk->ending->first_ms == 0 ||
+	    first_ms < walk->ending->first_ms)
+		walk->ending->first_ms = first_ms;
+}
+
+/* What was due and reached nobody: is it over with it? */
+static bool
+is_given_up(struct walk *walk, struct recipient *recipient)
+{
+	if (walk->ending->said.outcome == OUTCOME_FAILED)
+		return true;
+	if (walk->message.class != CLASS_REPORT)
+		return is_life_over(walk, walk->message.arrived_ms);
+	if (schedule_report_expired(recipient->first_ms,
+	    walk->ending->began_ms))
+		return true;
+	note_first(walk, recipient);
+	return false;
+}
+
 /* One place: is its recipient given up? */
 static void
 judge_place(struct walk *walk, const struct due *place)
@@ -117,8 +154,7 @@ judge_place(struct walk *walk, const struct due *place)
 	}
 	if (place->due_ms > walk->ending->ended_ms ||
 	    walk->calls->in_flight(walk->calls->context, place) ||
-	    (walk->ending->said.outcome == OUTCOME_DEFERRED &&
-	    !is_life_over(walk, walk->message.arrived_ms)))
+	    !is_given_up(walk, &recipient))
 		stays(walk->ending, walk->message.arrived_ms);
 	else
 		give_up(walk, &recipient);
@@ -132,7 +168,7 @@ walk_slice(struct walk *walk)
 
 	for (int n = 0; n < SLICE_PLACES; n++) {
 		if (!spool_next_due(walk->books->spool, &ending->cursor,
-		    ending->walking, &place) || place.due_ms == DUE_HELD) {
+		    ending->walking, &place) || !DUE_IS_TIME(place.due_ms)) {
 			ending->walked = true;
 			return true;
 		}
@@ -152,6 +188,20 @@ back_off(struct destination *destination, const struct ending *ending,
 	destination->backoff_ms = ending->ended_ms + schedule_delay_ms(
 	    config->retry_s, config->retry_n, destination->step,
 	    destination->number);
+}
+
+/* The same where reports wait; nothing is held against what comes later. */
+static void
+back_off_reports(struct destination *destination,
+    const struct ending *ending, const struct config *config)
+{
+	uint64_t first_ms = ending->first_ms;
+
+	destination->step = first_ms == 0 ? 0 : destination->step + 1;
+	destination->backoff_ms = first_ms == 0 ? 0 : ending->ended_ms +
+	    schedule_report_delay_ms(config->retry_s, config->retry_n,
+	    destination->step, destination->number,
+	    ending->ended_ms > first_ms ? ending->ended_ms - first_ms : 0);
 }
 
 static void
@@ -227,7 +277,11 @@ conclude(struct walk *walk, struct destination *destination)
 	if (said->outcome == OUTCOME_DEFERRED) {
 		keep_failure(destination, walk);
 		/* SMTP-4.5.4.1-2 RFC 5321 4.5.4.1 */
-		back_off(destination, ending, *walk->books->config);
+		if (destination->class == CLASS_REPORT)
+			back_off_reports(destination, ending,
+			    *walk->books->config);
+		else
+			back_off(destination, ending, *walk->books->config);
 		log_due(walk, destination);
 		log_defer(walk, destination);
 		return;
@@ -265,8 +319,9 @@ needs_walk(const struct walk *walk, const struct destination *destination)
 		return false;
 	return said->outcome == OUTCOME_FAILED ||
 	    (said->outcome == OUTCOME_DEFERRED &&
-	    destination->oldest_ms != 0 &&
-	    is_life_over(walk, destination->oldest_ms));
+	    (destination->class == CLASS_REPORT ||
+	    (destination->oldest_ms != 0 &&
+	    is_life_over(walk, destination->oldest_ms))));
 }
 
 bool
@@ -278,10 +333,14 @@ ending_slice(struct books *books, struct ending *ending, struct trail *trail,
 	struct destination destination;
 
 	if (spool_get_destination(books->spool, ending->said.destination,
-	    &destination) != STORE_FOUND)
-		return true;	/* all of it was removed meanwhile */
+	    &destination) != STORE_FOUND) {
+		/* All of it was removed meanwhile, or the record is damaged. */
+		destination_settle_number(books->spool,
+		    ending->said.destination);
+		return true;
+	}
 	ending->cursor.destination = destination.number;
-	trail_refused(trail, &walk.host);
+	trail_decider(trail, &ending->said, &walk.host);
 	if (needs_walk(&walk, &destination) && !walk_slice(&walk))
 		return false;
 	finish(&walk, &destination, trail);

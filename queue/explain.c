@@ -33,7 +33,11 @@ add_facts(struct buffer *row, const struct d_host *host)
 	row_bool(row, "sts_cached", host->sts_cached);
 	row_bool(row, "mx_match", host->mx_match);
 	row_bool(row, "mx_secure", host->mx_secure);
-	row_bool(row, "address_secure", host->address_secure);
+	/* No address was looked up: nothing is known of it. */
+	if (host->tlsa[0] == '\0')
+		row_null(row, "address_secure");
+	else
+		row_bool(row, "address_secure", host->address_secure);
 	row_text(row, "tlsa", host->tlsa);
 	row_bool(row, "connected", host->connected);
 	row_text(row, "starttls", host->starttls);

@@ -8,7 +8,8 @@
  * spool_soon_written.
  *
  * An entry may be too early: then nothing is due there, and it is mended in
- * the next turn.
+ * the next turn.  So is one whose destination's record is damaged: no mail may
+ * be stranded behind it.
  */
 #include "queue/handout.h"
 
@@ -32,6 +33,9 @@ struct handout {
 	struct soon	 scan;
 	struct numbers	 unsettled;	/* whose entry stands wrong */
 	struct numbers	 passed;	/* older jobs have all of it */
+	struct soon	*broken;	/* no record that can be read, or it
+					   knows of another entry */
+	size_t		 broken_n, broken_size;
 };
 
 /* The turn that the timer makes hands out what is due. */
@@ -58,6 +62,7 @@ handout_free(struct handout **handout)
 	timer_free(&(*handout)->timer);
 	free((*handout)->unsettled.at);
 	free((*handout)->passed.at);
+	free((*handout)->broken);
 	free(*handout);
 	*handout = NULL;
 }
@@ -67,6 +72,7 @@ handout_restart(struct handout *handout)
 {
 	handout->scan = (struct soon){ 0, 0 };
 	handout->passed.n = 0;
+	handout->broken_n = 0;		/* they are met again */
 }
 
 static void
@@ -92,18 +98,21 @@ handout_before_commit(struct handout *handout)
 	for (size_t i = 0; i < handout->unsettled.n; i++)
 		destination_settle_number(handout->spool,
 		    handout->unsettled.at[i]);
+	for (size_t i = 0; i < handout->broken_n; i++)
+		destination_mend(handout->spool, &handout->broken[i]);
 }
 
 void
 handout_settled(struct handout *handout)
 {
 	handout->unsettled.n = 0;
+	handout->broken_n = 0;
 }
 
 bool
 handout_has_unsettled(const struct handout *handout)
 {
-	return handout->unsettled.n > 0;
+	return handout->unsettled.n > 0 || handout->broken_n > 0;
 }
 
 static void
@@ -119,17 +128,36 @@ say_due(struct link *link, const struct destination *destination,
 }
 
 static void
-hand_out(struct handout *handout, struct link *link, uint64_t number,
+add_broken(struct handout *handout, const struct soon *entry)
+{
+	if (handout->broken_n == handout->broken_size) {
+		handout->broken_size = handout->broken_size * 2 + 4;
+		handout->broken = mem_grow(handout->broken,
+		    handout->broken_size * sizeof(*handout->broken));
+	}
+	handout->broken[handout->broken_n++] = *entry;
+}
+
+/* entry: of the index; next_ms 0 where it is not known. */
+static void
+hand_out(struct handout *handout, struct link *link, const struct soon *entry,
     uint64_t now_ms)
 {
+	uint64_t number = entry->destination;
 	struct active *active = flight_find(handout->flight, number);
 	struct destination destination;
+	enum store_found found;
 
 	if (active != NULL && (active->handed || active->ending != NULL))
 		return;
-	if (spool_get_destination(handout->spool, number, &destination) !=
-	    STORE_FOUND)
+	found = spool_get_destination(handout->spool, number, &destination);
+	if (found == STORE_FAILED)
 		return;
+	if (found == STORE_ABSENT || (entry->next_ms != 0 &&
+	    entry->next_ms != destination.next_ms)) {
+		add_broken(handout, entry);
+		return;
+	}
 	if (active == NULL)
 		active = flight_add(handout->flight, &destination);
 	flight_hand(handout->flight, active, &destination, now_ms);
@@ -186,8 +214,10 @@ hand_out_passed(struct handout *handout, struct link *link, unsigned most,
 
 	handout->passed = (struct numbers){ NULL, 0, 0 };
 	for (size_t i = 0; i < passed.n; i++) {
+		const struct soon entry = { 0, passed.at[i] };
+
 		if (may_hand_out(handout, link, most))
-			hand_out(handout, link, passed.at[i], now_ms);
+			hand_out(handout, link, &entry, now_ms);
 		else
 			add_number(&handout->passed, passed.at[i]);
 	}
@@ -211,6 +241,6 @@ handout_run(struct handout *handout, struct link *link, unsigned most)
 		}
 		handout->scan = found;
 		handout->scan.destination++;
-		hand_out(handout, link, found.destination, now_ms);
+		hand_out(handout, link, &found, now_ms);
 	}
 }

@@ -128,7 +128,8 @@ add_recipient(struct buffer *row, const struct dispatch *dispatch,
 	row_text(row, "to", recipient->address);
 	row_text(row, "state", state_names[state]);
 	row_number(row, "attempts", attempts_of(recipient, destination));
-	row_time(row, "next", state == RECIPIENT_HELD ? 0 : next_ms);
+	row_time(row, "next", state == RECIPIENT_HELD ||
+	    !DUE_IS_TIME(next_ms) ? 0 : next_ms);
 	add_last(row, recipient, destination);
 	row_close(row, '}');
 }
@@ -183,8 +184,10 @@ listing_fits(struct spool *spool, const struct dispatch *dispatch,
 }
 
 static void
-add_tags(struct buffer *row, uint32_t class)
+add_tags(struct buffer *row, const struct message *message)
 {
+	uint32_t class = message->class;
+
 	row_open(row, "tags", '[');
 	/* RTLS-4.1-1, RTLS-4.1-2 RFC 8689 4.1 */
 	if (class == CLASS_REQUIRETLS)
@@ -193,6 +196,8 @@ add_tags(struct buffer *row, uint32_t class)
 		row_text(row, NULL, "tls-required-no");
 	else if (class == CLASS_REPORT)
 		row_text(row, NULL, "report");
+	if (message->needs_signature)
+		row_text(row, NULL, "unsigned");
 	row_close(row, ']');
 }
 
@@ -208,8 +213,8 @@ listing_row(struct spool *spool, const struct dispatch *dispatch,
 	row_open(row, NULL, '{');
 	row_text(row, "id", queue_id_print(message->id, id));
 	row_text(row, "from", message->sender);
-	row_number(row, "size", message->size_bytes);
-	add_tags(row, message->class);
+	row_number(row, "size", record_octets(message));
+	add_tags(row, message);
 	row_time(row, "arrived", message->arrived_ms);
 	row_open(row, "recipients", '[');
 	while (spool_next_recipient(spool, message->id, number, &recipient)
@@ -312,7 +317,7 @@ listing_mailq(struct spool *spool, const struct dispatch *dispatch,
 	snprintf(marked, sizeof(marked), "%s%s", queue_id_print(message->id,
 	    id), mark_of(spool, dispatch, message->id));
 	buffer_printf(text, "%-17s %8llu %19.19s %s\n", marked,
-	    (unsigned long long)message->size_bytes,
+	    (unsigned long long)record_octets(message),
 	    stamp_mailq(message->arrived_ms, time),
 	    message->sender[0] != '\0' ? message->sender : "MAILER-DAEMON");
 	while (spool_next_recipient(spool, message->id, number, &recipient)

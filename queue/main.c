@@ -63,8 +63,12 @@ on_link(void *context, enum program peer, int fd)
 
 	if (peer == PROGRAM_SMTPD)
 		receive_serve(running->queue->receiver, fd);
+	else if (peer == PROGRAM_REPORTS)
+		receive_serve_reports(running->queue->receiver, fd);
 	else if (peer == PROGRAM_DELIVERY)
 		dispatch_serve(running->queue->dispatch, fd);
+	else if (peer == PROGRAM_SIGN)
+		signer_serve(running->queue->signer, fd);
 	else
 		close(fd);
 }
@@ -144,6 +148,7 @@ serve(void)
 	running.stop_timer = timer_new(loop, on_stop_timer, &running);
 	for (size_t i = 0; i < start.links_n; i++)
 		on_link(&running, start.links[i].peer, start.links[i].fd);
+	signer_hurry(running.queue->signer);
 	parent_serve(loop, &calls, &running);
 	loop_run(loop);
 	timer_free(&running.stop_timer);

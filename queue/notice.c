@@ -6,6 +6,7 @@
  * there is a notice and to whom it goes:
  *
  *	null sender		none, one log line (DSN-3461-5.2-1)
+ *	a report of our own	the same: its key says what became of it
  *	sender at a domain of	root, postmaster, mailer-daemon: root-mail;
  *	ours			others cannot get mail until local mail is
  *				built: one log line
@@ -158,18 +159,20 @@ is_responsible(const char *local)
 }
 
 /*
- * Where a notice about mail of this sender goes; NULL and why when there is
+ * Where a notice about this message goes; NULL and why when there is
  * nowhere.
  */
 static const char *
-addressee(const struct config *config, const char *sender,
+addressee(const struct config *config, const struct message *message,
     char text[MAILBOX_TEXT_MAX], const char **outcome)
 {
+	const char *sender = message->sender;
 	struct mailbox mailbox;
 
 	*outcome = "dropped";
-	if (sender[0] == '\0')
-		return NULL;	/* DSN-3461-5.2-1, SMTP-3.6.3-3 */
+	/* DSN-3461-5.2-1, SMTP-3.6.3-3; RPT-5.5-1 RFC 8460 5.5 */
+	if (sender[0] == '\0' || message->class == CLASS_REPORT)
+		return NULL;
 	*outcome = "undeliverable";
 	if (!mailbox_parse(slice_of(sender), &mailbox))
 		return NULL;
@@ -313,7 +316,7 @@ write_notice(struct notices *notices, const struct notice *notice)
 {
 	char text[MAILBOX_TEXT_MAX];
 	const char *outcome, *to = addressee(*notices->config,
-	    notice->message.sender, text, &outcome);
+	    &notice->message, text, &outcome);
 	struct buffer octets = { NULL, 0, 0 };
 	/* DSN-3464-2-4 RFC 3464 2: sender "" */
 	struct message bounce = {

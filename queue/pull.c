@@ -1,12 +1,13 @@
 /*
  * How does a body get to the worker that sends it?
  *
- * Called by dispatch.c for each D_BODY.  States of a pull:
+ * Called by dispatch.c for each D_BODY, and by signer.c.  States of a pull:
  *
- *	checking	a body that is a file: its checksum is computed in
- *			slices, then its descriptor is handed over
- *	feeding		chunks (and the file behind them, if any) are written
- *			into a pipe as it drains
+ *	checking	a body that is a file, and nothing before it: its
+ *			checksum is computed in slices, then its descriptor is
+ *			handed over
+ *	feeding		signature, chunks and file, whichever there are, are
+ *			written into a pipe as it drains
  *
  * Most bodies fit into the pipe and are over inside pull_begin.  It does not
  * know who reads, and keeps no octets of chunks: where the pipe was full they
@@ -32,6 +33,7 @@ struct pull {
 	struct pulls		*of;
 	uint64_t		 job;
 	uint64_t		 message;
+	bool			 signature;	/* is still to be written */
 	uint32_t		 chunks;
 	uint64_t		 file_bytes;
 	uint32_t		 file_crc;
@@ -179,12 +181,13 @@ feed(struct pull *pull, const void *octets, size_t len)
 	return pull->offset < len ? FED_FULL : FED_MORE;
 }
 
+/* n: CHUNK_SIGNATURE, or the next of the body. */
 static enum fed
-feed_chunk(struct pull *pull)
+feed_chunk(struct pull *pull, uint32_t n)
 {
 	struct slice chunk;
 	enum store_found found = spool_get_chunk(pull->of->spool,
-	    pull->message, pull->chunk, &chunk);
+	    pull->message, n, &chunk);
 	enum fed fed;
 
 	if (found == STORE_FAILED)
@@ -194,10 +197,13 @@ feed_chunk(struct pull *pull)
 		return FED_OVER;
 	}
 	fed = feed(pull, chunk.at, chunk.len);
-	if (fed == FED_MORE) {
+	if (fed != FED_MORE)
+		return fed;
+	if (n == CHUNK_SIGNATURE)
+		pull->signature = false;
+	else
 		pull->chunk++;
-		pull->offset = 0;
-	}
+	pull->offset = 0;
 	return fed;
 }
 
@@ -228,8 +234,10 @@ feed_piece(struct pull *pull)
 static enum fed
 feed_next(struct pull *pull)
 {
+	if (pull->signature)
+		return feed_chunk(pull, CHUNK_SIGNATURE);
 	if (pull->chunk < pull->chunks)
-		return feed_chunk(pull);
+		return feed_chunk(pull, pull->chunk);
 	if (pull->file_read < pull->file_bytes || pull->piece_len > 0)
 		return feed_piece(pull);
 	return FED_OVER;
@@ -334,11 +342,13 @@ pull_begin(struct pulls *pulls, uint64_t job, const struct message *message)
 	pull->pipe = pull->file = -1;
 	if (message != NULL) {
 		pull->message = message->id;
+		pull->signature = message->signature_bytes > 0;
 		pull->chunks = message->chunks;
 		pull->file_bytes = message->file_bytes;
 		pull->file_crc = message->file_crc;
 	}
-	if (pull->chunks == 0 && pull->file_bytes > 0) {
+	if (pull->chunks == 0 && pull->file_bytes > 0 && !pull->signature &&
+	    !message->needs_signature) {
 		LIST_INSERT_HEAD(&pulls->checking, pull, pulls);
 		return;
 	}

@@ -1,6 +1,6 @@
 /*
  * Bodies on their way out: from the store or a file into the pipe of whoever
- * sends the message.
+ * sends the message, or signs it.
  *
  * A worker asks for it when the server has said 354, and sends the final dot
  * only when exactly the announced count came and the pipe ended.  So a body
@@ -26,8 +26,10 @@ struct pulls	*pull_new(struct loop *, struct spool *,
 		    const struct pull_calls *, void *context);
 void	 pull_free(struct pulls **);
 /*
- * Provide a message's body for a job.  `ready` follows, perhaps inside this
- * call.  message NULL: it is gone or cannot be read; the pipe ends at once.
+ * Provide a message's octets for a job: signature, if it has one, and body.
+ * `ready` follows, perhaps inside this call.  message NULL: it is gone or
+ * cannot be read; the pipe ends at once.  One that still is to be signed comes
+ * by a pipe always: it is read by who signs.
  */
 void	 pull_begin(struct pulls *, uint64_t job, const struct message *);
 /* Nobody reads any more (delivery is gone): close all. */

@@ -110,7 +110,7 @@ struct q_refused {
 
 /*
  * Mail of our own making (class report) is taken from reports alone, with a
- * key.  A key that is known is answered with Q_TAKEN at Q_DATA, and nothing
+ * key, for one recipient.  A key that is known is answered with Q_TAKEN at Q_DATA, and nothing
  * is stored: it was taken before.  Keys are known for 7 days after the last
  * change of their state.
  */
@@ -121,8 +121,11 @@ enum key_state {
 	KEY_UNKNOWN,	/* never taken (or long ago) */
 	KEY_OWED,	/* in the queue */
 	KEY_ACCEPTED,	/* the next hop took it */
-	KEY_REFUSED,	/* it was given up: code and text say why */
-	KEY_EXPIRED	/* no host took it within 24 h of the first attempt */
+	KEY_REFUSED,	/* its hosts or its domain refused it for good: code
+			   (0: none was heard) and text say why */
+	KEY_EXPIRED	/* no host took it within 24 h of the first attempt,
+			   nobody could sign it in 24 h, or an operator removed
+			   it: text says which; nothing against the receiver */
 };
 struct q_key {
 	char		key[64];
@@ -216,7 +219,8 @@ struct d_next {
 	uint64_t	session;
 	/*
 	 * EHLO facts.  Queue announces BODY=8BITMIME only where it can be
-	 * said; whether a message fits, delivery judges, host by host.
+	 * said.  The size it does not look at: whether a message fits,
+	 * delivery judges, host by host.
 	 */
 	bool		has_8bitmime;
 	bool		has_size;
@@ -242,6 +246,17 @@ struct d_result {
 	char		host[DOMAIN_TEXT_MAX];
 	char		address[ADDRESS_TEXT_MAX];
 	char		reply[REPLY_TEXT_MAX];
+	/*
+	 * The session's facts as its D_HOST had them: a queue that was started
+	 * since has not heard that.  "" not known.
+	 */
+	char		policy[20];
+	char		requirement[16];
+	char		verdict[16];
+	char		rule[64];
+	char		repair[256];
+	char		tls_version[16];
+	char		tls_cipher[64];
 };
 struct d_settled {
 	uint64_t	sequence;	/* all up to and with it are durable */
@@ -312,15 +327,19 @@ extern const struct wire_table sign_wire;	/* queue and sign */
 struct multipart {
 	struct buffer	*out;		/* borrowed */
 	char		 boundary[64];
+	bool		 begun;		/* a part was */
 };
 /*
  * Append MIME-Version and Content-Type of the whole, its last header fields,
- * and the empty line.  word: a-z, 0-9, ".", at most 40; nothing that is
+ * and the empty line.  word: a-z, 0-9, ".", 1 to 40; nothing that is
  * written into the parts may hold a line beginning "--=_culver/" and it.
  */
 void	multipart_begin(struct multipart *, struct buffer *out,
 	    const char *report_type, const char *word);
-/* The boundary, these header fields (with CRLF) and the empty line. */
+/*
+ * The boundary, these header fields (with CRLF) and the empty line; then the
+ * caller appends the part's octets.
+ */
 void	multipart_part(struct multipart *, const char *fields);
 void	multipart_end(struct multipart *);
 

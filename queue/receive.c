@@ -1,8 +1,8 @@
 /*
  * May this message be taken, and is it whole and safe?
  *
- * Called by the loop for each smtpd's link and for the pipes of bodies; its
- * two ends of the turn are called by turn.c.  States of an intake:
+ * Called by the loop for the links of smtpd and reports and for the pipes of
+ * bodies; its two ends of the turn are called by turn.c.  States of an intake:
  *
  *	open	sender and recipients come in; memory only
  *	waiting	wants to send DATA, and too many others do already
@@ -11,6 +11,9 @@
  *
  * From each it ends by Q_TAKEN, Q_REFUSED, Q_ABORT or the death of its link.
  * It does not judge addresses or relaying: smtpd does.
+ *
+ * Mail of our own making has its class and its key by the link on which it
+ * comes, never by what it looks like (RPT-5.3.1-2 RFC 8460 5.3.1).
  */
 #include "queue/receive.h"
 
@@ -19,6 +22,7 @@
 #include "queue/body.h"
 #include "queue/deposit.h"
 #include "queue/addressee.h"
+#include "queue/keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,8 +48,9 @@
 
 enum state { STATE_OPEN, STATE_WAITING, STATE_DATA, STATE_WHOLE };
 
-struct source {			/* one smtpd */
+struct source {			/* one smtpd, or reports */
 	struct receiver		*receiver;
+	bool			 reports;
 	struct link		*link;
 	LIST_HEAD(, intake)	 all;
 	LIST_ENTRY(source)	 sources;
@@ -122,16 +127,29 @@ receive_new(struct loop *loop, struct spool *spool,
 	return receiver;
 }
 
-void
-receive_serve(struct receiver *receiver, int fd)
+static void
+serve(struct receiver *receiver, int fd, bool reports)
 {
 	struct source *source = mem_alloc(sizeof(*source));
 
 	source->receiver = receiver;
+	source->reports = reports;
 	LIST_INIT(&source->all);
 	LIST_INSERT_HEAD(&receiver->sources, source, sources);
 	source->link = link_new(receiver->loop, fd, &intake_wire, &calls,
 	    source);
+}
+
+void
+receive_serve(struct receiver *receiver, int fd)
+{
+	serve(receiver, fd, false);
+}
+
+void
+receive_serve_reports(struct receiver *receiver, int fd)
+{
+	serve(receiver, fd, true);
 }
 
 static struct intake *
@@ -236,14 +254,22 @@ refuse_open(struct source *source, uint64_t id, const char *text)
 	say_refused(&none, 451, text);
 }
 
-/* Is the key of this message used up (then it is taken, and not kept)? */
+/*
+ * Is this what may come on this link?  From reports alone, and there nothing
+ * else: class report, with a key.
+ */
 static bool
-key_is_used(struct receiver *receiver, const struct q_open *open)
+fits_link(const struct source *source, const struct q_open *open)
 {
-	struct used_key used;
+	bool report = open->class == CLASS_REPORT, key = open->key[0] != '\0';
 
-	return open->key[0] != '\0' && spool_get_key(receiver->spool,
-	    open->key, &used) == STORE_FOUND;
+	if (source->reports ? report && key : !report && !key)
+		return true;
+	log_line(LOG_LEVEL_ERROR, "%s sends a message of class %u with%s "
+	    "key, which is not for it to send", source->reports ?
+	    "culver-reports" : "culver-smtpd", open->class,
+	    key ? " a" : "out");
+	return false;
 }
 
 static void
@@ -258,7 +284,8 @@ on_open(struct source *source, const struct q_open *open)
 	}
 	/* No smtpd can reach a message that is there by taking its id. */
 	if (open->id == 0 || open->class == 0 || receive_has(receiver,
-	    open->id) || spool_has_message(receiver->spool, open->id)) {
+	    open->id) || spool_has_message(receiver->spool, open->id) ||
+	    !fits_link(source, open)) {
 		refuse_open(source, open->id, "4.3.0 try again");
 		return;
 	}
@@ -266,7 +293,7 @@ on_open(struct source *source, const struct q_open *open)
 	intake->source = source;
 	intake->open = *open;
 	intake->pipe = -1;
-	intake->known = key_is_used(receiver, open);
+	intake->known = keys_known(receiver->spool, open->key);
 	LIST_INSERT_HEAD(&receiver->buckets[open->id % BUCKETS], intake,
 	    bucket);
 	LIST_INSERT_HEAD(&source->all, intake, of_source);
@@ -294,6 +321,9 @@ add_recipient(struct intake *intake, const char *address, uint32_t *code)
 	*code = 452;
 	if (addressees->n >= (*receiver->config)->max_recipients)
 		return "4.5.3 too many recipients";
+	/* What became of it is one answer to its one key. */
+	if (intake->source->reports && addressees->n > 0)
+		return "4.5.3 a report has one recipient";
 	*code = 451;
 	if (receiver->addresses_octets > ADDRESSES_MAX)
 		return "4.3.2 too many recipients at once, try later";
@@ -365,7 +395,6 @@ start_data(struct intake *intake)
 		free_intake(intake);
 		return;
 	}
-	intake->body.discard = intake->known;
 	intake->state = STATE_DATA;
 	receiver->in_data++;
 	intake->go_ms = loop_now_ms();
@@ -392,6 +421,16 @@ start_waiting(struct receiver *receiver)
 	}
 }
 
+/* It was taken before, and is not stored again. */
+static void
+say_known(struct intake *intake)
+{
+	struct q_id taken = { .id = intake->open.id };
+
+	link_send(intake->source->link, Q_TAKEN, &taken, NULL);
+	free_intake(intake);
+}
+
 static void
 on_data(struct intake *intake, int *fd)
 {
@@ -401,6 +440,10 @@ on_data(struct intake *intake, int *fd)
 	    intake->addressees.n == 0 || receiver->stopping ||
 	    fcntl(*fd, F_SETFL, O_NONBLOCK) == -1) {
 		refuse(intake, 451, "4.3.0 try again");
+		return;
+	}
+	if (intake->known) {
+		say_known(intake);
 		return;
 	}
 	intake->pipe = *fd;
@@ -523,21 +566,28 @@ on_end(struct intake *intake, const struct q_end *end)
 /* ---- the link ---- */
 
 static void
-on_message(void *context, struct link *link, unsigned kind,
-    const void *message, int *fds)
+on_ask_key(struct source *source, const struct q_ask_key *ask)
 {
-	struct source *source = context;
-	struct receiver *receiver = source->receiver;
-	struct intake *intake;
+	struct q_key answer;
 
-	/* Every message begins with the id. */
-	intake = kind == Q_OPEN ? NULL : find(receiver,
+	/* Nobody else has keys. */
+	if (!source->reports)
+		return;
+	keys_answer(source->receiver->spool, ask->key, &answer);
+	link_send(source->link, Q_KEY, &answer, NULL);
+}
+
+/* Every one of these begins with the id. */
+static void
+on_intake(struct source *source, unsigned kind, const void *message,
+    int *fds)
+{
+	struct intake *intake = find(source->receiver,
 	    *(const uint64_t *)message);
-	if (kind == Q_OPEN)
-		on_open(source, message);
-	else if (intake == NULL || intake->source != source)
-		;	/* crossed our Q_REFUSED: the id is forgotten */
-	else if (kind == Q_RCPT)
+
+	if (intake == NULL || intake->source != source)
+		return;		/* crossed our Q_REFUSED: it is forgotten */
+	if (kind == Q_RCPT)
 		on_rcpt(intake, message);
 	else if (kind == Q_DATA)
 		on_data(intake, &fds[0]);
@@ -545,6 +595,21 @@ on_message(void *context, struct link *link, unsigned kind,
 		on_end(intake, message);
 	else if (kind == Q_ABORT)
 		drop(intake);
+}
+
+static void
+on_message(void *context, struct link *link, unsigned kind,
+    const void *message, int *fds)
+{
+	struct source *source = context;
+	struct receiver *receiver = source->receiver;
+
+	if (kind == Q_OPEN)
+		on_open(source, message);
+	else if (kind == Q_ASK_KEY)
+		on_ask_key(source, message);
+	else
+		on_intake(source, kind, message, fds);
 	if (link_full(link))
 		link_pause(link, true);
 	end_full_turn(receiver);
@@ -650,7 +715,6 @@ deposit(struct intake *intake, uint64_t now_ms)
 	struct receiver *receiver = intake->source->receiver;
 	struct message *message = &intake->message;
 	const struct q_open *open = &intake->open;
-	struct used_key used = { .message = open->id, .taken_ms = now_ms };
 
 	message->id = open->id;
 	body_finish(&intake->body, message);
@@ -661,10 +725,12 @@ deposit(struct intake *intake, uint64_t now_ms)
 	message->eight_bit = intake->end->eight_bit;
 	message->local = open->local;
 	message->uid = open->uid;
+	memcpy(message->key, open->key, sizeof(message->key));
+	/* RPT-3-13 RFC 8460 3: none leaves without a signature */
+	message->needs_signature = intake->source->reports;
 	deposit_message(receiver->spool, message, intake->addressees.addresses,
 	    intake->addressees.n);
-	if (open->key[0] != '\0')
-		spool_put_key(receiver->spool, open->key, &used);
+	keys_owe(receiver->spool, message);
 }
 
 void
@@ -679,7 +745,8 @@ receive_before_commit(struct receiver *receiver)
 	sync_files(receiver);
 	TAILQ_FOREACH(intake, &receiver->whole, line) {
 		/* Another of the same key may have come between. */
-		if (!intake->known && key_is_used(receiver, &intake->open)) {
+		if (!intake->known && keys_known(receiver->spool,
+		    intake->open.key)) {
 			intake->known = true;
 			body_discard(&intake->body);
 		}

@@ -1,5 +1,6 @@
 /*
- * Messages on their way in: what smtpd says (Q_*), until they are durable.
+ * Messages on their way in: what smtpd and reports say (Q_*), until they are
+ * durable.
  */
 #ifndef CULVER_QUEUE_RECEIVE_H
 #define CULVER_QUEUE_RECEIVE_H
@@ -22,6 +23,11 @@ struct receiver	*receive_new(struct loop *, struct spool *,
 void	 receive_free(struct receiver **);
 /* Serve a fresh link from an smtpd (fd taken over). */
 void	 receive_serve(struct receiver *, int fd);
+/*
+ * Serve a fresh link from reports.  On it alone mail is of class report, has
+ * a key and is signed by us before it leaves (RPT-5.3.1-2 RFC 8460 5.3.1).
+ */
+void	 receive_serve_reports(struct receiver *, int fd);
 /* Take no new message; what is in DATA goes on. */
 void	 receive_stop(struct receiver *);
 /* Is nothing in DATA or to be answered? */

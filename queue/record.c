@@ -6,6 +6,8 @@
  */
 #include "queue/record.h"
 
+#include "conf/store.h"
+
 #define CLASS_MAX	(CLASSES_N - 1)
 
 enum {
@@ -29,7 +31,12 @@ static const struct wire_field message_fields[] = {
 	WIRE_FIELD(struct message, file_crc, WIRE_U32, 0),
 	WIRE_FIELD(struct message, local, WIRE_BOOL, 0),
 	WIRE_FIELD(struct message, uid, WIRE_U32, 0),
+	WIRE_FIELD_TEXT(struct message, key),
+	WIRE_FIELD(struct message, needs_signature, WIRE_BOOL, 0),
+	WIRE_FIELD(struct message, signature_bytes, WIRE_U32,
+	    SIGNATURES_MAX),
 };
+#define MESSAGE_FIELDS_1	11	/* of version 1 */
 
 static const struct wire_field recipient_fields[] = {
 	WIRE_FIELD_TEXT(struct recipient, address),
@@ -46,7 +53,9 @@ static const struct wire_field recipient_fields[] = {
 	WIRE_FIELD_TEXT(struct recipient, host),
 	WIRE_FIELD_TEXT(struct recipient, address_tried),
 	WIRE_FIELD_TEXT(struct recipient, reply),
+	WIRE_FIELD(struct recipient, first_ms, WIRE_U64, 0),
 };
+#define RECIPIENT_FIELDS_1	14
 
 static const struct wire_field destination_fields[] = {
 	WIRE_FIELD_TEXT(struct destination, domain),
@@ -75,7 +84,13 @@ static const struct wire_field intake_fields[] = {
 static const struct wire_field key_fields[] = {
 	WIRE_FIELD(struct used_key, message, WIRE_U64, 0),
 	WIRE_FIELD(struct used_key, taken_ms, WIRE_U64, 0),
+	WIRE_FIELD(struct used_key, state, WIRE_U32, KEY_EXPIRED),
+	WIRE_FIELD(struct used_key, changed_ms, WIRE_U64, 0),
+	WIRE_FIELD(struct used_key, code, WIRE_U32, 599),
+	WIRE_FIELD_TEXT(struct used_key, host),
+	WIRE_FIELD_TEXT(struct used_key, text),
 };
+#define KEY_FIELDS_1	2
 
 static const struct wire_field attempt_fields[] = {
 	WIRE_FIELD(struct attempt, began_ms, WIRE_U64, 0),
@@ -107,4 +122,35 @@ const struct wire_message *
 record_host(void)
 {
 	return wire_find(&feed_wire, D_HOST);
+}
+
+bool
+record_decode(struct slice value, const struct wire_message *row,
+    void *record)
+{
+	static const struct {
+		const struct wire_message	*row;
+		unsigned			 fields_n;
+	} first[] = {
+		{ &record_message, MESSAGE_FIELDS_1 },
+		{ &record_recipient, RECIPIENT_FIELDS_1 },
+		{ &record_key, KEY_FIELDS_1 },
+	};
+
+	if (store_decode(value, row, record))
+		return true;
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)
+		if (first[i].row == row) {
+			struct wire_message old = *row;
+
+			old.fields_n = first[i].fields_n;
+			return store_decode(value, &old, record);
+		}
+	return false;
+}
+
+uint64_t
+record_octets(const struct message *message)
+{
+	return message->signature_bytes + message->size_bytes;
 }

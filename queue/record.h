@@ -15,12 +15,17 @@
 #define CLAUSE_TEXT_MAX	64
 #define RULE_TEXT_MAX	64
 #define REASON_TEXT_MAX	512	/* of a reply, what is kept for people */
+#define KEY_TEXT_MAX	64
 
 /*
  * Recipients that wait for the operator, not for a time, are "due" then: they
  * sort behind all others of their destination.
  */
 #define DUE_HELD	UINT64_MAX
+/* Those of a message that is not signed yet, just before them. */
+#define DUE_UNSIGNED	(UINT64_MAX - 1)
+/* Is a recipient with this due_ms waiting for a time? */
+#define DUE_IS_TIME(due_ms)	((due_ms) < DUE_UNSIGNED)
 
 /* One message; it exists as long as a recipient of it does. */
 struct message {
@@ -36,6 +41,10 @@ struct message {
 	uint32_t	file_crc;
 	bool		local;		/* uid is its owner */
 	uint32_t	uid;
+	/* Since version 2.  The idempotency key it was taken with, "" none. */
+	char		key[KEY_TEXT_MAX];
+	bool		needs_signature;	/* it may not leave yet */
+	uint32_t	signature_bytes;	/* of fields, before the body */
 };
 
 /* One recipient; it exists exactly as long as something is owed to it. */
@@ -61,6 +70,8 @@ struct recipient {
 	char		host[DOMAIN_TEXT_MAX];
 	char		address_tried[ADDRESS_TEXT_MAX];
 	char		reply[REASON_TEXT_MAX];
+	/* Since version 2.  Class report: its first attempt, 0: none yet. */
+	uint64_t	first_ms;
 };
 
 /* Where a recipient's mail goes: next hop and class. */
@@ -96,10 +107,19 @@ struct intake_mark {
 	uint64_t	since_ms;
 };
 
-/* An idempotency key that was used, kept for some days. */
+/*
+ * An idempotency key that was used, kept for some days, and what became of
+ * the message that it came with.
+ */
 struct used_key {
 	uint64_t	message;
 	uint64_t	taken_ms;
+	/* Since version 2; KEY_UNKNOWN, 0: of version 1, nothing is known. */
+	uint32_t	state;		/* enum key_state */
+	uint64_t	changed_ms;
+	uint32_t	code;
+	char		host[DOMAIN_TEXT_MAX];
+	char		text[REASON_TEXT_MAX];
 };
 
 /* One attempt at a destination; the hosts lie beside it as D_HOST. */
@@ -123,6 +143,15 @@ extern const struct wire_message record_destination;
 extern const struct wire_message record_intake;
 extern const struct wire_message record_key;
 extern const struct wire_message record_attempt;
+
+/*
+ * Decode a value as that row; one of the table's version 1, which lacks the
+ * last fields, as well: they are 0 then.  Pure.  False: damaged.
+ */
+bool	record_decode(struct slice value, const struct wire_message *,
+	    void *record);
+/* How many octets of a message leave: signature and body.  Pure. */
+uint64_t record_octets(const struct message *);
 
 /* The row of D_HOST, in whose form an attempt's hosts are kept. */
 const struct wire_message *record_host(void);

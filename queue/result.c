@@ -15,6 +15,7 @@
 #include "queue/result.h"
 
 #include "conf/loop.h"
+#include "queue/keys.h"
 #include "queue/schedule.h"
 
 #include <string.h>
@@ -42,6 +43,12 @@ void
 result_give_up(struct books *books, const struct message *message,
     const struct recipient *recipient, const struct bounce_recipient *why)
 {
+	const struct key_outcome outcome = {
+		.state = why->expired ? KEY_EXPIRED : KEY_REFUSED,
+		.code = why->code, .host = why->host, .text = why->reply
+	};
+
+	keys_settle(books->spool, message, &outcome);
 	/* SMTP-3.6.3-1 RFC 5321 3.6.3 */
 	notice_add(books->notices, message, why);
 	spool_delete_recipient(books->spool, recipient);
@@ -57,15 +64,40 @@ copy_text(char *to, size_t size, const char *from)
 	to[len] = '\0';
 }
 
+uint64_t
+result_first_ms(const struct message *message,
+    const struct recipient *recipient, uint64_t began_ms)
+{
+	if (recipient->first_ms != 0)
+		return recipient->first_ms;
+	/* It may have come while the attempt was under way. */
+	return began_ms > message->arrived_ms ? began_ms :
+	    message->arrived_ms;
+}
+
+/* By whole seconds: recipients of one message stay neighbours. */
+static uint64_t
+due_again_ms(const struct config *config, const struct message *message,
+    const struct recipient *recipient, uint64_t now_ms)
+{
+	uint64_t age_ms = now_ms > recipient->first_ms ? now_ms -
+	    recipient->first_ms : 0;
+	uint64_t delay_ms = message->class == CLASS_REPORT ?
+	    schedule_report_delay_ms(config->retry_s, config->retry_n,
+	    recipient->attempts, recipient->id, age_ms) :
+	    schedule_delay_ms(config->retry_s, config->retry_n,
+	    recipient->attempts, recipient->id);
+
+	return (now_ms + delay_ms + 999) / 1000 * 1000;
+}
+
 /* SMTP-4.5.4.1-1 RFC 5321 4.5.4.1 */
 static void
 defer(struct books *books, const struct d_result *result,
-    struct recipient *recipient, struct trail *trail,
+    const struct message *message, struct recipient *recipient, struct trail *trail,
     const struct d_host *host, uint64_t now_ms)
 {
-	const struct config *config = *books->config;
 	struct destination destination;
-	uint64_t delay_ms;
 
 	recipient->attempts++;
 	recipient->last_ms = now_ms;
@@ -81,13 +113,10 @@ defer(struct books *books, const struct d_result *result,
 	copy_text(recipient->address_tried, sizeof(recipient->address_tried),
 	    result->address);
 	copy_text(recipient->reply, sizeof(recipient->reply), result->reply);
-	/* By whole seconds: recipients of one message stay neighbours. */
-	delay_ms = schedule_delay_ms(config->retry_s, config->retry_n,
-	    recipient->attempts, recipient->id);
 	/* What was held while it was with delivery stays held. */
 	spool_move_recipient(books->spool, recipient,
-	    recipient->due_ms == DUE_HELD ? DUE_HELD :
-	    (now_ms + delay_ms + 999) / 1000 * 1000);
+	    recipient->due_ms == DUE_HELD ? DUE_HELD : due_again_ms(
+	    *books->config, message, recipient, now_ms));
 	if (trail == NULL || spool_get_destination(books->spool,
 	    recipient->destination, &destination) != STORE_FOUND)
 		return;
@@ -132,6 +161,53 @@ why_of(const struct d_result *result, const struct d_host *host,
 	};
 }
 
+/* RPT-5.5-1 RFC 8460 5.5: a report's life is a day of tries */
+static bool
+is_life_over(const struct books *books, const struct message *message,
+    const struct recipient *recipient, uint64_t began_ms)
+{
+	if (message->class == CLASS_REPORT)
+		return schedule_report_expired(recipient->first_ms,
+		    began_ms);
+	return schedule_expired(message->arrived_ms,
+	    (*books->config)->expire_s, 0, began_ms);
+}
+
+static void
+deliver(struct books *books, const struct d_result *result,
+    const struct message *message, const struct recipient *recipient)
+{
+	const struct key_outcome outcome = { KEY_ACCEPTED, result->code,
+	    result->host, result->reply };
+
+	keys_settle(books->spool, message, &outcome);
+	spool_delete_recipient(books->spool, recipient);
+	notice_perhaps_over(books->notices, recipient->id);
+}
+
+/*
+ * The facts of the result's session: as the trail has them or, where an older
+ * queue heard them, as the result itself does.
+ */
+static void
+find_host(const struct d_result *result, const struct trail *trail,
+    struct d_host *host)
+{
+	if (trail != NULL && trail_find(trail, result->session, host))
+		return;
+	*host = (struct d_host){ .session = result->session };
+	memcpy(host->policy, result->policy, sizeof(host->policy));
+	memcpy(host->requirement, result->requirement,
+	    sizeof(host->requirement));
+	memcpy(host->verdict, result->verdict, sizeof(host->verdict));
+	memcpy(host->rule, result->rule, sizeof(host->rule));
+	memcpy(host->repair, result->repair, sizeof(host->repair));
+	memcpy(host->tls_version, result->tls_version,
+	    sizeof(host->tls_version));
+	memcpy(host->tls_cipher, result->tls_cipher,
+	    sizeof(host->tls_cipher));
+}
+
 /* The recipient and its message are there: judge. */
 static void
 apply(struct books *books, const struct d_result *result,
@@ -140,19 +216,20 @@ apply(struct books *books, const struct d_result *result,
 {
 	uint64_t now_ms = (uint64_t)loop_wall_ms();
 	bool expired = result->outcome == OUTCOME_DEFERRED &&
-	    schedule_expired(message->arrived_ms, (*books->config)->expire_s,
-	    0, began_ms);
+	    is_life_over(books, message, recipient, began_ms);
 	enum outcome outcome = expired ? OUTCOME_FAILED : result->outcome;
 	struct bounce_recipient why;
-	struct d_host host = { .session = 0 };
+	struct d_host host;
 
-	if (trail != NULL)
-		trail_find(trail, result->session, &host);
+	find_host(result, trail, &host);
 	if (outcome == OUTCOME_DELIVERED) {
-		spool_delete_recipient(books->spool, recipient);
-		notice_perhaps_over(books->notices, recipient->id);
+		deliver(books, result, message, recipient);
 	} else if (outcome == OUTCOME_DEFERRED) {
-		defer(books, result, recipient, trail, &host, now_ms);
+		if (message->class == CLASS_REPORT)
+			recipient->first_ms = result_first_ms(message,
+			    recipient, began_ms);
+		defer(books, result, message, recipient, trail, &host,
+		    now_ms);
 	} else {
 		why = why_of(result, &host, expired, now_ms);
 		result_give_up(books, message, recipient, &why);

@@ -25,10 +25,17 @@ void	result_apply(struct books *, const struct d_result *,
 	    uint32_t hint, struct trail *, uint64_t began_ms);
 
 /*
- * Give one recipient up: notice, attempt line apart, and it is gone.  Shared
- * with ending.c.
+ * Give one recipient up: notice, what its key answers, and it is gone; the
+ * attempt line is the caller's.  Shared with ending.c and signer.c.
  */
 void	result_give_up(struct books *, const struct message *,
 	    const struct recipient *, const struct bounce_recipient *why);
+
+/*
+ * When did the first attempt for it begin, where one that began at began_ms
+ * (0: nobody knows) is over?  Pure.  RPT-5.5-1 RFC 8460 5.5
+ */
+uint64_t result_first_ms(const struct message *, const struct recipient *,
+	    uint64_t began_ms);
 
 #endif

@@ -30,6 +30,22 @@ bool	 schedule_expired(uint64_t arrived_ms, int64_t expire_s,
 	    int64_t grace_s, uint64_t began_ms);
 
 /*
+ * The same for a report of our own, age_ms after its first attempt began: the
+ * step of `retry`, but at least twice its age, so that each gap is at least
+ * twice the one before; and where the gap after that could not be had within
+ * a day from the first attempt, the next try is at the end of that day and is
+ * the last.
+ * RPT-5.5-1, RPT-5.5-2 RFC 8460 5.5
+ */
+uint64_t schedule_report_delay_ms(const int64_t *retry_s, size_t n,
+	    uint32_t attempt, uint64_t seed, uint64_t age_ms);
+/*
+ * Did the attempt that began at began_ms come a day or more after the first
+ * one (0: there was none)?  RPT-5.5-1 RFC 8460 5.5
+ */
+bool	 schedule_report_expired(uint64_t first_ms, uint64_t began_ms);
+
+/*
  * How much longer than `expire` is a message kept whose last refusal was by
  * an enforced policy?  Seconds: 0, or a day where the policy's TXT record
  * could not be asked for in this attempt.  STS-5-6 RFC 8461 5, ruling 20

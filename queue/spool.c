@@ -21,6 +21,8 @@
 #include <unistd.h>
 
 #define VERSION		1
+/* Tables whose records got further fields, see record_decode. */
+#define VERSION_2	2
 #define TURN_OCTETS	(1u << 20)
 #define TURN_EVENTS	256
 #define BALLAST_OCTETS	(48ull << 20)
@@ -29,11 +31,12 @@ struct spool {
 	struct store		*store;
 	struct store_table	*messages, *recipients, *due, *destinations;
 	struct store_table	*names, *soon, *chunks, *intakes, *keys;
-	struct store_table	*attempts;
+	struct store_table	*attempts, *unsigned_ids;
 	int			 dir_fd;
 	int			 bodies_fd;
 	struct soon		 soon_lowest;	/* written, not yet told */
 	bool			 soon_written;
+	uint64_t		 unsigned_lowest;	/* marked, not told */
 	/* the turn */
 	uint64_t		 turn;
 	unsigned		 events;
@@ -130,16 +133,17 @@ open_tables(struct spool *spool)
 {
 	struct store *store = spool->store;
 
-	spool->messages = store_table(store, "messages", VERSION);
-	spool->recipients = store_table(store, "recipients", VERSION);
+	spool->messages = store_table(store, "messages", VERSION_2);
+	spool->recipients = store_table(store, "recipients", VERSION_2);
 	spool->due = store_table(store, "due", VERSION);
 	spool->destinations = store_table(store, "destinations", VERSION);
 	spool->names = store_table(store, "names", VERSION);
 	spool->soon = store_table(store, "soon", VERSION);
 	spool->chunks = store_table(store, "chunks", VERSION);
 	spool->intakes = store_table(store, "intakes", VERSION);
-	spool->keys = store_table(store, "keys", VERSION);
+	spool->keys = store_table(store, "keys", VERSION_2);
 	spool->attempts = store_table(store, "attempts", VERSION);
+	spool->unsigned_ids = store_table(store, "unsigned", VERSION);
 }
 
 struct spool *
@@ -293,13 +297,25 @@ judge(enum store_found found, const char *table, uint64_t number, uint32_t n)
 	return STORE_ABSENT;
 }
 
+static enum store_found
+get_record(struct store_table *table, struct slice key,
+    const struct wire_message *row, void *record)
+{
+	struct slice value;
+	enum store_found found = store_get(table, key, &value);
+
+	if (found == STORE_FOUND && !record_decode(value, row, record))
+		return STORE_DAMAGED;
+	return found;
+}
+
 /* ---- messages ---- */
 
 enum store_found
 spool_get_message(struct spool *spool, uint64_t id, struct message *message)
 {
 	struct key key = key_of(id);
-	enum store_found found = store_get_record(spool->messages,
+	enum store_found found = get_record(spool->messages,
 	    key_slice(&key), &record_message, message);
 
 	message->id = id;
@@ -333,7 +349,7 @@ spool_next_message(struct spool *spool, uint64_t after,
 			return STORE_ABSENT;
 		after = u64_at(found, 0);
 		if (result == STORE_FOUND &&
-		    !store_decode(value, &record_message, message))
+		    !record_decode(value, &record_message, message))
 			result = STORE_DAMAGED;
 		message->id = after;
 		if (judge(result, "message", after, 0) == STORE_FOUND)
@@ -371,8 +387,59 @@ spool_delete_message(struct spool *spool, const struct message *message)
 
 		store_delete(spool->chunks, key_slice(&chunk));
 	}
+	if (message->signature_bytes > 0) {
+		struct key chunk = chunk_key(message->id, CHUNK_SIGNATURE);
+
+		store_delete(spool->chunks, key_slice(&chunk));
+	}
+	if (message->needs_signature)
+		spool_unmark_unsigned(spool, message->id);
 	if (message->file_bytes > 0)
 		unlink_later(spool, message->id);
+}
+
+/* ---- messages that wait to be signed ---- */
+
+void
+spool_mark_unsigned(struct spool *spool, uint64_t id)
+{
+	struct key key = key_of(id);
+
+	store_put(spool->unsigned_ids, key_slice(&key), SLICE(""));
+	if (spool->unsigned_lowest == 0 || id < spool->unsigned_lowest)
+		spool->unsigned_lowest = id;
+}
+
+void
+spool_unmark_unsigned(struct spool *spool, uint64_t id)
+{
+	struct key key = key_of(id);
+
+	store_delete(spool->unsigned_ids, key_slice(&key));
+}
+
+bool
+spool_next_unsigned(struct spool *spool, uint64_t after, uint64_t *id)
+{
+	struct key key = key_of(after);
+	struct slice found, value;
+	enum store_found result = store_next(spool->unsigned_ids,
+	    key_slice(&key), true, &found, &value);
+
+	/* The key is all there is to it. */
+	if (result == STORE_ABSENT || result == STORE_FAILED ||
+	    found.len != 8)
+		return false;
+	*id = u64_at(found, 0);
+	return true;
+}
+
+bool
+spool_unsigned_marked(struct spool *spool, uint64_t *lowest)
+{
+	*lowest = spool->unsigned_lowest;
+	spool->unsigned_lowest = 0;
+	return *lowest != 0;
 }
 
 /* ---- recipients ---- */
@@ -409,7 +476,7 @@ spool_get_recipient(struct spool *spool, uint64_t id, uint32_t number,
     struct recipient *recipient)
 {
 	struct key key = recipient_key(id, number);
-	enum store_found found = store_get_record(spool->recipients,
+	enum store_found found = get_record(spool->recipients,
 	    key_slice(&key), &record_recipient, recipient);
 
 	recipient->id = id;
@@ -435,7 +502,7 @@ spool_next_recipient(struct spool *spool, uint64_t id, uint32_t number,
 			return STORE_ABSENT;
 		number = u32_at(found, 8);
 		if (result == STORE_FOUND &&
-		    !store_decode(value, &record_recipient, recipient))
+		    !record_decode(value, &record_recipient, recipient))
 			result = STORE_DAMAGED;
 		recipient->id = id;
 		recipient->number = number;
@@ -547,6 +614,19 @@ spool_hold_due(struct spool *spool, const struct due *due)
 	store_put(spool->due, key_slice(&key), SLICE(""));
 }
 
+void
+spool_hold_message(struct spool *spool, uint64_t id)
+{
+	struct recipient recipient;
+	uint32_t number = 0;
+
+	while (spool_next_recipient(spool, id, number, &recipient) ==
+	    STORE_FOUND) {
+		spool_move_recipient(spool, &recipient, DUE_HELD);
+		number = recipient.number + 1;
+	}
+}
+
 int
 spool_compare_due(const struct due *a, const struct due *b)
 {
@@ -648,7 +728,7 @@ spool_next_intake(struct spool *spool, uint64_t after, uint64_t *id)
 enum store_found
 spool_get_key(struct spool *spool, const char *key, struct used_key *used)
 {
-	return judge(store_get_record(spool->keys, slice_of(key), &record_key,
+	return judge(get_record(spool->keys, slice_of(key), &record_key,
 	    used), "key", 0, 0);
 }
 
@@ -678,7 +758,7 @@ spool_next_key(struct spool *spool, char after[64], struct used_key *used)
 		    !slice_store(found, after, 64))
 			return false;
 		if (result == STORE_FOUND &&
-		    store_decode(value, &record_key, used))
+		    record_decode(value, &record_key, used))
 			return true;
 	}
 }
@@ -690,7 +770,7 @@ spool_get_destination(struct spool *spool, uint64_t number,
     struct destination *destination)
 {
 	struct key key = key_of(number);
-	enum store_found found = store_get_record(spool->destinations,
+	enum store_found found = get_record(spool->destinations,
 	    key_slice(&key), &record_destination, destination);
 
 	destination->number = number;
@@ -714,7 +794,7 @@ spool_next_destination(struct spool *spool, uint64_t after,
 			return STORE_ABSENT;
 		after = u64_at(found, 0);
 		if (result == STORE_FOUND &&
-		    !store_decode(value, &record_destination, destination))
+		    !record_decode(value, &record_destination, destination))
 			result = STORE_DAMAGED;
 		destination->number = after;
 		if (judge(result, "destination", after, 0) == STORE_FOUND)
@@ -775,8 +855,11 @@ spool_delete_destination(struct spool *spool,
 	struct key key = key_of(destination->number);
 
 	store_delete(spool->destinations, key_slice(&key));
-	store_delete(spool->names, name_key(text, destination->domain,
-	    destination->class));
+	/* One that was lost may have a successor by that name. */
+	if (spool_get_name(spool, destination->domain, destination->class) ==
+	    destination->number)
+		store_delete(spool->names, name_key(text,
+		    destination->domain, destination->class));
 }
 
 static struct key
@@ -879,7 +962,7 @@ spool_next_attempt(struct spool *spool, uint64_t destination, uint64_t number,
 			return STORE_ABSENT;
 		number = u64_at(found, 8);
 		if (result == STORE_FOUND && (u32_at(found, 16) != 0 ||
-		    !store_decode(value, &record_attempt, attempt)))
+		    !record_decode(value, &record_attempt, attempt)))
 			result = STORE_DAMAGED;
 		attempt->destination = destination;
 		attempt->number = number;
@@ -905,7 +988,7 @@ spool_get_host(struct spool *spool, uint64_t destination, uint64_t attempt,
 {
 	struct key key = attempt_key(destination, attempt, n + 1);
 
-	return judge(store_get_record(spool->attempts, key_slice(&key),
+	return judge(get_record(spool->attempts, key_slice(&key),
 	    record_host(), host), "host", destination, n);
 }
 

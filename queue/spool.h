@@ -12,10 +12,12 @@
  *	destinations	number
  *	names		class, domain		-> number
  *	soon		next, number		which destination is next
- *	chunks		id, n			bodies, 16,280 octets each
+ *	chunks		id, n			bodies, 16,280 octets each;
+ *						the last: the signature
  *	intakes		id			parts without a message yet
  *	keys		idempotency key
  *	attempts	destination, number, n	0: the attempt, then its hosts
+ *	unsigned	id			messages that may not leave yet
  *
  * Records that cannot be read are named by an alarm and are as absent.
  */
@@ -30,6 +32,8 @@
 
 /* With its store's 5 octets and key this fills four 4 KiB overflow pages. */
 #define CHUNK_OCTETS	16280
+/* The chunk of a message's signature: whole header fields. */
+#define CHUNK_SIGNATURE	UINT32_MAX
 
 struct spool;
 
@@ -83,6 +87,17 @@ void	 spool_put_message(struct spool *, const struct message *);
 /* Message and body; a body file goes once the turn is durable. */
 void	 spool_delete_message(struct spool *, const struct message *);
 
+/*
+ * Messages that wait to be signed: found again after a restart by what waits
+ * so, and not by a look at all.  spool_delete_message takes its mark along.
+ */
+void	 spool_mark_unsigned(struct spool *, uint64_t id);
+void	 spool_unmark_unsigned(struct spool *, uint64_t id);
+/* The first with an id above `after`; false: none, or turn lost. */
+bool	 spool_next_unsigned(struct spool *, uint64_t after, uint64_t *id);
+/* The lowest that was marked since the last call of this; false: none was. */
+bool	 spool_unsigned_marked(struct spool *, uint64_t *lowest);
+
 /* ---- recipients ---- */
 
 enum store_found spool_get_recipient(struct spool *, uint64_t id,
@@ -121,6 +136,8 @@ bool	 spool_next_due(struct spool *, const struct due *from, bool after,
  * place is not there any more.
  */
 void	 spool_hold_due(struct spool *, const struct due *);
+/* All that is owed of a message waits for the operator from now on. */
+void	 spool_hold_message(struct spool *, uint64_t id);
 int	 spool_compare_due(const struct due *, const struct due *);
 
 /* ---- bodies in the store ---- */

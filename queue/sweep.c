@@ -6,7 +6,7 @@
  *
  *	intake marks	parts of messages that never came to exist
  *	body files	that no message names (at start only)
- *	keys		older than seven days
+ *	keys		seven days after their last change
  *
  * All in slices, so that a start answers at once.  What is on its way in is
  * known to receive.c and left alone.
@@ -14,6 +14,7 @@
 #include "queue/sweep.h"
 
 #include "conf/log.h"
+#include "queue/keys.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -22,7 +23,6 @@
 #define SLICE_MARKS	16
 #define SLICE_FILES	100
 #define SLICE_KEYS	200
-#define KEY_LIFE_MS	(7ull * 86400 * 1000)
 #define HOUR_MS		3600000
 
 struct sweep {
@@ -142,7 +142,7 @@ sweep_keys(struct sweep *sweep)
 			sweep->key[0] = '\0';
 			return;
 		}
-		if (now_ms > used.taken_ms + KEY_LIFE_MS)
+		if (keys_over(sweep->spool, &used, now_ms))
 			spool_delete_key(sweep->spool, sweep->key);
 	}
 }

@@ -54,14 +54,38 @@ trail_find(const struct trail *trail, uint64_t session, struct d_host *host)
 	return false;
 }
 
-bool
-trail_refused(const struct trail *trail, struct d_host *host)
+/* How well does a host fit what is said of the attempt?  0: not at all. */
+static unsigned
+fits(const struct d_host *host, const struct d_ended *ended)
 {
-	for (unsigned i = trail->hosts_n; i-- > 0;)
-		if (!trail->hosts[i].ready)
-			return decode(&trail->hosts[i], host);
+	size_t len = strlen(host->host);
+	bool named = len > 0 && strncmp(ended->text, host->host, len) == 0 &&
+	    ended->text[len] == ':';
+	bool ruled = host->rule[0] != '\0' &&
+	    strcmp(host->rule, ended->rule) == 0;
+
+	return (named ? 2 : 0) + (ruled ? 1 : 0);
+}
+
+bool
+trail_decider(const struct trail *trail, const struct d_ended *ended,
+    struct d_host *host)
+{
+	unsigned best = 0, rank;
+	struct d_host one;
+
 	memset(host, 0, sizeof(*host));
-	return false;
+	for (unsigned i = 0; i < trail->hosts_n; i++) {
+		if (trail->hosts[i].ready || !decode(&trail->hosts[i], &one))
+			continue;
+		rank = fits(&one, ended);
+		/* Of two addresses the later: it was tried last. */
+		if (rank > 0 && rank >= best) {
+			best = rank;
+			*host = one;
+		}
+	}
+	return best > 0;
 }
 
 /* How much a proof is worth; its name at the same place. */

@@ -35,8 +35,12 @@ void	trail_free(struct trail *);
 /* The facts of a session; false, and *host empty: none are known. */
 bool	trail_find(const struct trail *, uint64_t session,
 	    struct d_host *host);
-/* The last host that did not come to carry messages, likewise. */
-bool	trail_refused(const struct trail *, struct d_host *host);
+/*
+ * The host of which an attempt's end speaks: by the name before its text, or
+ * else by its rule.  False, and *host empty: of none that is known.
+ */
+bool	trail_decider(const struct trail *, const struct d_ended *,
+	    struct d_host *host);
 /*
  * The best TLS that a host of this attempt showed, or `best` if that is as
  * good: "", "encrypt", "pkix", "dane".  Returns a static text or best.

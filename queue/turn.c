@@ -41,6 +41,7 @@ turn_new(struct loop *loop, struct spool *spool, const struct config *config)
 	queue->receiver = receive_new(loop, spool, &queue->config, end_turn,
 	    queue);
 	queue->dispatch = dispatch_new(loop, &queue->books, end_turn, queue);
+	queue->signer = signer_new(loop, &queue->books);
 	queue->sweep = sweep_new(loop, spool, queue->receiver);
 	loop_at_turn_end(loop, end_turn, queue);
 	loop_again(loop);
@@ -55,6 +56,7 @@ turn_free(struct queue **pointer)
 	*pointer = NULL;
 	loop_at_turn_end(queue->loop, NULL, NULL);
 	sweep_free(&queue->sweep);
+	signer_free(&queue->signer);
 	dispatch_free(&queue->dispatch);
 	receive_free(&queue->receiver);
 	notice_free(&queue->books.notices);
@@ -66,6 +68,7 @@ void
 turn_configure(struct queue *queue, const struct config *config)
 {
 	queue->config = config;
+	signer_hurry(queue->signer);
 }
 
 static bool
@@ -89,16 +92,19 @@ commit(struct queue *queue)
 bool
 turn_end(struct queue *queue)
 {
-	bool durable, more;
+	bool durable, more, unsigned_left;
 
 	receive_before_commit(queue->receiver);
 	dispatch_before_commit(queue->dispatch);
+	signer_before_commit(queue->signer);
 	notice_write(queue->books.notices);
 	sweep_before_commit(queue->sweep);
 	durable = commit(queue);
 	receive_after_commit(queue->receiver, durable);
+	unsigned_left = signer_after_commit(queue->signer, durable);
 	more = dispatch_after_commit(queue->dispatch, durable);
-	if (sweep_after_commit(queue->sweep, durable) || more)
+	if (sweep_after_commit(queue->sweep, durable) || more ||
+	    unsigned_left)
 		loop_again(queue->loop);
 	return durable;
 }

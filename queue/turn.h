@@ -6,6 +6,7 @@
 
 #include "queue/dispatch.h"
 #include "queue/receive.h"
+#include "queue/signer.h"
 #include "queue/sweep.h"
 
 /* All of a running queue; made once. */
@@ -16,6 +17,7 @@ struct queue {
 	struct books		 books;
 	struct receiver		*receiver;
 	struct dispatch		*dispatch;
+	struct signer		*signer;
 	struct sweep		*sweep;
 };
 

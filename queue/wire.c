@@ -1,6 +1,7 @@
 /*
- * The rows of queue's messages: what smtpd and queue (intake_wire) and queue
- * and delivery (feed_wire) say to each other.
+ * The rows of queue's messages: what smtpd or reports and queue (intake_wire),
+ * queue and delivery (feed_wire) and queue and sign (sign_wire) say to each
+ * other.
  *
  * Linked at both ends of those links.  Meaning and order of the messages
  * stand in queue.h.
@@ -64,6 +65,18 @@ static const struct wire_field refused_fields[] = {
 	WIRE_FIELD_TEXT(struct q_refused, text),
 };
 
+static const struct wire_field ask_key_fields[] = {
+	WIRE_FIELD_TEXT(struct q_ask_key, key),
+};
+
+static const struct wire_field key_fields[] = {
+	WIRE_FIELD_TEXT(struct q_key, key),
+	WIRE_FIELD(struct q_key, state, WIRE_U32, KEY_EXPIRED),
+	WIRE_FIELD(struct q_key, code, WIRE_U32, 599),
+	WIRE_FIELD_TEXT(struct q_key, host),
+	WIRE_FIELD_TEXT(struct q_key, text),
+};
+
 static const struct wire_message intake_rows[] = {
 	WIRE_ROW(Q_OPEN, struct q_open, open_fields, 0),
 	WIRE_ROW(Q_RCPT, struct q_rcpt, rcpt_fields, 0),
@@ -74,6 +87,8 @@ static const struct wire_message intake_rows[] = {
 	WIRE_ROW(Q_GO, struct q_id, id_fields, 0),
 	WIRE_ROW(Q_TAKEN, struct q_id, id_fields, 0),
 	WIRE_ROW(Q_REFUSED, struct q_refused, refused_fields, 0),
+	WIRE_ROW(Q_ASK_KEY, struct q_ask_key, ask_key_fields, 0),
+	WIRE_ROW(Q_KEY, struct q_key, key_fields, 0),
 };
 
 const struct wire_table intake_wire = {
@@ -179,6 +194,13 @@ static const struct wire_field result_fields[] = {
 	WIRE_FIELD_TEXT(struct d_result, host),
 	WIRE_FIELD_TEXT(struct d_result, address),
 	WIRE_FIELD_TEXT(struct d_result, reply),
+	WIRE_FIELD_TEXT(struct d_result, policy),
+	WIRE_FIELD_TEXT(struct d_result, requirement),
+	WIRE_FIELD_TEXT(struct d_result, verdict),
+	WIRE_FIELD_TEXT(struct d_result, rule),
+	WIRE_FIELD_TEXT(struct d_result, repair),
+	WIRE_FIELD_TEXT(struct d_result, tls_version),
+	WIRE_FIELD_TEXT(struct d_result, tls_cipher),
 };
 
 static const struct wire_field return_fields[] = {
@@ -225,3 +247,24 @@ static const struct wire_message feed_rows[] = {
 };
 
 const struct wire_table feed_wire = { "feed", feed_rows, ROWS(feed_rows) };
+
+static const struct wire_field sign_fields[] = {
+	WIRE_FIELD(struct s_sign, id, WIRE_U64, 0),
+	WIRE_FIELD_TEXT(struct s_sign, domain),
+	WIRE_FIELD(struct s_sign, size_bytes, WIRE_U64, 0),
+	WIRE_FIELD(struct s_sign, now_s, WIRE_I64, 0),
+};
+
+static const struct wire_field header_fields[] = {
+	WIRE_FIELD(struct s_header, id, WIRE_U64, 0),
+	WIRE_FIELD(struct s_header, done, WIRE_BOOL, 0),
+	WIRE_FIELD_TEXT(struct s_header, error),
+	WIRE_FIELD_BYTES(struct s_header, header),
+};
+
+static const struct wire_message sign_rows[] = {
+	WIRE_ROW(S_SIGN, struct s_sign, sign_fields, 1),
+	WIRE_ROW(S_HEADER, struct s_header, header_fields, 0),
+};
+
+const struct wire_table sign_wire = { "sign", sign_rows, ROWS(sign_rows) };

@@ -3,9 +3,12 @@
  * of them, and what became of those.  Records over conf/store.h.
  *
  *	senders		peer program		-> epoch, sequence (outbox.h)
- *	blocks		day, domain, block	-> totals of one policy
+ *	policies	day, domain, block	-> what the block is of
+ *	blocks		day, domain, block	-> its totals
  *	failures	day, domain, block, n	-> sessions that failed alike
  *	texts		day, domain, text mark	-> a policy's text
+ *	wanted		domain, text mark, day	whose text is still to be had
+ *	contributors	day, base, domain	whose mail counts for a base
  *	reports		day, domain		-> struct report_state
  *	receivers	day, domain, n		-> struct receiver_state
  *	soon		when, day, domain	which report is next
@@ -15,12 +18,16 @@
  * host that has TLSA records also the host's TLSA base domain (ruling 11).
  *
  * Bounds, whatever a peer does: BLOCKS_MAX policies a domain and day, further
- * ones are counted in one of their type without text; FAILURES_MAX failures a
- * policy, further ones are grouped by result.  Totals stay exact.
+ * ones are counted in one of their type without text (and for no base);
+ * FAILURES_MAX failures a policy, further ones are grouped by result.  Totals
+ * stay exact.
+ *
+ * A record that cannot be read is as if it were not there, and costs no more.
  */
 #ifndef CULVER_BOOK_H
 #define CULVER_BOOK_H
 
+#include "conf/proc.h"
 #include "policy/policy.h"
 #include "reports/report.h"
 #include "reports/rua.h"
@@ -37,7 +44,20 @@ struct book;
  * (in use, damaged).  Local I/O, may take seconds after a crash.
  */
 struct book	*book_open(const char *dir, char *error, size_t error_size);
+/*
+ * The same for the relay: one that cannot be read is moved aside with an
+ * alarm, and an empty one begins.  Ends the program when that cannot be done.
+ */
+struct book	*book_open_or_begin(const char *dir);
+/* What was counted is on disk when it can be. */
 void	 book_close(struct book **);
+/*
+ * When is the report of a day and domain due (wall clock, seconds)?  Asked
+ * when it is first counted; before this is set (or NULL is), at the end of
+ * its day.
+ */
+void	 book_set_due(struct book *, int64_t (*due_s)(void *context,
+	    uint32_t day, const char *domain), void *context);
 /*
  * End of a loop turn.  What was counted since is on disk when a flush was due
  * (a second after the first change, or book_want_flush).  False: the turn was
@@ -47,15 +67,36 @@ bool	 book_turn_end(struct book *);
 void	 book_want_flush(struct book *);
 /* When must the next flush be (monotonic ms; -1: nothing waits for one)? */
 int64_t	 book_flush_at_ms(const struct book *);
-/* Up to which sequence is that peer's telling on disk (0: nothing new)? */
+/* How many flushes were made since it was opened? */
+uint64_t book_flushes(const struct book *);
+/*
+ * Up to which sequence is that peer's telling on disk (0: nothing new)?  What
+ * it says survives a kill and a loss of power.
+ */
 uint64_t book_kept(struct book *, enum program peer);
+/*
+ * There is a fresh link to the peer: book_kept says nothing until the peer
+ * tells something on it, as it may be another one.
+ */
+void	 book_fresh_peer(struct book *, enum program peer);
+/*
+ * What that peer told was lost with a turn, and it has to tell it again: its
+ * link must be made anew.  Until then the rest of what it tells is refused.
+ */
+bool	 book_is_behind(const struct book *, enum program peer);
 
 /* ---- counting: count.c ---- */
 
-/* Was it told before?  Else its epoch and sequence are noted. */
+/*
+ * Was it told before (or must something else be told first, see
+ * book_is_behind)?  Else its epoch and sequence are noted.
+ */
 bool	 book_is_repeated(struct book *, enum program peer, uint64_t epoch,
 	    uint64_t sequence);
-/* Count; a day whose report is made already takes nothing (logged). */
+/*
+ * Count; a day whose report is made already takes nothing (logged), and so
+ * does what is no session (no domain, no detail, no day).
+ */
 void	 book_count_session(struct book *, const struct t_session *);
 void	 book_count_failed(struct book *, const struct r_failed *);
 
@@ -140,7 +181,10 @@ void	 book_put_refuser(struct book *, const char *uri,
  */
 bool	 book_load(struct book *, uint32_t day, const char *domain,
 	    struct region *, struct report *);
-/* Totals alone, for lists. */
+/*
+ * Totals alone, for lists: of all blocks, so a session that two policies
+ * judged counts twice.
+ */
 void	 book_totals(struct book *, uint32_t day, const char *domain,
 	    uint64_t *succeeded, uint64_t *failed);
 /*

@@ -9,6 +9,7 @@
 #include "conf/config.h"
 #include "conf/link.h"
 #include "conf/loop.h"
+#include "conf/proc.h"
 #include "reports/book.h"
 
 struct life;

@@ -85,5 +85,12 @@ void	 report_mail(const struct report *, const struct reporter *,
 	    struct buffer *message);
 /* What a person may do about a result, one sentence; never NULL. */
 const char *report_repair(uint32_t result);
+/*
+ * A TLSA record (RFC 6698 2.1) as it stands in policy-string, and in what dig
+ * prints: "3 1 1 8CB0..." (RFC 8460 4.5).  False, and "": no room, or it is
+ * shorter than a record can be.  len octets need 2 * len + 12.
+ */
+bool	report_tlsa_line(const uint8_t *rdata, size_t len, char *text,
+	    size_t size);
 
 #endif

@@ -77,6 +77,12 @@ bool	report_put_detail(uint8_t *octets, uint32_t *len, uint32_t size,
  */
 bool	report_get_detail(const uint8_t *octets, uint32_t len,
 	    uint32_t *offset, struct report_detail *);
+/*
+ * A peer's text as one line of well-formed UTF-8: control characters and what
+ * is no UTF-8 become "?", what does not fit in size (at least 1) is cut.
+ * Pure.
+ */
+void	report_clean(struct slice from, char *text, size_t size);
 /* "sts", "tlsa", "no-policy-found"; also in the log. */
 const char *report_block_name(uint32_t block);
 

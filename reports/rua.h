@@ -16,7 +16,9 @@ struct rua_receiver {
 	char		uri[RUA_URI_MAX];	/* as it stands: its identity */
 	struct mailbox	mailbox;		/* of mailto */
 	/* of https */
-	char		host[DOMAIN_TEXT_MAX];	/* or address literal */
+	char		host[DOMAIN_TEXT_MAX];	/* in struct domain's form: a
+						   name, "[192.0.2.1]", or
+						   "[IPv6:2001:db8::1]" */
 	uint32_t	port;
 };
 
@@ -38,15 +40,18 @@ struct rua {
 
 /*
  * Read the TXT answer: records_n records, their strings joined.  Receivers
- * are deduplicated, the first five that we can serve.  Bounded in time and
- * memory whatever the records are.
+ * are the first five that we can serve, none twice: neither an URI nor a
+ * mailbox under two URIs.  Of an URI that names several mailboxes the first
+ * counts.  Bounded in time and memory whatever the records are.  Pure.
  */
 enum rua_found	rua_read(const struct slice *records, unsigned records_n,
 		    struct rua *);
 /*
  * `culverctl check tlsrpt-record': all URIs of the record, also of schemes
  * that we do not serve, as JSON: {"valid":true,"rua":[…]} or
- * {"valid":false,"reason":…,"clause":…}.  True: valid.
+ * {"valid":false,"reason":…,"clause":…}.  True: valid.  Where some get no
+ * report, "skipped":[{"uri":…,"reason":…}] says which and why; what is no URI
+ * at all stands only there.  Pure.
  */
 bool		rua_check(const struct slice *records, unsigned records_n,
 		    struct buffer *json);

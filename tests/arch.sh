@@ -202,8 +202,8 @@ conf_closed() {
 }
 
 programs="bin/culverd bin/culverctl bin/sendmail libexec/culver-smtpd
-	libexec/culver-queue libexec/culver-policy libexec/culver-fetch
-	libexec/culver-delivery"
+	libexec/culver-queue libexec/culver-sign libexec/culver-policy
+	libexec/culver-fetch libexec/culver-delivery libexec/culver-reports"
 
 programs_exist() {
 	local program
@@ -249,6 +249,7 @@ allowed_libraries() {
 	sendmail)		echo libidn2 ;;
 	culver-smtpd)		echo libevent_core libidn2 ;;
 	culver-queue)		echo libevent_core libdb ;;
+	culver-sign)		echo libcrypto ;;
 	culver-policy)		echo libevent_core libdb libcares libidn2 ;;
 	culver-fetch)		echo libcurl libssl libcrypto ;;
 	culver-delivery)	echo libevent_core libssl libcrypto ;;
@@ -325,8 +326,7 @@ keywords_in_page() {
 later_keywords='masquerade aliases relay-to tls-cert tls-key auth-users
 	rate-client rate-user relayhost relayhost-password
 	relayhost-password-command dane tls-required exempt warn history
-	history-size tls-report report-from report-organization report-contact
-	report-at dkim metrics'
+	history-size metrics'
 later_are_refused() {
 	local keyword said
 	for keyword in $later_keywords; do
@@ -387,11 +387,10 @@ events_known() {
 		grep -vE '"[a-z]+" *\) *;$'
 }
 
-# Everything of this issue but report, session (and alarms about TLS).
+# Of this version: all of them.
 events_written() {
 	local event
-	for event in start stop config connect accept reject attempt defer \
-	    bounce policy admin alarm; do
+	for event in $known_events; do
 		events | grep -qx $event || echo "no line is written for $event"
 	done
 }
@@ -501,7 +500,7 @@ judge_traces() {
 		}
 	}
 	function may(program, call, path, line) {
-		if (program !~ /^culver-(queue|policy)$/)
+		if (program !~ /^culver-(queue|policy|reports)$/)
 			return 0
 		# Berkeley DB counts processors when an environment is made:
 		# in vain.
@@ -531,7 +530,7 @@ no_trace() {
 
 # Scenarios that make every program do all it does.
 traced_scenarios='enforce-good cached-record-gone culverctl permanent-refusals
-	retry-schedule'
+	retry-schedule report-by-mail report-over-https report-by-hand'
 
 play_traced() {
 	local name files=
@@ -551,8 +550,8 @@ play_traced() {
 
 all_were_traced() {
 	local name
-	for name in culver-smtpd culver-queue culver-policy culver-fetch \
-	    culver-delivery; do
+	for name in culver-smtpd culver-queue culver-sign culver-policy \
+	    culver-fetch culver-delivery culver-reports; do
 		grep -qx "program $name" "$work/judged" ||
 			{ echo "$name did not run"; continue; }
 		grep -qx "confined $name" "$work/judged" ||

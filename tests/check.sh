@@ -94,6 +94,7 @@ everything() {
 	run conformance /usr/bin/python3 tests/conformance.py --check
 	run decide build/san/decide/table --check tests/decide/table.golden \
 		man/culver-policy.7
+	run signing /usr/bin/python3 tests/signing.py build
 	root='sh tests/as-root.sh /usr/bin/python3'
 	why=$(no_namespace)
 	if [ -n "$why" ]; then
@@ -102,6 +103,7 @@ everything() {
 		skip scenarios-plain "$why" \
 			$(grep -l '^marked: plain' tests/scenario/*.scn)
 		skip attack "$why" tests/attack.py
+		skip fault "$why" tests/fault.py
 		without=77
 		return
 	fi
@@ -109,6 +111,7 @@ everything() {
 	run scenarios-plain $root tests/run.py --build build --marked plain \
 		tests/scenario/*.scn
 	run attack $root tests/attack.py build
+	run fault $root tests/fault.py build
 }
 
 # A line for each thing: a scenario counts by its steps; the line that sums it

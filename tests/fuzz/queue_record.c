@@ -21,13 +21,17 @@ row_of(uint8_t choice)
 	const size_t n = sizeof(records) / sizeof(records[0]);
 	size_t i = choice;
 
-	i %= n + intake_wire.messages_n + feed_wire.messages_n;
+	i %= n + intake_wire.messages_n + feed_wire.messages_n +
+	    sign_wire.messages_n;
 	if (i < n)
 		return records[i];
 	i -= n;
 	if (i < intake_wire.messages_n)
 		return &intake_wire.messages[i];
-	return &feed_wire.messages[i - intake_wire.messages_n];
+	i -= intake_wire.messages_n;
+	if (i < feed_wire.messages_n)
+		return &feed_wire.messages[i];
+	return &sign_wire.messages[i - feed_wire.messages_n];
 }
 
 int

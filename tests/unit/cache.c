@@ -341,6 +341,46 @@ test_full_for_long(void **state)
 	cache_close(&cache);
 }
 
+/* T6: notes go before what a policy host said. */
+static void
+test_full_of_notes(void **state)
+{
+	struct cache *cache = cache_open(dir, NULL, 0);
+	struct domain gone = domain_of("gone.t");
+	struct cache_record record;
+	char name[32];
+	unsigned i;
+
+	(void)state;
+	put(cache, "gone.t", "1", "body");
+	cache_turn_end(cache, 0);
+	full = true;
+	put(cache, "policy.t", "1", "body");
+	cache_forget(cache, &gone);
+	cache_turn_end(cache, 0);
+	for (i = 0; i < 1500; i++) {
+		snprintf(name, sizeof(name), "d%04u.t", i);
+		record = record_of(name, "");
+		cache_put(cache, &record, NULL);
+		cache_turn_end(cache, (int64_t)i * 1000);
+	}
+	assert_int_equal(cache_unsaved(cache), 1000);
+	expect(cache, "policy.t", "1:body");
+	expect(cache, "gone.t", "");
+	/* The oldest notes went, and policies only for policies. */
+	for (i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "p%04u.t", i);
+		put(cache, name, "1", "body");
+	}
+	assert_int_equal(cache_unsaved(cache), 1000);
+	expect(cache, "p0000.t", "1:body");
+	expect(cache, "p0999.t", "1:body");
+	full = false;
+	cache_turn_end(cache, 2000000);
+	expect(cache, "p0000.t", "1:body");
+	cache_close(&cache);
+}
+
 /* Change the octets of text wherever they stand in a file of the cache. */
 static void
 damage(const char *file, const char *text)
@@ -590,6 +630,8 @@ main(void)
 		    end, NULL },
 		{ "a long time without room is bounded", test_full_for_long,
 		    begin, end, NULL },
+		{ "without room notes go before policies",
+		    test_full_of_notes, begin, end, NULL },
 		{ "a damaged record is lost, and that is known",
 		    test_damaged_record, begin, end, NULL },
 		{ "a damaged text likewise", test_damaged_body, begin, end,

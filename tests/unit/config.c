@@ -57,6 +57,12 @@ struct setting {
 	const char	*says;		/* of a refusal: part of the error */
 };
 
+#define TEXT_OF_20	"aaaaaaaaaaaaaaaaaaaa"
+#define TEXT_OF_200	TEXT_OF_20 TEXT_OF_20 TEXT_OF_20 TEXT_OF_20 \
+			TEXT_OF_20 TEXT_OF_20 TEXT_OF_20 TEXT_OF_20 \
+			TEXT_OF_20 TEXT_OF_20
+#define LABEL_OF_63	TEXT_OF_20 TEXT_OF_20 TEXT_OF_20 "aaa"
+
 static const struct setting settings[] = {
 	/* hostname */
 	{ "hostname", "mx.example.org", "mx.example.org", NULL },
@@ -295,6 +301,73 @@ static const struct setting settings[] = {
 	{ "bounce-body", "headers", "headers", NULL },
 	{ "bounce-body", "full", "full", NULL },
 	{ "bounce-body", "none", NULL, "accepted: headers or full" },
+	/* tls-report */
+	{ "tls-report", "on", "on", NULL },
+	{ "tls-report", "off", "off", NULL },
+	{ "tls-report", "yes", NULL, "accepted: on or off" },
+	/* report-from, report-contact */
+	{ "report-from", "tls-reports@Example.ORG",
+	  "tls-reports@example.org", NULL },
+	{ "report-from", "tls-reports", NULL, "is no full address" },
+	{ "report-from", "r@[192.0.2.1]", NULL, "has no domain name" },
+	{ "report-from", "r\xc3\xa4@example.org", NULL,
+	  "is no full address" },
+	{ "report-from", "a@b.example c@d.example", NULL,
+	  "accepted: an address with its domain" },
+	{ "report-from", "", NULL, "accepted: an address with its domain" },
+	{ "report-contact", "postmaster@example.org",
+	  "postmaster@example.org", NULL },
+	{ "report-contact", "mailto:postmaster@example.org", NULL,
+	  "is no full address" },
+	{ "report-contact", "a@[IPv6:::1]", NULL, "has no domain name" },
+	/* report-organization */
+	{ "report-organization", "\"Example & S\xc3\xb6hne\"",
+	  "\"Example & S\xc3\xb6hne\"", NULL },
+	{ "report-organization", "Example", "Example", NULL },
+	{ "report-organization", "Example Inc", NULL, "in double quotes" },
+	{ "report-organization", "\"\"", NULL, "accepted: a text" },
+	{ "report-organization", "\"S\xf6hne\"", NULL, "no text in UTF-8" },
+	{ "report-organization", "\"a\xc2\x85z\"", NULL,
+	  "no text in UTF-8" },
+	{ "report-organization", TEXT_OF_200, TEXT_OF_200, NULL },
+	{ "report-organization", TEXT_OF_200 "x", NULL, "is too long" },
+	/* report-at */
+	{ "report-at", "00:00", "00:00 spread 4h", NULL },
+	{ "report-at", "23:59 spread 90m", "23:59 spread 90m", NULL },
+	{ "report-at", "03:30 spread 0s", "03:30 spread 0s", NULL },
+	{ "report-at", "03:30 spread 24h", "03:30 spread 1d", NULL },
+	{ "report-at", "03:30 spread 25h", NULL, "is too much" },
+	{ "report-at", "3:30", NULL, "accepted: HH:MM" },
+	{ "report-at", "03:3", NULL, "accepted: HH:MM" },
+	{ "report-at", "24:00", NULL, "accepted: HH:MM" },
+	{ "report-at", "00:60", NULL, "accepted: HH:MM" },
+	{ "report-at", "0330", NULL, "accepted: HH:MM" },
+	{ "report-at", "03:30:00", NULL, "accepted: HH:MM" },
+	{ "report-at", "03:30 4h", NULL, "accepted: HH:MM" },
+	{ "report-at", "03:30 spread", NULL, "accepted: HH:MM" },
+	{ "report-at", "03:30 spread 4", NULL, "accepted: HH:MM" },
+	{ "report-at", "03:30 around 4h", NULL, "accepted: HH:MM" },
+	{ "report-at", "", NULL, "accepted: HH:MM" },
+	/* dkim */
+	{ "dkim", "Example.org TLSRPT /etc/culver/a.key",
+	  "example.org tlsrpt /etc/culver/a.key", NULL },
+	{ "dkim", "example.org 2026.s1 \"/etc/a b.key\"",
+	  "example.org 2026.s1 \"/etc/a b.key\"", NULL },
+	{ "dkim", "example.org s /k all", NULL, "not yet built" },
+	{ "dkim", "example.org s /k some", NULL,
+	  "accepted: DOMAIN SELECTOR KEYFILE" },
+	{ "dkim", "example.org s", NULL, "accepted: DOMAIN SELECTOR KEYFILE" },
+	{ "dkim", "", NULL, "accepted: DOMAIN SELECTOR KEYFILE" },
+	{ "dkim", "[192.0.2.1] s /k", NULL, "is no domain name" },
+	{ "dkim", "example.org a_b /k", NULL, "has no selector" },
+	{ "dkim", "example.org -a /k", NULL, "no domain name" },
+	{ "dkim", "example.org " LABEL_OF_63 " /k",
+	  "example.org " LABEL_OF_63 " /k", NULL },
+	{ "dkim", "example.org " LABEL_OF_63 ".a /k", NULL,
+	  "has too long a selector" },
+	{ "dkim", "example.org s k", NULL, "names no absolute path" },
+	{ "dkim", "example.org s /" TEXT_OF_200 TEXT_OF_200, NULL,
+	  "names too long a path" },
 	/* admin-group */
 	{ "admin-group", "mail", "mail", NULL },
 	{ "admin-group", "a:b", NULL, "accepted: the name of a group" },
@@ -401,8 +474,7 @@ test_not_yet(void **unused)
 		"auth-users", "rate-client", "rate-user", "relayhost",
 		"relayhost-password", "relayhost-password-command", "dane",
 		"tls-required", "exempt", "warn", "history", "history-size",
-		"tls-report", "report-from", "report-organization",
-		"report-contact", "report-at", "dkim", "metrics"
+		"metrics"
 	};
 	struct buffer error = { NULL, 0, 0 };
 	struct config *config = config_new();
@@ -785,6 +857,9 @@ test_defaults(void **unused)
 		{ "log", "" },
 		{ "log-level", "info" },
 		{ "root-mail", "" },
+		{ "tls-report", "on" },
+		{ "report-at", "00:00 spread 4h" },
+		{ "dkim", "" },
 		{ "local", "none" },
 	};
 	struct buffer error = { NULL, 0, 0 };
@@ -958,18 +1033,34 @@ struct warning {
 	const char	*text, *expected;	/* part of it, "" none */
 };
 
+#define NAMED	"hostname mx.example.org\nmail-domain example.org\n" \
+		"dkim example.org s /k\n"
+
 static const struct warning warnings[] = {
-	{ "hostname mx.example.org\nmail-domain example.org\n", "" },
+	{ NAMED, "" },
 	{ "hostname mx\nmail-domain example.org\n",
 	  "warning: hostname mx has no dot" },
 	{ "hostname mx.a\nmail-domain a\nexpire 3d\n",
 	  "warning: expire is less than 4d (RFC 5321 4.5.4.1)" },
-	{ "hostname mx.a\nmail-domain a\nexpire 4d\n", "" },
+	{ NAMED "expire 4d\n", "" },
 	{ "hostname mx.a\nmail-domain a\nrelay-from 0.0.0.0/0\n",
 	  "warning: relay-from lets everybody" },
 	{ "hostname mx.a\nmail-domain a\nrelay-from ::/0\n",
 	  "warning: relay-from lets everybody" },
-	{ "hostname mx.a\nmail-domain a\nrelay-from 0.0.0.0/1\n", "" },
+	{ NAMED "relay-from 0.0.0.0/1\n", "" },
+	/* RPT-3-16: without a key nothing goes by mail. */
+	{ "hostname mx.a\nmail-domain a\n",
+	  "warning: no dkim line signs for a (report-from)" },
+	{ "hostname mx.a\nmail-domain a\nreport-from r@b.example\n",
+	  "warning: no dkim line signs for b.example" },
+	{ "hostname mx.a\nmail-domain a\ndkim b.example s /k\n",
+	  "warning: no dkim line signs for a " },
+	{ "hostname mx.a\nmail-domain a\nreport-from r@b.example\n"
+	  "dkim c.example s /k\ndkim b.example s /k\n", "" },
+	{ "hostname mx.a\nmail-domain a\ntls-report off\n", "" },
+	{ NAMED "root-mail me@example.org\n",
+	  "warning: root-mail is at example.org, a local domain" },
+	{ NAMED "root-mail me@far.example\n", "" },
 };
 
 static void
@@ -982,10 +1073,202 @@ test_warnings(void **unused)
 	for (row = warnings; row < warnings + COUNT(warnings); row++) {
 		lines = warnings_of(row->text);
 		if (row->expected[0] == '\0' ? lines[0] != '\0' :
-		    strstr(lines, row->expected) == NULL)
+		    strstr(lines, row->expected) == NULL ||
+		    strstr(strstr(lines, row->expected) + 1,
+		    row->expected) != NULL)
 			fail_msg("%s: warns \"%s\"", row->text, lines);
 		free(lines);
 	}
+}
+
+/* ---- reports ---- */
+
+static void
+test_report_defaults(void **unused)
+{
+	static const char *const rows[][4] = {
+		/* the file, report-from, -organization, -contact */
+		{ "", "tls-reports@a.example", "a.example",
+		  "tls-reports@a.example" },
+		{ "report-from r@b.example\n", "r@b.example", "a.example",
+		  "r@b.example" },
+		{ "report-contact c@a.example\n", "tls-reports@a.example",
+		  "a.example", "c@a.example" },
+		{ "report-organization \"A B\"\n", "tls-reports@a.example",
+		  "\"A B\"", "tls-reports@a.example" },
+	};
+	static const char *const keys[] = { "report-from",
+		"report-organization", "report-contact" };
+	struct buffer text = { NULL, 0, 0 }, error = { NULL, 0, 0 };
+	struct config *config;
+	char *value;
+	size_t i, j;
+
+	(void)unused;
+	for (i = 0; i < COUNT(rows); i++) {
+		text.len = 0;
+		buffer_printf(&text, "mail-domain a.example\n%s", rows[i][0]);
+		config = read_text(text.text, NULL, 0, &error);
+		assert_non_null(config);
+		for (j = 0; j < COUNT(keys); j++) {
+			value = printed_of(config, keys[j]);
+			assert_string_equal(value, rows[i][j + 1]);
+			free(value);
+		}
+		config_free(&config);
+	}
+	buffer_free(&text);
+}
+
+/* Ruling 24: one domain sends, signs and answers. */
+static void
+test_report_domains_agree(void **unused)
+{
+	static const struct file rows[] = {
+		{ "report-from r@b.example\n\n"
+		  "report-contact c@c.example\n",
+		  "FOLDER/culver.conf:3: report-contact: \"c@c.example\" is "
+		  "at another domain than report-from, r@b.example, which "
+		  "signs reports (RFC 8460 3); accepted: an address at "
+		  "b.example" },
+		{ "report-contact c@c.example\nreport-from r@b.example\n",
+		  "FOLDER/culver.conf:1: report-contact: " },
+		{ "mail-domain a.example\nreport-contact c@c.example\n",
+		  "FOLDER/culver.conf:2: report-contact: \"c@c.example\" is "
+		  "at another domain than report-from, "
+		  "tls-reports@a.example" },
+		{ "include contact\n", "FOLDER/contact:2: report-contact: " },
+		{ "report-contact c@B.example\nreport-from r@b.example\n",
+		  "" },
+	};
+	struct buffer error = { NULL, 0, 0 };
+	char one[] = "report-contact=c@c.example";
+	char *const overrides[] = { one };
+	struct config *config;
+	size_t i;
+
+	(void)unused;
+	write_file("contact", "# ours\nreport-contact c@c.example\n");
+	for (i = 0; i < COUNT(rows); i++) {
+		config = read_text(rows[i].text, NULL, 0, &error);
+		assert_int_equal(config != NULL, rows[i].errors[0] == '\0');
+		if (config == NULL && !says(error.text, rows[i].errors))
+			fail_msg("%s: %s", rows[i].text, error.text);
+		config_free(&config);
+		buffer_free(&error);
+	}
+	assert_null(read_text("report-contact c@a.example\n"
+	    "report-from r@a.example\n", overrides, 1, &error));
+	assert_true(says(error.text, "-o: report-contact: \"c@c.example\""));
+	buffer_free(&error);
+}
+
+static void
+test_dkim_lines(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config = config_new();
+	char value[64];
+	int i;
+
+	(void)unused;
+	for (i = 0; i < CONFIG_DKIM_MAX; i++) {
+		snprintf(value, sizeof(value), "d%d.example s%d /k%d", i / 2,
+		    i % 2, i);
+		assert_true(config_set(config, "dkim", value, &error));
+	}
+	assert_int_equal(config->dkim_n, CONFIG_DKIM_MAX);
+	assert_false(config_set(config, "dkim", "D0.example S1 /k", &error));
+	assert_non_null(strstr(error.text, "is there already"));
+	buffer_free(&error);
+	assert_false(config_set(config, "dkim", "x.example s /k", &error));
+	assert_non_null(strstr(error.text, "one too many (16 at most)"));
+	buffer_free(&error);
+	assert_string_equal(config->dkim[3].domain.name, "d1.example");
+	assert_string_equal(config->dkim[3].selector, "s1");
+	assert_string_equal(config->dkim[3].file, "/k3");
+	/* Nothing was changed by what was refused. */
+	assert_int_equal(config->dkim_n, CONFIG_DKIM_MAX);
+	mailbox_parse(SLICE("r@d7.example"), &config->report_from);
+	assert_true(config_signs_reports(config));
+	mailbox_parse(SLICE("r@d8.example"), &config->report_from);
+	assert_false(config_signs_reports(config));
+	config_free(&config);
+}
+
+static void
+test_where(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 }, line = { NULL, 0, 0 };
+	char one[] = "ca-file=/b";
+	char *const overrides[] = { one };
+	struct config *config;
+
+	(void)unused;
+	write_file("keys", "\ndkim b.example s /k\n");
+	config = read_text("dkim a.example s /k\ninclude keys\n"
+	    "ca-file /a\nadmin-group mail\n", overrides, 1, &error);
+	assert_non_null(config);
+	config_blame(config, "dkim", 0, &line);
+	config_blame(config, "dkim", 1, &line);
+	config_blame(config, "ca-file", 0, &line);
+	config_blame(config, "admin-group", 0, &line);
+	config_blame(config, "spool", 0, &line);
+	assert_true(says(line.text, "FOLDER/culver.conf:1: dkim: \n"
+	    "FOLDER/keys:2: dkim: \n-o: ca-file: \n"
+	    "FOLDER/culver.conf:4: admin-group: \nspool: "));
+	assert_string_equal(config_where(config, "dkim", 2), "");
+	config_free(&config);
+	buffer_free(&line);
+	buffer_free(&error);
+}
+
+/* ---- pipes ---- */
+
+static void
+test_pipe_without_writer(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	char path[256];
+
+	(void)unused;
+	snprintf(path, sizeof(path), "%s/pipe", folder);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_null(config_read(path, NULL, 0, &error));
+	assert_non_null(strstr(error.text, "is a pipe that nobody writes to"));
+	buffer_free(&error);
+}
+
+/* What `-c <(command)' of a shell gives. */
+static void
+test_pipe_of_a_shell(void **unused)
+{
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config;
+	char path[64];
+	int ends[2];
+	pid_t pid;
+
+	(void)unused;
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		usleep(200 * 1000);
+		if (write(ends[1], "workers 3\n", 10) != 10)
+			_exit(1);
+		usleep(200 * 1000);
+		_exit(write(ends[1], "expire 6d\n", 10) != 10);
+	}
+	close(ends[1]);
+	snprintf(path, sizeof(path), "/dev/fd/%d", ends[0]);
+	config = config_read(path, NULL, 0, &error);
+	assert_non_null(config);
+	assert_int_equal(config->workers, 3);
+	assert_int_equal(config->expire_s, 6 * DAY);
+	config_free(&config);
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 /* ---- there and back ---- */
@@ -1018,7 +1301,7 @@ static const char full[] =
     "hostname mx.example.org\n"
     "mail-domain example.org\n"
     "local-domain example.org\nlocal-domain a.example b.example\n"
-    "root-mail \"\\\"o\\\\ b\\\"@example.org\"\n"
+    "root-mail \"\\\"o\\\\ b\\\"@far.example\"\n"
     "local none\n"
     "listen 127.0.0.1:25\nlisten [2001:db8::1]:2525 plain\n"
     "submit-socket \"/run/with blank/and \\\"quote\\\"\"\n"
@@ -1031,6 +1314,11 @@ static const char full[] =
     "ca-file /etc/ssl/certs/x.pem\nmta-sts off\n"
     "fetch-private-addresses yes\nworkers 0\nper-domain 1\nper-host 1\n"
     "connect-timeout 61s\nspool /srv/spool\nretry 61s 1h\nexpire 25h\n"
+    "tls-report off\nreport-from \"\\\"a b\\\"@example.org\"\n"
+    "report-organization \"Example \\\"Inc\\\" \\\\\"\n"
+    "report-contact postmaster@example.org\n"
+    "report-at 23:59 spread 0s\n"
+    "dkim example.org s1 /etc/a.key\ndkim example.org s2 \"/etc/b 2\"\n"
     "bounce-body full\ncontrol /run/control#1\nadmin-group mail\n"
     "sandbox required\nlog stderr\nlog-level debug\n";
 
@@ -1256,6 +1544,20 @@ main(void)
 		{ "mail-domain is never empty",
 		    test_mail_domain_is_never_empty, NULL, NULL, NULL },
 		cmocka_unit_test(test_warnings),
+		{ "RPT-3-16 that no key signs reports is warned of, once",
+		    test_warnings, NULL, NULL, NULL },
+		{ "RPT-4.4-2, RPT-4.4-4 defaults of who reports",
+		    test_report_defaults, NULL, NULL, NULL },
+		{ "report-contact and report-from are of one domain",
+		    test_report_domains_agree, NULL, NULL, NULL },
+		{ "dkim lines are counted, and each is one key",
+		    test_dkim_lines, NULL, NULL, NULL },
+		{ "a setting is blamed with its file and line", test_where,
+		    NULL, NULL, NULL },
+		{ "a pipe without writer is refused",
+		    test_pipe_without_writer, NULL, NULL, NULL },
+		{ "a pipe of a shell is read to its end",
+		    test_pipe_of_a_shell, NULL, NULL, NULL },
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_each_round_trip),
 		{ "SMTP-4.5.3.1.7-1 max-message-size is at least 64 KiB, "

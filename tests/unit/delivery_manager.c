@@ -15,14 +15,19 @@
 #include <cmocka.h>
 
 #include "conf/log.h"
+#include "conf/outbox.h"
 #include "delivery/connect.h"
 #include "delivery/manager.h"
+#include "delivery/tell.h"
+#include "delivery/telling.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define N(array)	(sizeof(array) / sizeof((array)[0]))
@@ -88,6 +93,24 @@ connect_order(struct address *addresses, unsigned n,
 }
 
 static char alarms[512];
+static char needs[512];
+
+/* All log lines of this test. */
+static struct buffer logged;
+
+/* How often is this said in them? */
+static unsigned
+log_count(const char *text)
+{
+	const char *at = logged.text;
+	unsigned n = 0;
+
+	while (at != NULL && (at = strstr(at, text)) != NULL) {
+		n++;
+		at += strlen(text);
+	}
+	return n;
+}
 
 void
 parent_alarm(const char *what, bool standing, const char *format, ...)
@@ -101,7 +124,8 @@ parent_alarm(const char *what, bool standing, const char *format, ...)
 void
 parent_need(enum program program)
 {
-	(void)program;
+	snprintf(needs + strlen(needs), sizeof(needs) - strlen(needs), "%s ",
+	    program_name(program));
 }
 
 /* ---- the world ---- */
@@ -110,7 +134,7 @@ static struct {
 	struct loop		*loop;
 	struct manager		*manager;
 	struct config		*config;
-	struct wire_port	 queue, policy, spawner;
+	struct wire_port	 queue, policy, reports, spawner;
 	struct wire_port	 workers[32];
 	unsigned		 workers_n;
 	uint64_t		 destinations, jobs;
@@ -226,11 +250,13 @@ set_up(void **state)
 
 	(void)state;
 	memset(&world, 0, sizeof(world));
-	alarms[0] = '\0';
+	alarms[0] = needs[0] = '\0';
+	buffer_free(&logged);
 	config->workers = 8;
 	config->per_domain = 20;
 	config->per_host = 10;
 	config->connect_timeout_s = 1;
+	config->tls_report = true;
 	snprintf(config->hostname, sizeof(config->hostname), "relay.test");
 	world.loop = loop_new();
 	make_pair(pair);
@@ -255,6 +281,9 @@ tear_down(void **state)
 	free(world.spawner.message);
 	wire_port_close(&world.queue);
 	wire_port_close(&world.policy);
+	if (world.reports.octets != NULL)
+		wire_port_close(&world.reports);
+	buffer_free(&logged);
 	for (i = 0; i < world.workers_n; i++)
 		wire_port_close(&world.workers[i]);
 	return 0;
@@ -262,15 +291,29 @@ tear_down(void **state)
 
 /* ---- what they say ---- */
 
-static uint64_t
-due(const char *domain)
+static void
+due_again(uint64_t destination, const char *domain, enum mail_class class)
 {
-	struct d_due message = { .destination = ++world.destinations,
-	    .class = CLASS_MAIL, .waiting = 1 };
+	struct d_due message = { .destination = destination, .class = class,
+	    .waiting = 1 };
 
 	snprintf(message.domain, sizeof(message.domain), "%s", domain);
 	say(&world.queue, D_DUE, &message);
-	return message.destination;
+}
+
+static uint64_t
+due(const char *domain)
+{
+	due_again(++world.destinations, domain, CLASS_MAIL);
+	return world.destinations;
+}
+
+static void
+hold(uint64_t destination)
+{
+	struct d_destination message = { destination };
+
+	say(&world.queue, D_HOLD, &message);
 }
 
 /*
@@ -290,6 +333,7 @@ route_for(uint64_t question, const char *hosts, enum sts_mode sts,
 	uint64_t octet;
 
 	snprintf(route.sts_id, sizeof(route.sts_id), "id1");
+	route.sts_text = 4711;
 	while (count.at != NULL) {
 		slice_cut(&count, ' ');
 		route.hosts++;
@@ -383,6 +427,17 @@ fail_session(struct wire_port *worker, const char *host,
 	struct w_socket socket = expect_socket(worker, host);
 	struct w_proof proof = { .session = socket.session,
 	    .failure = failure, .reply = "554 no" };
+
+	say(worker, W_FAILED, &proof);
+}
+
+/* A socket that its worker has already comes to nothing. */
+static void
+fail_last_session(void)
+{
+	struct wire_port *worker = &world.workers[world.workers_n - 1];
+	struct w_proof proof = { .session = world.manager->last_session,
+	    .failure = PROOF_REFUSED, .reply = "554 no" };
 
 	say(worker, W_FAILED, &proof);
 }
@@ -916,6 +971,7 @@ test_out_of_turn(void **state)
 		    kinds[i] == W_READY ? (const void *)&(struct w_proof){
 		    .session = session } : (const void *)&nothing);
 		expect_closed(worker);
+		none_for(destination, session);
 		expect_ended(destination, 0, true);
 	}
 }
@@ -966,7 +1022,7 @@ test_death_while_proving(void **state)
 	session = ready(new_worker(), "a");
 	expect_next(session);
 	none_for(destination, session);
-	expect_ended(destination, 0, true);
+	expect_ended(destination, 0, false);
 	/* Twice: the next host; no word on the first. */
 	destination = due("c.test");
 	answer_route("a=1 b=2", STS_ABSENT, 600);
@@ -978,35 +1034,204 @@ test_death_while_proving(void **state)
 	wire_port_close(worker);
 	session = ready(new_worker(), "b");
 	expect_next(session);
+	/* It is served: nothing is known against anybody. */
+	none_for(destination, session);
+	expect_ended(destination, 0, false);
 }
 
-/* Nothing is known against a peer at whom only our workers died. */
+/* One that died, not long ago, at this destination. */
 static void
-test_death_at_all_hosts(void **state)
+die_at_the_only_host(uint64_t destination)
 {
 	struct wire_port *worker;
-	uint64_t destination;
-	int64_t began_ms = wire_now_ms();
-	struct d_ended ended;
-	const void *message;
-	int fds[WIRE_FDS_MAX];
 
-	(void)state;
-	destination = due(DOMAIN);
+	due_again(destination, DOMAIN, CLASS_MAIL);
 	answer_route("a=1", STS_ABSENT, 600);
 	worker = new_worker();
 	expect_socket(worker, "a");
 	wire_port_close(worker);
+}
+
+/*
+ * A destination at which workers die waits like one that fails: due at once
+ * the first time, never again so; and nothing is said of the peer.
+ */
+static void
+test_death_at_all_hosts(void **state)
+{
+	struct wire_port *worker;
+	struct d_ended ended;
+	uint64_t session;
+
+	(void)state;
+	die_at_the_only_host(7);
+	/* Once, the same address again. */
 	worker = new_worker();
 	expect_socket(worker, "a");
 	wire_port_close(worker);
-	/* Not at full speed: the end comes after a pause. */
-	while (next_message(&world.queue, &message, fds) == 0)
-		assert_true(wire_now_ms() - began_ms < 20000);
-	memcpy(&ended, message, sizeof(ended));
-	assert_true(wire_now_ms() - began_ms >= 5000);
-	assert_int_equal(ended.destination, destination);
-	assert_true(ended.ours);
+	ended = expect_ended(7, OUTCOME_DEFERRED, false);
+	assert_string_equal(ended.rule, "own-failure");
+	assert_string_equal(ended.enhanced, "4.3.0");
+	assert_false(ended.policy_refused);
+	assert_non_null(strstr(ended.text, "a worker of this relay"));
+	/* It is remembered: one death is enough then. */
+	die_at_the_only_host(7);
+	ended = expect_ended(7, OUTCOME_DEFERRED, false);
+	assert_string_equal(ended.rule, "own-failure");
+	/* Another destination is another matter. */
+	die_at_the_only_host(8);
+	session = ready(new_worker(), "a");
+	expect_next(session);
+	none_for(8, session);
+	expect_ended(8, 0, false);
+	/* Served without a death, it is forgotten. */
+	due_again(7, DOMAIN, CLASS_MAIL);
+	answer_route("a=2", STS_ABSENT, 600);
+	session = ready(new_worker(), "a");
+	expect_next(session);
+	none_for(7, session);
+	expect_ended(7, 0, false);
+	die_at_the_only_host(7);
+	expect_socket(new_worker(), "a");
+	/* Not one of them is a session that counts. */
+	assert_int_equal(log_count("result=success"), 2);
+	assert_int_equal(log_count("session domain="), 2);
+}
+
+/* A message that ends its worker is not given to one after the other. */
+static void
+test_poison(void **state)
+{
+	uint64_t session, second_session, job;
+	struct wire_port *first, *second;
+	struct d_ended ended;
+	unsigned round;
+
+	(void)state;
+	for (round = 0; round < 2; round++) {
+		due_again(7, DOMAIN, CLASS_MAIL);
+		answer_route("a=1", STS_ABSENT, 600);
+		first = new_worker();
+		session = ready(first, "a");
+		expect_next(session);
+		job = job_for(7, session, 1, 5, BODY_7BIT, 3);
+		expect_job(first, job, 1);
+		/* Five wait: a second session is opened. */
+		second = new_worker();
+		second_session = ready(second, "a");
+		expect_next(second_session);
+		pass_body(first, job);
+		dot(first, job);
+		wire_port_close(first);
+		expect(&world.queue, D_RETURN);
+		job = job_for(7, second_session, 1, 5, BODY_7BIT, 3);
+		/* What is drawn goes out once more in the first round. */
+		if (round > 0) {
+			expect(&world.queue, D_RETURN);
+			expect(second, W_QUIT);
+			ended = expect_ended(7, OUTCOME_DEFERRED, false);
+			assert_string_equal(ended.rule, "own-failure");
+			continue;
+		}
+		expect_job(second, job, 1);
+		pass_body(second, job);
+		dot(second, job);
+		/* Meanwhile there is room for one more of them. */
+		expect_socket(new_worker(), "a");
+		wire_port_close(second);
+		expect(&world.queue, D_RETURN);
+		fail_last_session();
+		expect_host("a", "192.0.2.1", "refused");
+		ended = expect_ended(7, OUTCOME_DEFERRED, false);
+		assert_string_equal(ended.rule, "own-failure");
+	}
+	/* Nobody else was asked to take it. */
+	silence(&world.spawner);
+	silence(&world.queue);
+}
+
+/* What is asked for is answered before the end is said. */
+static void
+test_end_waits_for_answer(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	hold(destination);
+	expect(worker, W_QUIT);
+	silence(&world.queue);
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	assert_int_equal(((const struct d_return *)expect(&world.queue,
+	    D_RETURN))->job, job);
+	expect_ended(destination, 0, false);
+	/* Answers for what was never asked do nothing. */
+	none_for(destination, session);
+	none_for(99, 99);
+	silence(&world.queue);
+}
+
+/* A worker that was told to stop waits for no body any more. */
+static void
+test_body_after_cut(void **state)
+{
+	struct d_pipe body = { .size_bytes = 3 };
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	struct w_id id;
+	int ends[2];
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	id.job = body.job = job;
+	say(worker, W_BODY, &id);
+	expect(&world.queue, D_BODY);
+	channel_cut(channel_find(world.manager, session));
+	channel_cut(channel_find(world.manager, session));
+	expect(worker, W_CUT);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(wire_port_send(&world.queue, D_PIPE, &body, ends, 0),
+	    0);
+	close(ends[0]);
+	/* Neither it nor a second W_CUT; and the pipe is let go of. */
+	silence(worker);
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(write(ends[1], "x", 1), -1);
+	close(ends[1]);
+	done(worker, job, DONE_CUT, false);
+	expect(&world.queue, D_RETURN);
+}
+
+/* Rule, repair and text of a domain that failed are of one host. */
+static void
+test_ended_of_one_host(void **state)
+{
+	struct wire_port *worker;
+	struct w_socket socket;
+	struct w_proof proof;
+	struct d_ended ended;
+	uint64_t destination;
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a=1 b=100", STS_ENFORCE, 600);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	proof = proof_of(socket.session);
+	proof.failure = PROOF_POLICY;
+	proof.cert = CERT_EXPIRED;
+	snprintf(proof.certificate, sizeof(proof.certificate),
+	    "expired (certificate has expired)");
+	say(worker, W_FAILED, &proof);
+	expect(&world.queue, D_HOST);
+	expect_host("b", "192.0.2.100", "unreachable");
+	ended = expect_ended(destination, OUTCOME_DEFERRED, false);
+	assert_string_equal(ended.rule, "sts-certificate-expired");
+	assert_string_equal(ended.text,
+	    "a: expired (certificate has expired)");
 }
 
 static void
@@ -1522,14 +1747,6 @@ test_many_results(void **state)
 /* ---- D_HOLD ---- */
 
 static void
-hold(uint64_t destination)
-{
-	struct d_destination message = { destination };
-
-	say(&world.queue, D_HOLD, &message);
-}
-
-static void
 test_hold(void **state)
 {
 	uint64_t destination, session, job;
@@ -1566,10 +1783,10 @@ test_hold(void **state)
 	expect_next(session);
 	hold(destination);
 	expect(worker, W_QUIT);
-	expect_ended(destination, 0, false);
 	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
 	assert_int_equal(((const struct d_return *)expect(&world.queue,
 	    D_RETURN))->job, job);
+	expect_ended(destination, 0, false);
 	idle(worker);
 	/* While a message is sent: it ends as it does. */
 	destination = due(DOMAIN);
@@ -1748,6 +1965,490 @@ test_port_25_alarm(void **state)
 	assert_string_equal(alarms, "port25 no port25 ");
 }
 
+/* ---- what reports are told ---- */
+
+static void
+give_reports(void)
+{
+	if (world.reports.octets != NULL)
+		wire_port_close(&world.reports);
+	turns(5);
+	give_link(&world.reports, PROGRAM_REPORTS, &session_wire);
+}
+
+static struct t_session
+expect_told_at(int line)
+{
+	static struct t_session session;
+
+	memcpy(&session, expect_at(line, &world.reports, T_SESSION, NULL),
+	    sizeof(session));
+	return session;
+}
+#define expect_told()	expect_told_at(__LINE__)
+
+static void
+counted(uint64_t sequence)
+{
+	struct t_counted message = { sequence };
+
+	say(&world.reports, T_COUNTED, &message);
+}
+
+/* Give the session to prove to a worker, and have it say this of it. */
+static void
+prove_as(enum sts_mode sts, const char *hosts, unsigned kind,
+    struct w_proof proof)
+{
+	struct wire_port *worker;
+	struct w_socket socket;
+
+	due(DOMAIN);
+	answer_route(hosts, sts, 600);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	proof.session = socket.session;
+	say(worker, kind, &proof);
+}
+
+/* What queue and the others hear is other tests' concern. */
+static void
+drop_destination(void)
+{
+	hold(world.destinations);
+	none_for(world.destinations, world.manager->last_session);
+	for (unsigned i = 0; i < world.workers_n; i++)
+		if (world.workers[i].octets != NULL) {
+			wire_port_close(&world.workers[i]);
+			world.workers[i].octets = NULL;
+		}
+	world.workers_n = 0;
+	while (wire_port_receive(&world.queue, &(const void *){ NULL },
+	    (int[WIRE_FDS_MAX]){ 0 }, 0) > 0)
+		turns(1);
+}
+
+static void
+test_told_once(void **state)
+{
+	struct report_detail detail;
+	struct t_session told;
+	struct w_proof proof;
+	struct w_socket socket;
+	struct wire_port *worker;
+	uint64_t destination;
+	int64_t now_s = time(NULL);
+
+	(void)state;
+	give_reports();
+	destination = due(DOMAIN);
+	answer_route("mx=1", STS_ENFORCE, 600);
+	worker = new_worker();
+	socket = expect_socket(worker, "mx");
+	silence(&world.reports);
+	proof = proof_of(socket.session);
+	snprintf(proof.helo, sizeof(proof.helo), "mail.b.test");
+	say(worker, W_READY, &proof);
+	told = expect_told();
+	assert_int_equal(told.sequence, 1);
+	assert_in_range(told.when_s, now_s, now_s + 60);
+	assert_string_equal(told.domain, DOMAIN);
+	assert_string_equal(told.sts_id, "id1");
+	assert_int_equal(told.sts_text, 4711);
+	assert_string_equal(told.tlsa_base, "");
+	assert_string_equal(told.local, "192.0.2.77");
+	assert_string_equal(told.host, "mx");
+	assert_string_equal(told.helo, "mail.b.test");
+	assert_string_equal(told.address, "192.0.2.1");
+	assert_true(telling_first(&told, REPORT_STS, &detail));
+	assert_int_equal(detail.result, RESULT_SUCCESS);
+	assert_int_equal(log_count("session domain=b.test type=sts "
+	    "policy=id1 host=mx addr=192.0.2.1 result=success reason=\"\"\n"),
+	    1);
+	/* Messages add nothing, nor does what becomes of them. */
+	expect(&world.queue, D_HOST);
+	expect_next(socket.session);
+	deliver_one(worker, destination, socket.session, "mx");
+	expect_next(socket.session);
+	none_for(destination, socket.session);
+	expect(worker, W_QUIT);
+	idle(worker);
+	silence(&world.reports);
+	assert_int_equal(log_count("session domain="), 1);
+}
+
+/* One session for each row: what the log says of it, line by line. */
+static const struct {
+	const char	*name;
+	enum sts_mode	 sts;
+	unsigned	 kind;
+	struct w_proof	 proof;
+	const char	*logged;	/* "": it is not counted */
+} told_rows[] = {
+	{ "TLS without a policy", STS_ABSENT, W_READY, { .starttls_known =
+	  true, .starttls = STARTTLS_DONE, .cert = CERT_NOT_TRUSTED },
+	  "type=no-policy-found policy=\"\" host=a addr=192.0.2.1 "
+	  "result=success reason=\"\"" },
+	{ "no STARTTLS without a policy", STS_ABSENT, W_READY,
+	  { .starttls_known = true, .starttls = STARTTLS_ABSENT },
+	  "type=no-policy-found policy=\"\" host=a addr=192.0.2.1 "
+	  "result=starttls-not-supported reason=\"\"" },
+	{ "STARTTLS refused", STS_TESTING, W_READY, { .starttls_known = true,
+	  .starttls = STARTTLS_REFUSED, .tls_reason = "454 4.7.0 no" },
+	  "type=sts policy=id1 host=a addr=192.0.2.1 "
+	  "result=validation-failure reason=\"454 4.7.0 no\"" },
+	{ "a handshake that fails, under enforce", STS_ENFORCE, W_FAILED,
+	  { .failure = PROOF_POLICY, .starttls_known = true,
+	  .starttls = STARTTLS_BROKEN, .tls_reason = "wrong version number" },
+	  "type=sts policy=id1 host=a addr=192.0.2.1 "
+	  "result=validation-failure reason=\"wrong version number\"" },
+	{ "two defects: the first in the log", STS_ENFORCE, W_FAILED,
+	  { .failure = PROOF_POLICY, .starttls_known = true,
+	  .starttls = STARTTLS_DONE, .cert = CERT_EXPIRED | CERT_NOT_TRUSTED,
+	  .errors_len = 2, .errors = { 10, 18 } },
+	  "type=sts policy=id1 host=a addr=192.0.2.1 "
+	  "result=certificate-not-trusted "
+	  "reason=X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT" },
+	/* TLS as required, whatever SMTP said later */
+	{ "EHLO refused inside TLS", STS_ENFORCE, W_FAILED, { .failure =
+	  PROOF_REFUSED, .starttls_known = true, .starttls = STARTTLS_DONE },
+	  "type=sts policy=id1 host=a addr=192.0.2.1 result=success "
+	  "reason=\"\"" },
+	{ "closed inside TLS", STS_ABSENT, W_FAILED, { .failure =
+	  PROOF_CLOSED, .starttls_known = true, .starttls = STARTTLS_DONE },
+	  "type=no-policy-found policy=\"\" host=a addr=192.0.2.1 "
+	  "result=success reason=\"\"" },
+	/* RPT-4.3.4-1 */
+	{ "a greeting that refuses", STS_ENFORCE, W_FAILED, { .failure =
+	  PROOF_REFUSED }, "" },
+	{ "closed before EHLO was answered", STS_ENFORCE, W_FAILED,
+	  { .failure = PROOF_CLOSED }, "" },
+	{ "no answer in time", STS_ENFORCE, W_FAILED, { .failure =
+	  PROOF_TIMEOUT }, "" },
+	{ "421 to STARTTLS", STS_ENFORCE, W_FAILED, { .failure =
+	  PROOF_REFUSED, .code = 421 }, "" },
+	/* our own doing */
+	{ "cut by us", STS_ENFORCE, W_FAILED, { .failure = PROOF_CUT,
+	  .starttls_known = true, .starttls = STARTTLS_DONE }, "" },
+	/* mode none: ruling 10 */
+	{ "mode none with TLS", STS_NONE, W_READY, { .starttls_known = true,
+	  .starttls = STARTTLS_DONE }, "type=no-policy-found policy=\"\" "
+	  "host=a addr=192.0.2.1 result=success reason=\"\"" },
+	{ "mode none without TLS", STS_NONE, W_READY, { .starttls_known =
+	  true, .starttls = STARTTLS_ABSENT }, "" },
+	/* a worker that claims what does not hold is ended,
+	 * and another one begun: the last row */
+	{ "a lie", STS_ENFORCE, W_READY, { .starttls_known = true,
+	  .starttls = STARTTLS_ABSENT }, "" },
+};
+
+static void
+test_told_rows(void **state)
+{
+	char line[512];
+	unsigned i;
+	bool told;
+
+	(void)state;
+	give_reports();
+	for (i = 0; i < N(told_rows); i++) {
+		prove_as(told_rows[i].sts, "a=1", told_rows[i].kind,
+		    told_rows[i].proof);
+		drop_destination();
+		snprintf(line, sizeof(line), "session domain=b.test %s\n",
+		    told_rows[i].logged);
+		told = told_rows[i].logged[0] != '\0';
+		if (told)
+			expect_told();
+		if (log_count("session domain=") != told ||
+		    log_count(line) != told)
+			fail_msg("%s: %s", told_rows[i].name, logged.text);
+		buffer_free(&logged);
+	}
+	silence(&world.reports);
+}
+
+/* Both policies: a line, and a block, for each. */
+static void
+test_told_both(void **state)
+{
+	static struct r_host host;
+	struct report_detail detail;
+	struct t_session told;
+	struct w_socket socket;
+	struct wire_port *worker;
+	struct w_proof proof;
+	struct r_route route = { .outcome = ROUTE_OK, .hosts = 1,
+	    .sts = STS_ENFORCE, .sts_id = "id1", .sts_text = 4711,
+	    .valid_until = loop_wall_s() + 600, .mx_secure = true };
+	struct address address = { .family = 4, .ip = { 192, 0, 2, 1 } };
+	struct r_end end;
+
+	(void)state;
+	give_reports();
+	due(DOMAIN);
+	route.question = end.question = ((const struct r_ask *)expect(
+	    &world.policy, R_ASK))->question;
+	host = (struct r_host){ .question = route.question, .name = "a",
+	    .mx_match = true, .tlsa_state = TLSA_UNUSABLE,
+	    .tlsa_base = "base.test", .tlsa_len = 5,
+	    .tlsa = { 3, 0, 0, 1, 1 }, .address_secure = true };
+	route_put_address(host.addresses, &host.addresses_len,
+	    sizeof(host.addresses), &address);
+	say(&world.policy, R_ROUTE, &route);
+	say(&world.policy, R_HOST, &host);
+	say(&world.policy, R_END, &end);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	proof = proof_of(socket.session);
+	say(worker, W_READY, &proof);
+	told = expect_told();
+	assert_string_equal(told.tlsa_base, "base.test");
+	assert_int_equal(told.tlsa_len, 5);
+	assert_memory_equal(told.tlsa, host.tlsa, 5);
+	assert_true(telling_first(&told, REPORT_STS, &detail));
+	assert_true(telling_first(&told, REPORT_TLSA, &detail));
+	assert_false(telling_first(&told, REPORT_NO_POLICY, &detail));
+	assert_int_equal(log_count("session domain=b.test type=sts "
+	    "policy=id1 host=a addr=192.0.2.1 result=success "), 1);
+	assert_int_equal(log_count("session domain=base.test type=tlsa "
+	    "policy=\"\" host=a addr=192.0.2.1 result=tlsa-invalid "
+	    "reason=dane-all-unusable\n"), 1);
+}
+
+/* Ruling 18: refused by name alone: one session, without address. */
+static void
+test_told_refused(void **state)
+{
+	struct report_detail detail;
+	struct t_session told;
+
+	(void)state;
+	give_reports();
+	due(DOMAIN);
+	answer_route("a!=1 b=2", STS_ENFORCE, 600);
+	told = expect_told();
+	assert_string_equal(told.host, "a");
+	assert_string_equal(told.address, "");
+	assert_string_equal(told.local, "");
+	assert_string_equal(told.sts_id, "id1");
+	assert_true(telling_first(&told, REPORT_STS, &detail));
+	assert_int_equal(detail.result, RESULT_VALIDATION_FAILURE);
+	assert_string_equal(detail.reason, "sts-mx-mismatch");
+	assert_int_equal(log_count("host=a addr=\"\" "
+	    "result=validation-failure reason=sts-mx-mismatch\n"), 1);
+	expect(&world.queue, D_HOST);
+	ready(new_worker(), "b");
+	told = expect_told();
+	assert_string_equal(told.host, "b");
+	silence(&world.reports);
+}
+
+/* Ruling 18, 19: the retry in clear is the same session's. */
+static void
+test_told_clear_retry(void **state)
+{
+	struct w_socket socket;
+	struct wire_port *worker;
+	struct w_proof proof;
+
+	(void)state;
+	give_reports();
+	due(DOMAIN);
+	answer_route("a=1", STS_TESTING, 600);
+	worker = new_worker();
+	broken_tls(worker, "a");
+	expect_told();
+	expect(&world.queue, D_HOST);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	assert_true(socket.clear_retry);
+	proof = proof_of(socket.session);
+	proof.starttls = STARTTLS_BROKEN;
+	say(worker, W_READY, &proof);
+	expect(&world.queue, D_HOST);
+	expect_next(socket.session);
+	silence(&world.reports);
+	assert_int_equal(log_count("session domain="), 1);
+}
+
+static void
+test_told_nothing(void **state)
+{
+	(void)state;
+	give_reports();
+	/* RPT-4.3.4-1: refused, unreachable, silent. */
+	world.config->connect_timeout_s = 0;
+	due(DOMAIN);
+	answer_route("a=100 b=150 c=200", STS_ENFORCE, 600);
+	expect_host("a", "192.0.2.100", "unreachable");
+	expect_host("b", "192.0.2.150", "unreachable");
+	expect_host("c", "192.0.2.200", "unreachable");
+	expect(&world.queue, D_ENDED);
+	/* RPT-3-11: what carries reports, proven or refused by name. */
+	world.config->connect_timeout_s = 1;
+	due_again(++world.destinations, DOMAIN, CLASS_REPORT);
+	answer_route("a!=1", STS_ENFORCE, 600);
+	expect_next(ready(new_worker(), "a"));
+	/* An address has no policy domain. */
+	due("[192.0.2.2]");
+	answer_route("a=2", STS_ABSENT, 600);
+	ready(new_worker(), "a");
+	silence(&world.reports);
+	assert_int_equal(log_count("session domain="), 0);
+}
+
+/* A session that is proven when nobody wants it any more counts. */
+static void
+test_told_orphan(void **state)
+{
+	struct wire_port *worker;
+	struct w_socket socket;
+	struct w_proof proof;
+
+	(void)state;
+	give_reports();
+	due(DOMAIN);
+	answer_route("a=1", STS_ABSENT, 600);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	hold(world.destinations);
+	expect_ended(world.destinations, 0, true);
+	proof = proof_of(socket.session);
+	say(worker, W_READY, &proof);
+	expect(worker, W_QUIT);
+	expect_told();
+	silence(&world.reports);
+	/* Stopping waits for it to be counted, if it can be. */
+	assert_true(tell_is_owed(world.manager));
+	counted(1);
+	assert_false(tell_is_owed(world.manager));
+}
+
+/* T33: N sessions are N told, over deaths of who counts them. */
+static void
+test_told_all(void **state)
+{
+	struct t_session told;
+	uint64_t epoch = 0;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 100; i++) {
+		prove_as(STS_ENFORCE, "a=1", W_READY, proof_of(0));
+		drop_destination();
+		if (i == 20)
+			give_reports();
+	}
+	for (i = 1; i <= 100; i++) {
+		told = expect_told();
+		assert_int_equal(told.sequence, i);
+		assert_true(epoch == 0 || told.epoch == epoch);
+		epoch = told.epoch;
+	}
+	assert_int_equal(log_count("session domain="), 100);
+	counted(60);
+	assert_string_equal(needs, "");
+	/* It dies: one is asked for, and all that it has not is said. */
+	wire_port_close(&world.reports);
+	world.reports.octets = NULL;
+	turns(5);
+	assert_string_equal(needs, "culver-reports ");
+	prove_as(STS_ENFORCE, "a=1", W_READY, proof_of(0));
+	drop_destination();
+	give_reports();
+	for (i = 61; i <= 101; i++) {
+		told = expect_told();
+		assert_int_equal(told.sequence, i);
+		assert_true(told.epoch == epoch);
+	}
+	counted(101);
+	assert_int_equal(outbox_kept(world.manager->sessions), 0);
+	give_reports();
+	silence(&world.reports);
+}
+
+/* A program that takes nothing holds up no mail, and costs what it may. */
+static void
+test_told_to_nobody(void **state)
+{
+	static struct t_session session;
+	uint64_t destination, number;
+	struct wire_port *worker;
+	unsigned i;
+
+	(void)state;
+	snprintf(session.domain, sizeof(session.domain), DOMAIN);
+	for (i = 0; i < 10001; i++)
+		outbox_put(world.manager->sessions, &session);
+	assert_int_equal(outbox_kept(world.manager->sessions), 10000);
+	worker = begin(&destination, &number, "a=1");
+	deliver_one(worker, destination, number, "a");
+	assert_int_equal(outbox_kept(world.manager->sessions), 10000);
+	assert_true(log_count("sessions are lost") > 0);
+}
+
+static void
+test_told_bytes(void **state)
+{
+	static struct t_session session;
+	unsigned i;
+
+	(void)state;
+	session.tlsa_len = sizeof(session.tlsa);
+	for (i = 0; i < 3000; i++)
+		outbox_put(world.manager->sessions, &session);
+	/* 16 MiB of some 8.3 KiB each */
+	assert_in_range(outbox_kept(world.manager->sessions), 1900, 2048);
+}
+
+/* `tls-report off`: nothing is told, kept or logged; and on again. */
+static void
+test_told_off(void **state)
+{
+	struct config *config;
+	struct wire_port *worker;
+	struct w_socket socket;
+	struct w_proof proof;
+
+	(void)state;
+	give_reports();
+	due("c.test");
+	answer_route("a=2", STS_ABSENT, 600);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	config = config_new();
+	config->workers = 8;
+	config->per_domain = 20;
+	config->per_host = 10;
+	config->connect_timeout_s = 1;
+	manager_settings(world.manager, config, -1);
+	assert_null(world.manager->sessions);
+	expect_closed(&world.reports);
+	/* One that was under way, and one that is new. */
+	proof = proof_of(socket.session);
+	say(worker, W_READY, &proof);
+	prove_as(STS_ENFORCE, "a=1", W_READY, proof_of(0));
+	due("d.test");
+	answer_route("a!=1", STS_ENFORCE, 600);
+	give_reports();
+	expect_closed(&world.reports);
+	assert_int_equal(log_count("session domain="), 0);
+	assert_string_equal(needs, "");
+	config = config_new();
+	config->workers = 8;
+	config->per_domain = 20;
+	config->per_host = 10;
+	config->connect_timeout_s = 1;
+	config->tls_report = true;
+	manager_settings(world.manager, config, -1);
+	give_reports();
+	due("e.test");
+	answer_route("a!=1", STS_ENFORCE, 600);
+	expect_told();
+	assert_int_equal(log_count("session domain="), 1);
+}
+
 /* ---- stopping ---- */
 
 static void
@@ -1791,6 +2492,7 @@ log_as_comment(void *unused, enum log_level level, const char *line)
 	(void)unused;
 	(void)level;
 	printf("# %s\n", line);
+	buffer_printf(&logged, "%s\n", line);
 }
 
 #define TEST(name, function)						\
@@ -1827,6 +2529,12 @@ main(void)
 		TEST("a worker dies while it proves",
 		    test_death_while_proving),
 		TEST("workers die at every host", test_death_at_all_hosts),
+		TEST("a message that ends its workers", test_poison),
+		TEST("D_NEXT is answered before D_ENDED",
+		    test_end_waits_for_answer),
+		TEST("a body that comes after W_CUT", test_body_after_cut),
+		TEST("what is said of a failure is of one host",
+		    test_ended_of_one_host),
 		TEST("a worker dies with a message", test_death_in_message),
 		TEST("SMTP-3.8-3 lost inside DATA: the next host",
 		    test_lost_in_data),
@@ -1860,6 +2568,23 @@ main(void)
 		TEST("workers", test_workers),
 		TEST("connections per host", test_per_host),
 		TEST("port 25 is blocked", test_port_25_alarm),
+		TEST("RPT-4.2.2-2, RPT-4.2.1-1, RPT-4.4-13 a session is told "
+		    "once", test_told_once),
+		TEST("RPT-4.3.4-1, RPT-4.3.1-1, RPT-4.3.1-6 what counts, and "
+		    "the log", test_told_rows),
+		TEST("RPT-1.1-2 both policies", test_told_both),
+		TEST("RPT-4.4-20, RPT-4.3.2.2-4 a host refused by name",
+		    test_told_refused),
+		TEST("RPT-4.2.2-1 the retry in clear is no second session",
+		    test_told_clear_retry),
+		TEST("RPT-3-11, RPT-4.3.4-1 what does not count",
+		    test_told_nothing),
+		TEST("a session that nobody wants any more",
+		    test_told_orphan),
+		TEST("every session is told (T33)", test_told_all),
+		TEST("reports that take nothing", test_told_to_nobody),
+		TEST("16 MiB are enough", test_told_bytes),
+		TEST("tls-report off", test_told_off),
 		TEST("stopping", test_stop),
 	};
 

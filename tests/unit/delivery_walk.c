@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "delivery/facts.h"
 #include "delivery/walk.h"
 
 #include <stdio.h>
@@ -113,18 +114,18 @@ print_step(struct walk *walk, const struct walk_step *step,
 		buffer_printf(way, "/%c", letter_of(&step->address));
 		walk_note_try(walk, step->host->name, &step->address, 0);
 		walk_note_end(walk, step->host->name, END_TEMPORARY, false,
-		    NULL);
+		    NULL, "");
 		break;
 	case WALK_SKIP:
 		buffer_printf(way, "!");
 		walk_note_end(walk, step->host->name, END_POLICY, true,
-		    &rule);
+		    &rule, "");
 		break;
 	case WALK_NOWHERE:
 		buffer_printf(way, "-");
 		walk_note_end(walk, step->host->name,
 		    step->host->lookup == ROUTE_FAIL ? END_NONEXISTENT :
-		    END_TEMPORARY, true, NULL);
+		    END_TEMPORARY, true, NULL, "");
 		break;
 	default:
 		fail();
@@ -331,8 +332,8 @@ test_ends(void **state)
 	struct domain_facts facts;
 
 	(void)state;
-	walk_note_end(&walk, "c", END_POLICY, true, &second);
-	walk_note_end(&walk, "b", END_POLICY, false, &first);
+	walk_note_end(&walk, "c", END_POLICY, true, &second, "");
+	walk_note_end(&walk, "b", END_POLICY, false, &first, "");
 	walk_note_end(&walk, "b", END_TEMPORARY, true, NULL, "");
 	walk_note_end(&walk, "a", END_TEMPORARY, false, NULL, "");
 	walk_note_end(&walk, "a", END_NONEXISTENT, true, NULL, "");
@@ -343,11 +344,48 @@ test_ends(void **state)
 	assert_string_equal(facts.policy_rule.name, "first");
 	/* REQUIRETLS: a definite no beside temporary ones. */
 	walk = (struct walk){ .hosts_n = 0 };
-	walk_note_end(&walk, "a", END_UNFIT_TLS, true, &second);
+	walk_note_end(&walk, "a", END_UNFIT_TLS, true, &second, "");
 	walk_note_end(&walk, "b", END_TEMPORARY, true, NULL, "");
 	walk_domain_facts(&walk, route, CLASS_REQUIRETLS, &facts);
 	assert_int_equal(facts.unfit_tls, 1);
 	assert_string_equal(facts.policy_rule.name, "second");
+	nexthop_free(&route);
+}
+
+/* Rule and text that stand for the domain are those of one host. */
+static void
+test_decider(void **state)
+{
+	static const struct rule first = { "first", "", "", "" };
+	static const struct rule second = { "second", "", "", "" };
+	struct nexthop *route = make_route("a=1 b=23 c=4", NONE, 1000);
+	struct walk walk = { .hosts_n = 0 };
+	const struct walk_host *host;
+
+	(void)state;
+	assert_null(walk_decider(&walk, route));
+	/* Without a policy's refusal: what happened last. */
+	walk_note_end(&walk, "a", END_TEMPORARY, true, NULL, "a is dead");
+	walk_note_end(&walk, "b", END_TEMPORARY, false, NULL, "b was slow");
+	walk_note_end(&walk, "b", END_TEMPORARY, false, NULL, "b is dead");
+	host = walk_decider(&walk, route);
+	assert_string_equal(host->name, "b");
+	assert_string_equal(host->text, "b is dead");
+	/* A definite no outranks it, whatever came behind. */
+	walk_note_end(&walk, "c", END_UNFIT_TLS, true, &second, "c cannot");
+	walk_note_end(&walk, "b", END_TEMPORARY, true, NULL, "b is dead");
+	host = walk_decider(&walk, route);
+	assert_string_equal(host->text, "c cannot");
+	assert_string_equal(host->rule.name, "second");
+	/* A policy's no outranks all; of one host the first, with its text. */
+	walk_note_end(&walk, "b", END_POLICY, false, &first, "b expired");
+	walk_note_end(&walk, "b", END_POLICY, false, &second, "b mismatch");
+	walk_note_end(&walk, "b", END_TEMPORARY, true, NULL, "b is dead");
+	host = walk_decider(&walk, route);
+	assert_string_equal(host->text, "b expired");
+	assert_string_equal(host->rule.name, "first");
+	walk_note_end(&walk, "c", END_POLICY, true, &second, "c mismatch");
+	assert_ptr_equal(walk_decider(&walk, route), host);
 	nexthop_free(&route);
 }
 
@@ -408,6 +446,38 @@ test_facts(void **state)
 	nexthop_free(&route);
 }
 
+/* Whether an address is signed is unknown where none was looked up. */
+static void
+test_unknown_address(void **state)
+{
+	static const struct {
+		const char	*hosts, *domain, *tlsa;
+	} rows_of[] = {
+		{ "a=1", "b.test", "insecure" }, { "a!=1", "b.test", "insecure" },
+		{ "a=-", "b.test", "" }, { "a=~", "b.test", "" },
+		{ "a?=1", "b.test", "failed" }, { "a?=", "b.test", "failed" },
+		{ "a=1", "[192.0.2.1]", "" },
+	};
+	struct config config = { .mta_sts = CONFIG_STS_ENFORCE };
+	struct host_verdict verdict;
+	struct host_facts facts;
+	struct nexthop *route;
+	struct d_host note;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(rows_of); i++) {
+		route = make_route(rows_of[i].hosts, NONE, 1000);
+		route->literal = rows_of[i].domain[0] == '[';
+		nexthop_facts(route, route->hosts, CLASS_MAIL, &config,
+		    &facts);
+		verdict = decide_host(&facts);
+		facts_host(&note, 1, route, route->hosts, &facts, &verdict);
+		assert_string_equal(note.tlsa, rows_of[i].tlsa);
+		nexthop_free(&route);
+	}
+}
+
 /* Trap T43: a literal's name is given, and so is an implicit MX's. */
 static void
 test_name_given(void **state)
@@ -455,9 +525,12 @@ main(void)
 		TEST("no connection by an old route", test_old_route),
 		TEST("five minutes", test_time),
 		TEST("what counts for the domain", test_ends),
+		TEST("rule and text of one host", test_decider),
 		TEST("bounds", test_bounds),
 		TEST("facts for the decision", test_facts),
 		TEST("names that were given", test_name_given),
+		TEST("what is not known of an address",
+		    test_unknown_address),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

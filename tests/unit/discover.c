@@ -26,6 +26,7 @@ static struct {
 	const char		*body;
 	unsigned		 asked;
 	char			 id[STS_ID_SIZE];
+	const char		*came_first;	/* a younger one's id */
 	obtain_call		*call;
 	void			*context;
 } host;
@@ -54,6 +55,7 @@ struct world {
 	/* The last answer. */
 	unsigned	 answers;
 	char		 text[1024];
+	uint64_t	 mark;
 };
 
 static void
@@ -128,6 +130,8 @@ on_found(void *context, struct discovered *found)
 	if (found->error_text[0] != '\0')
 		sprintf(at, ": %s", found->error_text);
 	assert_int_equal(found->mode == STS_ABSENT, found->expires_s == 0);
+	assert_int_equal(found->mode == STS_ABSENT, found->text_mark == 0);
+	world->mark = found->text_mark;
 }
 
 static void
@@ -159,8 +163,8 @@ host_answers(struct world *world)
 	if (host.outcome == FETCHED_GOOD) {
 		obtained.text = "";
 		assert_true(sts_parse_policy(body, &policy, &fault));
-		currency_note_fetched(&record, host.id, &policy,
-		    loop_wall_s());
+		currency_note_fetched(&record, host.came_first != NULL ?
+		    host.came_first : host.id, &policy, loop_wall_s());
 		sts_policy_free(&policy);
 		cache_put(world->cache, &record, &body);
 	} else if (host.outcome == FETCHED_BAD) {
@@ -391,6 +395,46 @@ test_no_life(void **state)
 	assert_int_equal(world->plans, 0);
 }
 
+/* The mark is of the text that applies, also under one id. */
+static void
+test_marks(void **state)
+{
+	struct world *world = *state;
+
+	mail(world, ID("1"), FETCHED_GOOD, ENFORCE, "enforce 1 mx.a.t", 1);
+	assert_true(world->mark == policy_text_mark(SLICE(ENFORCE)));
+	mail(world, ID("1"), FETCHED_GOOD, ENFORCE, "enforce 1 mx.a.t", 0);
+	assert_true(world->mark == policy_text_mark(SLICE(ENFORCE)));
+	pass(world, TTL_S);
+	mail(world, ID("2"), FETCHED_GOOD, OTHER, "enforce 2 other.t", 1);
+	assert_true(world->mark == policy_text_mark(SLICE(OTHER)));
+	pass(world, TTL_S);
+	mail(world, ID("3"), FETCHED_BAD, NULL, "enforce 2 other.t cached "
+	    "sts-policy-fetch-error: HTTP 500", 1);
+	assert_true(world->mark == policy_text_mark(SLICE(OTHER)));
+}
+
+/*
+ * A younger fetch under a newer id has come first: its policy applies, but
+ * this mail's TXT has not confirmed it.
+ */
+static void
+test_outdone(void **state)
+{
+	const struct domain domain = { DOMAIN };
+	struct world *world = *state;
+	struct cache_record record;
+
+	host.came_first = "2";
+	mail(world, ID("1"), FETCHED_GOOD, OTHER, "enforce 2 other.t", 1);
+	cache_get(world->cache, &domain, &record);
+	assert_true(record.txt_until_s <= loop_wall_s());
+	host.came_first = NULL;
+	mail(world, ID("3"), FETCHED_GOOD, ENFORCE, "enforce 3 mx.a.t", 1);
+	cache_get(world->cache, &domain, &record);
+	assert_true(record.txt_until_s > loop_wall_s());
+}
+
 static void
 test_concurrent(void **state)
 {
@@ -505,6 +549,10 @@ main(void)
 		{ "our own failure says nothing of the domain", test_ours,
 		    begin, end, NULL },
 		{ "STS-3.2-7 max_age 0 serves one attempt", test_no_life,
+		    begin, end, NULL },
+		{ "T41 the text that applies is marked", test_marks, begin,
+		    end, NULL },
+		{ "STS-3.1-6 a TXT confirms its own id alone", test_outdone,
 		    begin, end, NULL },
 		{ "STS-5.1-2 concurrent questions are one", test_concurrent,
 		    begin, end, NULL },

@@ -214,6 +214,17 @@ test_bad_listener_changes_nothing(void **unused)
 	forget();
 }
 
+static unsigned said_in_use;
+
+static void
+note_in_use(void *unused, enum log_level level, const char *line)
+{
+	(void)unused;
+	(void)level;
+	said_in_use += strstr(line, ": another program has it; it is tried "
+	    "again for 1 s") != NULL;
+}
+
 static void
 test_address_in_use(void **unused)
 {
@@ -233,7 +244,14 @@ test_address_in_use(void **unused)
 	assert_true(doors_listen(one, config, 0, &error));
 	/* A default that is in use is no address that lacks. */
 	config->listeners[0].optional = true;
+	said_in_use = 0;
+	log_set_level(LOG_LEVEL_INFO);
+	log_to(note_in_use, NULL);
 	assert_false(doors_listen(two, config, 300, &error));
+	log_to(log_stderr, NULL);
+	log_set_level(LOG_LEVEL_ERROR);
+	/* What the operator waits for is said, once. */
+	assert_int_equal(said_in_use, 1);
 	assert_non_null(strstr(error.text, "Address already in use"));
 	assert_in_range(loop_now_ms() - begun_ms, 300, 2000);
 	buffer_free(&error);

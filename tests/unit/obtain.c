@@ -18,8 +18,8 @@
 static struct {
 	unsigned	 asked;
 	char		 addresses[256];
-	fetcher_call	*call;
-	void		*context;
+	fetcher_call	*call, *older_call;	/* two at a time */
+	void		*context, *older_context;
 } fetch;
 
 void
@@ -32,7 +32,9 @@ fetcher_get(struct fetcher *unused, const struct domain *domain,
 
 	(void)unused;
 	assert_string_equal(domain->name, "a.t");
-	assert_null(fetch.call);
+	assert_null(fetch.older_call);
+	fetch.older_call = fetch.call;
+	fetch.older_context = fetch.context;
 	fetch.asked++;
 	fetch.addresses[0] = '\0';
 	for (i = 0; i < addresses_n; i++)
@@ -50,16 +52,33 @@ struct world {
 	struct config	 config;
 	unsigned	 answers;
 	char		 text[512];	/* "good", "bad RESULT: why", "ours" */
+	/* What is told of failures. */
+	unsigned	 told;
+	struct r_failed	 failed;
 };
 
 static char logged[1024];
+static unsigned logged_failures;	/* `policy' lines of them */
 
 static void
 keep_log(void *context, enum log_level level, const char *line)
 {
 	(void)context;
-	if (level <= LOG_LEVEL_INFO)
-		snprintf(logged, sizeof(logged), "%s", line);
+	if (level > LOG_LEVEL_INFO)
+		return;
+	snprintf(logged, sizeof(logged), "%s", line);
+	logged_failures += strstr(line, "policy domain=") != NULL &&
+	    strstr(line, "source=fetch") != NULL &&
+	    strstr(line, "result=success") == NULL;
+}
+
+static void
+on_failed(void *context, struct r_failed *failed)
+{
+	struct world *world = context;
+
+	world->told++;
+	world->failed = *failed;
 }
 
 static int
@@ -69,12 +88,13 @@ begin(void **state)
 
 	memset(&fetch, 0, sizeof(fetch));
 	logged[0] = '\0';
+	logged_failures = 0;
 	strcpy(world->dir, "/tmp/culver-obtain-XXXXXX");
 	if (mkdtemp(world->dir) == NULL)
 		return -1;
 	world->cache = cache_open(world->dir, NULL, 0);
 	world->obtain = obtain_new(&world->dns, world->cache, NULL,
-	    NULL, NULL);
+	    on_failed, world);
 	obtain_set(world->obtain, &world->config);
 	world->dns.zone = HOST "A - 192.0.2.1";
 	*state = world;
@@ -128,6 +148,17 @@ fetched(const struct f_done *done, const char *body)
 	assert_non_null(call);
 	fetch.call = NULL;
 	call(fetch.context, done, slice_of(body));
+}
+
+/* The one that was asked for before that. */
+static void
+older_fetched(const struct f_done *done, const char *body)
+{
+	fetcher_call *call = fetch.older_call;
+
+	assert_non_null(call);
+	fetch.older_call = NULL;
+	call(fetch.older_context, done, slice_of(body));
 }
 
 static struct cache_record
@@ -287,7 +318,10 @@ test_joined(void **state)
 	fetched(&done, POLICY);
 }
 
-/* The publisher wants out: no noise about a policy of mode none. */
+/*
+ * The publisher wants out: the failure is told like every other, and raises
+ * no alarm.
+ */
 static void
 test_quiet(void **state)
 {
@@ -300,8 +334,105 @@ test_quiet(void **state)
 	logged[0] = '\0';
 	ask(world, "1");
 	fetched(&bad, "");
-	assert_string_equal(logged, "");
+	assert_null(strstr(logged, "alarm"));
+	assert_int_equal(logged_failures, 1);
+	assert_int_equal(world->told, 1);
 	assert_int_equal(record(world).error, RESULT_STS_POLICY_FETCH_ERROR);
+}
+
+#define LONGER	"version: STSv1\nmode: testing\nmx: x.t\nmax_age: 60\n"
+
+/* Ruling 31: each failed fetch once, with the policy that goes on to hold. */
+static void
+test_told(void **state)
+{
+	const struct f_done good = { .outcome = FETCH_BODY };
+	struct f_done bad = { .outcome = FETCH_WEBPKI,
+	    .text = "certificate has expired" };
+	struct world *world = *state;
+	struct cache_record old;
+
+	ask(world, "1");
+	ask(world, "1");
+	fetched(&bad, "");
+	assert_int_equal(world->answers, 2);
+	assert_int_equal(world->told, 1);
+	assert_string_equal(world->failed.domain, "a.t");
+	assert_int_equal(world->failed.result, RESULT_STS_WEBPKI_INVALID);
+	assert_string_equal(world->failed.reason, "certificate has expired");
+	assert_in_range(world->failed.when_s, loop_wall_s() - 5,
+	    loop_wall_s());
+	assert_string_equal(world->failed.sts_id, "");
+	assert_true(world->failed.sts_text == 0);
+	/* A success is no failure, nor is what we did ourselves. */
+	ask(world, "1");
+	fetched(&good, POLICY);
+	ask(world, "1");
+	fetched(NULL, "");
+	assert_int_equal(world->told, 1);
+	ask(world, "2");
+	fetched(&good, "version: STSv1\n");
+	assert_int_equal(world->told, 2);
+	assert_int_equal(world->failed.result, RESULT_STS_POLICY_INVALID);
+	assert_string_equal(world->failed.sts_id, "1");
+	assert_true(world->failed.sts_text ==
+	    policy_text_mark(SLICE(POLICY)));
+	/* It has ended: nothing goes on to hold. */
+	old = record(world);
+	old.fetched_s -= 600;
+	cache_put(world->cache, &old, NULL);
+	world->dns.zone = "";
+	ask(world, "2");
+	assert_int_equal(world->told, 3);
+	assert_int_equal(world->failed.result,
+	    RESULT_STS_POLICY_FETCH_ERROR);
+	assert_string_equal(world->failed.reason,
+	    "policy host: no such name");
+	assert_string_equal(world->failed.sts_id, "");
+	assert_int_equal(world->told, logged_failures);
+}
+
+/* Two at a time under two ids: what began last stays. */
+static void
+test_two(void **state)
+{
+	const struct f_done good = { .outcome = FETCH_BODY };
+	const struct f_done bad = { .outcome = FETCH_ERROR, .text = "x" };
+	const struct domain domain = { "a.t" };
+	struct world *world = *state;
+	struct slice body;
+
+	ask(world, "1");
+	ask(world, "2");
+	fetched(&good, LONGER);
+	older_fetched(&good, POLICY);
+	assert_int_equal(world->answers, 2);
+	assert_string_equal(world->text, "good");
+	assert_string_equal(record(world).id, "2");
+	assert_true(cache_body(world->cache, &domain, &body));
+	assert_true(slice_equal(body, SLICE(LONGER)));
+	/* Its failure is told, and mars nothing. */
+	ask(world, "3");
+	ask(world, "4");
+	fetched(&good, LONGER);
+	older_fetched(&bad, "");
+	assert_string_equal(record(world).id, "4");
+	assert_int_equal(record(world).error, RESULT_NONE);
+	assert_int_equal(world->told, 1);
+	assert_string_equal(world->failed.sts_id, "4");
+	/* In their order both count. */
+	ask(world, "5");
+	ask(world, "6");
+	older_fetched(&good, POLICY);
+	assert_string_equal(record(world).id, "5");
+	fetched(&good, LONGER);
+	assert_string_equal(record(world).id, "6");
+	/* The younger one failed: the older is all there is. */
+	ask(world, "7");
+	ask(world, "8");
+	fetched(&bad, "");
+	older_fetched(&good, POLICY);
+	assert_string_equal(record(world).id, "7");
 }
 
 int
@@ -319,8 +450,12 @@ main(void)
 		    "refused", test_addresses, begin, end, NULL },
 		{ "concurrent fetches of an id are one", test_joined, begin,
 		    end, NULL },
-		{ "STS-3.3-18 quiet about mode none", test_quiet, begin, end,
-		    NULL },
+		{ "STS-3.3-18 mode none: told, and no alarm", test_quiet,
+		    begin, end, NULL },
+		{ "STS-3.3-17 RPT-8-2 each failed fetch is told once, as the "
+		    "log has it", test_told, begin, end, NULL },
+		{ "STS-5.1-6 of two fetches under two ids the younger stays",
+		    test_two, begin, end, NULL },
 	};
 
 	log_to(keep_log, NULL);

@@ -244,6 +244,12 @@ run_begin(const char *unused)
 		log_line(LOG_LEVEL_INFO, "listener %u %s",
 		    start.listeners[i].listener.number,
 		    start.listeners[i].listener.address);
+	for (i = 0; i < start.keys_n; i++)
+		log_line(LOG_LEVEL_INFO, "key %s %s %s %s",
+		    start.keys[i].key.domain, start.keys[i].key.selector,
+		    start.keys[i].key.file,
+		    fcntl(start.keys[i].fd, F_GETFD) == FD_CLOEXEC ? "yes" :
+		    "no");
 	log_line(LOG_LEVEL_INFO, "end");
 }
 
@@ -260,15 +266,22 @@ say_all(struct played *played)
 	struct p_program peer = { .program = PROGRAM_SMTPD };
 	struct p_listener listener = { .number = 7,
 	    .address = "127.0.0.1:25" };
+	struct p_key key = { "old.example", "s", "/etc/old.key" };
 	int fd = some_fd();
 
 	say(played, P_SETTINGS, NULL, NULL);
 	say_setting(played, "hostname", "old.example");
+	say(played, P_KEY, &key, &fd);
+	say(played, P_KEY, &key, &fd);
 	say(played, P_SETTINGS_END, NULL, NULL);
 	say_settings(played, "on");
 	say(played, P_SETTINGS, NULL, NULL);
 	say_setting(played, "hostname", "mx.example");
 	say_setting(played, "log-level", "debug");
+	key = (struct p_key){ "example.org", "s1", "/etc/a.key" };
+	say(played, P_KEY, &key, &fd);
+	key = (struct p_key){ "example.org", "s2", "/etc/b.key" };
+	say(played, P_KEY, &key, &fd);
 	say(played, P_SETTINGS_END, NULL, NULL);
 	say(played, P_RESOLVERS, &resolvers, NULL);
 	say(played, P_CA, NULL, &fd);
@@ -301,6 +314,8 @@ test_begin(void **unused)
 	    "culver-queue: link culver-smtpd\n"
 	    "culver-queue: link culver-delivery\n"
 	    "culver-queue: listener 8 [::1]:25\n"
+	    "culver-queue: key example.org s1 /etc/a.key yes\n"
+	    "culver-queue: key example.org s2 /etc/b.key yes\n"
 	    "culver-queue: end\n");
 	assert_int_equal(end(&played), 0);
 }
@@ -825,9 +840,9 @@ try_wait(void)
 }
 
 /*
- * Which programs may: s(mtpd) q(ueue) p(olicy) f(etch) d(elivery) w(orker).
- * All others get EPERM from the filter, or, for files, whatever keeps them
- * out.
+ * Which programs may: s(mtpd) q(ueue) p(olicy) f(etch) d(elivery) w(orker)
+ * r(eports) k(eys: sign).  All others get EPERM from the filter, or, for
+ * files, whatever keeps them out.
  */
 struct attempt {
 	const char	*name;
@@ -839,25 +854,25 @@ struct attempt {
 static const struct attempt attempts[] = {
 	{ "open /etc/passwd", try_open_passwd, "", true },
 	{ "open a device", try_write_device, "", true },
-	{ "open its own file", try_open_own, "qp", false },
-	{ "rename its own file", try_rename_own, "qp", false },
-	{ "remove its own file", try_unlink_own, "qp", false },
+	{ "open its own file", try_open_own, "qpr", false },
+	{ "rename its own file", try_rename_own, "qpr", false },
+	{ "remove its own file", try_unlink_own, "qpr", false },
 	{ "IPv4 socket", try_socket4, "pfd", false },
 	{ "IPv6 socket", try_socket6, "pfd", false },
 	{ "local socket", try_socket_local, "", false },
 	{ "netlink socket", try_socket_netlink, "", false },
 	{ "packet socket", try_socket_packet, "", false },
 	{ "socket pair", try_pair, "fd", false },
-	{ "send", try_send, "sqpfdw", false },
-	{ "sendmsg", try_sendmsg, "sqpfdw", false },
+	{ "send", try_send, "sqpfdwrk", false },
+	{ "sendmsg", try_sendmsg, "sqpfdwrk", false },
 	{ "sendto elsewhere", try_sendto_elsewhere, "", false },
 	{ "sendto by MSG_FASTOPEN", try_sendto_fastopen, "", false },
 	{ "sendmsg by MSG_FASTOPEN", try_sendmsg_fastopen, "", false },
-	{ "fcntl F_GETFL", try_flags, "sqpfdw", false },
+	{ "fcntl F_GETFL", try_flags, "sqpfdwrk", false },
 	{ "fcntl F_SETOWN", try_owner, "", false },
-	{ "fstat", try_fstat, "sqpfdw", false },
+	{ "fstat", try_fstat, "sqpfdwrk", false },
 	{ "listen", try_listen, "", false },
-	{ "pipe", try_pipe, "sqpfd", false },
+	{ "pipe", try_pipe, "sqpfdr", false },
 	{ "fork", try_fork, "d", false },
 	{ "thread", try_thread, "", false },
 	{ "user namespace", try_namespace, "", false },
@@ -874,10 +889,10 @@ static const struct attempt attempts[] = {
 	{ "mount", try_mount, "", false },
 	{ "io_uring", try_uring, "", false },
 	{ "bpf", try_bpf, "", false },
-	{ "memory", try_memory, "sqpfdw", false },
-	{ "the time without vdso", try_time, "sqpfdw", false },
-	{ "random octets", try_random, "sqpfdw", false },
-	{ "epoll", try_wait, "sqpfdw", false },
+	{ "memory", try_memory, "sqpfdwrk", false },
+	{ "the time without vdso", try_time, "sqpfdwrk", false },
+	{ "random octets", try_random, "sqpfdwrk", false },
+	{ "epoll", try_wait, "sqpfdwrk", false },
 	/* These change or use up what others need: last. */
 	{ "accept", try_accept, "s", false },
 	{ "bind", try_bind, "d", false },
@@ -899,7 +914,7 @@ try_all(void)
 
 	for (i = 0; i < COUNT(attempts); i++)
 		results[i] = attempts[i].try();
-	if (tried == PROGRAM_WORKER)
+	if (tried == PROGRAM_WORKER || tried == PROGRAM_SIGN)
 		return;
 	/* A loop can also be begun in confinement; this ends us if not. */
 	loop = loop_new();
@@ -910,7 +925,8 @@ try_all(void)
 static void
 run_confined(const char *folder)
 {
-	const bool own = tried == PROGRAM_QUEUE || tried == PROGRAM_POLICY;
+	const bool own = tried == PROGRAM_QUEUE || tried == PROGRAM_POLICY ||
+	    tried == PROGRAM_REPORTS;
 	struct proc_start start;
 	pid_t pid;
 
@@ -989,6 +1005,7 @@ test_confinement(void **unused)
 		{ PROGRAM_SMTPD, 's' }, { PROGRAM_QUEUE, 'q' },
 		{ PROGRAM_POLICY, 'p' }, { PROGRAM_FETCH, 'f' },
 		{ PROGRAM_DELIVERY, 'd' }, { PROGRAM_WORKER, 'w' },
+		{ PROGRAM_REPORTS, 'r' }, { PROGRAM_SIGN, 'k' },
 	};
 	struct played played;
 	char *folder;
@@ -1122,6 +1139,33 @@ test_alone(void **unused)
 	assert_int_equal(results[3], geteuid() == 0 ? NOBODY : geteuid());
 	config_free(&config);
 	remove_folder(folder);
+}
+
+/* What it says, a person reads: no time, and only what is wrong. */
+static void
+test_alone_speaks_plainly(void **unused)
+{
+	char said[256] = "";
+	int ends[2], status;
+	pid_t pid;
+
+	(void)unused;
+	assert_int_equal(pipe(ends), 0);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		log_start("culver-queue");
+		proc_confine_alone(PROGRAM_SMTPD, NULL, NULL);
+		log_line(LOG_LEVEL_INFO, "a detail");
+		log_line(LOG_LEVEL_ERROR, "a fault");
+		_exit(0);
+	}
+	close(ends[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(read(ends[0], said, sizeof(said) - 1) > 0);
+	close(ends[0]);
+	assert_string_equal(said, "culver-queue: a fault\n");
 }
 
 /* A check needs neither configuration nor folder. */
@@ -1437,7 +1481,9 @@ test_table(void **unused)
 	    "culver-fetch culver-net none: base, pipes, connect, pair\n"
 	    "culver-delivery culver-net none: base, pipes, connect, bind, "
 	    "pair, fork\n"
-	    "culver-worker culver-net none: base\n");
+	    "culver-worker culver-net none: base\n"
+	    "culver-reports culver its own folder: base, pipes, files\n"
+	    "culver-sign culver none: base\n");
 	buffer_free(&rows);
 }
 
@@ -1457,6 +1503,8 @@ main(void)
 		cmocka_unit_test(test_root_is_refused),
 		cmocka_unit_test(test_alone),
 		cmocka_unit_test(test_alone_without_settings),
+		{ "alone it speaks to a person", test_alone_speaks_plainly,
+		    NULL, NULL, NULL },
 		cmocka_unit_test(test_serve),
 		cmocka_unit_test(test_parent_closes),
 		cmocka_unit_test(test_program_that_does_not_stop),

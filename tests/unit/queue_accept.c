@@ -4,6 +4,8 @@
  */
 #include "queue_fixture.h"
 
+#include "queue/keys.h"
+
 static const char *const one[] = { "b@far.example", NULL };
 
 /* Octets that differ everywhere, as lines. */
@@ -451,21 +453,113 @@ too_large_is_552(void **state)
 	end_world(&world);
 }
 
-static uint64_t
-take_with_key(struct world *world, const char *key)
-{
-	struct q_open open = { .id = queue_id_new(), .class = CLASS_REPORT };
-	int fd;
+/* ---- mail of our own making ---- */
 
-	set_text(open.key, sizeof(open.key), key);
-	say(&world->smtpd, Q_OPEN, &open);
+/* RPT-5.3.1-2: by the link on which it comes, by nothing that it says. */
+static void
+reports_alone_sends_reports(void **state)
+{
+	static const struct {
+		bool		reports;
+		enum mail_class	class;
+		const char	*key;
+		bool		taken;
+	} rows[] = {
+		{ false, CLASS_MAIL, "", true },
+		{ false, CLASS_REQUIRETLS, "", true },
+		{ false, CLASS_TLS_OPTIONAL, "", true },
+		{ false, CLASS_REPORT, "", false },
+		{ false, CLASS_REPORT, "k", false },
+		{ false, CLASS_MAIL, "k", false },
+		{ true, CLASS_REPORT, "k", true },
+		{ true, CLASS_REPORT, "", false },
+		{ true, CLASS_MAIL, "k", false },
+		{ true, CLASS_MAIL, "", false },
+		{ true, CLASS_TLS_OPTIONAL, "k", false },
+	};
+	struct world *world = new_world(NULL, 0);
+
+	(void)state;
+	connect_reports(world);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct wire_port *port = rows[i].reports ? &world->reports :
+		    &world->smtpd;
+		struct q_open open = { .id = queue_id_new(),
+		    .class = rows[i].class };
+		struct q_rcpt rcpt = { .id = open.id,
+		    .recipient = "b@far.example" };
+		const void *message;
+		unsigned kind;
+
+		set_text(open.key, sizeof(open.key), rows[i].key);
+		say(port, Q_OPEN, &open);
+		say(port, Q_RCPT, &rcpt);
+		kind = hear_within(world, port, &message, NULL, ANSWER_MS);
+		if (kind != (rows[i].taken ? Q_RCPT_ANSWER : Q_REFUSED))
+			fail_msg("row %zu", i);
+		if (!rows[i].taken)
+			assert_int_equal(((const struct q_refused *)
+			    message)->code, 451);
+	}
+	assert_logged("culver-smtpd sends a message of class 4 with a key");
+	end_world(&world);
+}
+
+/* It looks like one, octet for octet, and is none. */
+static void
+what_looks_like_a_report_is_mail(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct message message;
+	uint64_t id = begin_message(world, "tls-reports@our.example", one,
+	    SLICE("From: tls-reports@our.example\r\n"
+	    "TLS-Report-Domain: far.example\r\n"
+	    "TLS-Report-Submitter: our.example\r\n"
+	    "Content-Type: multipart/report; report-type=\"tlsrpt\"\r\n"
+	    "\r\n"), 0, false);
+
+	(void)state;
+	expect(world, &world->smtpd, Q_TAKEN);
+	spool_get_message(world->spool, id, &message);
+	assert_int_equal(message.class, CLASS_MAIL);
+	assert_false(message.needs_signature);
+	say_synced(world);
+	assert_int_equal(expect_due(world, "far.example").class, CLASS_MAIL);
+	end_world(&world);
+}
+
+static void
+a_report_has_one_recipient(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct q_open open = { .id = queue_id_new(), .class = CLASS_REPORT,
+	    .key = "k" };
+	struct q_rcpt rcpt = { .id = open.id, .number = 1,
+	    .recipient = "c@far.example" };
+	const struct q_rcpt_answer *answer;
+
+	(void)state;
+	connect_reports(world);
+	world->intake = &world->reports;
+	say(&world->reports, Q_OPEN, &open);
 	add_recipient(world, open.id, 0, "b@far.example");
-	fd = ask_data(world, open.id);
-	expect(world, &world->smtpd, Q_GO);
-	write_body(world, fd, SMALL, sizeof(SMALL) - 1);
+	say(&world->reports, Q_RCPT, &rcpt);
+	answer = expect(world, &world->reports, Q_RCPT_ANSWER);
+	assert_int_equal(answer->code, 452);
+	end_world(&world);
+}
+
+/* It says so at Q_DATA: nothing of the body is read. */
+static void
+expect_known(struct world *world, const char *key)
+{
+	const struct q_id *taken;
+	uint64_t id;
+	int fd = open_report(world, key, "b@far.example", &id);
+
+	taken = expect(world, &world->reports, Q_TAKEN);
+	assert_int_equal(taken->id, id);
 	close(fd);
-	say_end(world, open.id, sizeof(SMALL) - 1, false);
-	return open.id;
 }
 
 static void
@@ -474,18 +568,16 @@ a_key_is_taken_once(void **state)
 	struct world *world = new_world(NULL, 0);
 
 	(void)state;
-	take_with_key(world, "2026-11-24!a");
-	expect(world, &world->smtpd, Q_TAKEN);
-	take_with_key(world, "2026-11-24!a");
-	expect(world, &world->smtpd, Q_TAKEN);
+	take_report(world, "2026-11-24!a", "b@far.example");
+	expect_known(world, "2026-11-24!a");
 	stop_queue(world);
 	start_queue(world);
-	take_with_key(world, "2026-11-24!a");
-	expect(world, &world->smtpd, Q_TAKEN);
+	expect_known(world, "2026-11-24!a");
 	assert_int_equal(count_messages(world), 1);
-	take_with_key(world, "2026-11-24!b");
-	expect(world, &world->smtpd, Q_TAKEN);
+	take_report(world, "2026-11-24!b", "b@far.example");
 	assert_int_equal(count_messages(world), 2);
+	assert_int_equal(times_logged("accept id="), 2);
+	assert_true(receive_idle(world->queue->receiver));
 	end_world(&world);
 }
 
@@ -494,27 +586,93 @@ static void
 a_key_is_taken_once_a_turn(void **state)
 {
 	struct world *world = new_world(NULL, 0);
-	struct q_open open[2] = {
-		{ .id = queue_id_new(), .class = CLASS_REPORT, .key = "k" },
-		{ .id = queue_id_new(), .class = CLASS_REPORT, .key = "k" }
-	};
+	uint64_t id[2];
 	int fd[2];
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		say(&world->smtpd, Q_OPEN, &open[i]);
-		add_recipient(world, open[i].id, 0, "b@far.example");
-		fd[i] = ask_data(world, open[i].id);
-		expect(world, &world->smtpd, Q_GO);
-		write_body(world, fd[i], SMALL, sizeof(SMALL) - 1);
+		fd[i] = open_report(world, "k", "b@far.example", &id[i]);
+		expect(world, &world->reports, Q_GO);
+		write_body(world, fd[i], REPORT, sizeof(REPORT) - 1);
 		close(fd[i]);
 	}
+	world->intake = &world->reports;
 	for (int i = 0; i < 2; i++)
-		say_end(world, open[i].id, sizeof(SMALL) - 1, false);
-	expect(world, &world->smtpd, Q_TAKEN);
-	expect(world, &world->smtpd, Q_TAKEN);
+		say_end(world, id[i], sizeof(REPORT) - 1, false);
+	expect(world, &world->reports, Q_TAKEN);
+	expect(world, &world->reports, Q_TAKEN);
 	assert_int_equal(count_messages(world), 1);
 	end_world(&world);
+}
+
+static void
+a_key_says_what_became_of_it(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	uint64_t id;
+	int fd;
+
+	(void)state;
+	connect_reports(world);
+	assert_key(world, "k", KEY_UNKNOWN);
+	fd = open_report(world, "k", "b@far.example", &id);
+	expect(world, &world->reports, Q_GO);
+	/* it is not taken yet */
+	assert_key(world, "k", KEY_UNKNOWN);
+	write_body(world, fd, REPORT, sizeof(REPORT) - 1);
+	close(fd);
+	world->intake = &world->reports;
+	say_end(world, id, sizeof(REPORT) - 1, false);
+	expect(world, &world->reports, Q_TAKEN);
+	assert_key(world, "k", KEY_OWED);
+	assert_key(world, "K", KEY_UNKNOWN);
+	stop_queue(world);
+	start_queue(world);
+	assert_key(world, "k", KEY_OWED);
+	/* smtpd is told nothing */
+	say(&world->smtpd, Q_ASK_KEY, &(struct q_ask_key){ .key = "k" });
+	expect_nothing(world, &world->smtpd, 30);
+	end_world(&world);
+}
+
+/* Days after its last change, and not while its message is there. */
+static void
+keys_are_forgotten(void **state)
+{
+	static const struct {
+		int64_t		days;
+		bool		owed, known;
+	} rows[] = {
+		{ 6, false, true }, { 8, false, false }, { 8, true, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct world *world = new_world(NULL, 0);
+		struct key_outcome outcome = { KEY_ACCEPTED, 250, "", "" };
+		struct message message;
+		uint64_t id = take_report(world, "k", "b@far.example");
+
+		/* what counts is the change, not when it was taken */
+		clock_offset_s = 5 * 86400;
+		spool_get_message(world->spool, id, &message);
+		if (!rows[i].owed)
+			keys_settle(world->spool, &message, &outcome);
+		assert_true(turn_end(world->queue));
+		clock_offset_s += rows[i].days * 86400;
+		stop_queue(world);
+		/* nobody signs it, and it is not given up meanwhile */
+		world->loop = loop_new();
+		world->spool = spool_open(world->dir, (char[512]){ "" }, 512);
+		world->queue = turn_new(world->loop, world->spool,
+		    world->config);
+		turns(world);
+		connect_reports(world);
+		if ((ask_key(world, "k").state != KEY_UNKNOWN) !=
+		    rows[i].known)
+			fail_msg("row %zu", i);
+		end_world(&world);
+	}
 }
 
 static void
@@ -603,7 +761,20 @@ main(void)
 		    NULL },
 		{ "a message above max-message-size is 552",
 		    too_large_is_552, NULL, NULL, NULL },
-		{ "a key is taken once, across restarts",
+		{ "RPT-5.3.1-2 class report and a key come from reports "
+		    "alone, and from there nothing else",
+		    reports_alone_sends_reports, NULL, NULL, NULL },
+		{ "RPT-5.3.1-2 what a client sends that looks like a report "
+		    "is mail", what_looks_like_a_report_is_mail, NULL, NULL,
+		    NULL },
+		{ "a report has one recipient", a_report_has_one_recipient,
+		    NULL, NULL, NULL },
+		{ "T36 a key says what became of its message",
+		    a_key_says_what_became_of_it, NULL, NULL, NULL },
+		{ "a key is known for seven days after its last change, and "
+		    "while its message is there", keys_are_forgotten, NULL,
+		    NULL, NULL },
+		{ "T36 a key is taken once, across restarts",
 		    a_key_is_taken_once, NULL, NULL, NULL },
 		{ "a key is taken once within a turn",
 		    a_key_is_taken_once_a_turn, NULL, NULL, NULL },

@@ -53,6 +53,21 @@ pwrite(int fd, const void *octets, size_t len, off_t at)
 	return pwrite64(fd, octets, len, at);
 }
 
+/* ---- a program that dies right before it says something ---- */
+
+static unsigned die_before;	/* kind of message; 0: it lives */
+
+/* Instead of libc's, for links. */
+ssize_t
+sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	if (die_before != 0 && message->msg_iovlen > 0 && wire_kind(
+	    message->msg_iov[0].iov_base, message->msg_iov[0].iov_len) ==
+	    die_before)
+		kill(getpid(), SIGKILL);
+	return syscall(SYS_sendmsg, fd, message, flags);
+}
+
 /* ---- a device that fails when it is told to ---- */
 
 static unsigned nth_flush;	/* counts down; it and all further fail */
@@ -252,13 +267,18 @@ any_one_write_fails(void **state)
 /* The queue as a process of its own, on sockets that the test keeps. */
 struct victim {
 	pid_t			 pid;
-	struct wire_port	 smtpd, delivery;
+	struct wire_port	 smtpd, delivery, reports, sign;
+};
+
+/* Its ends of them. */
+struct ends {
+	int	smtpd, delivery, reports, sign;
 };
 
 void	__lsan_disable(void) __attribute__((weak));
 
 static void
-run_victim(struct world *world, int smtpd, int delivery)
+run_victim(struct world *world, const struct ends *ends)
 {
 	char error[512];
 
@@ -270,31 +290,57 @@ run_victim(struct world *world, int smtpd, int delivery)
 	if (world->spool == NULL)
 		_exit(9);
 	world->queue = turn_new(world->loop, world->spool, world->config);
-	receive_serve(world->queue->receiver, smtpd);
-	dispatch_serve(world->queue->dispatch, delivery);
+	receive_serve(world->queue->receiver, ends->smtpd);
+	dispatch_serve(world->queue->dispatch, ends->delivery);
+	receive_serve_reports(world->queue->receiver, ends->reports);
+	signer_serve(world->queue->signer, ends->sign);
 	loop_run(world->loop);
 	_exit(0);
+}
+
+/* A port of the test's; the victim's end. */
+static int
+open_end(struct wire_port *port, const struct wire_table *table)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+	    ends), 0);
+	wire_port_open(port, ends[0], table);
+	return ends[1];
+}
+
+static void
+close_ports(struct victim *victim)
+{
+	wire_port_close(&victim->smtpd);
+	wire_port_close(&victim->delivery);
+	wire_port_close(&victim->reports);
+	wire_port_close(&victim->sign);
 }
 
 static void
 start_victim(struct world *world, struct victim *victim)
 {
-	int smtpd[2], delivery[2];
+	struct ends ends = {
+		open_end(&victim->smtpd, &intake_wire),
+		open_end(&victim->delivery, &feed_wire),
+		open_end(&victim->reports, &intake_wire),
+		open_end(&victim->sign, &sign_wire)
+	};
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
-	    smtpd), 0);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
-	    delivery), 0);
 	victim->pid = fork();
 	if (victim->pid == 0) {
-		close(smtpd[0]);
-		close(delivery[0]);
-		run_victim(world, smtpd[1], delivery[1]);
+		close(victim->smtpd.fd);
+		close(victim->delivery.fd);
+		close(victim->reports.fd);
+		close(victim->sign.fd);
+		run_victim(world, &ends);
 	}
-	close(smtpd[1]);
-	close(delivery[1]);
-	wire_port_open(&victim->smtpd, smtpd[0], &intake_wire);
-	wire_port_open(&victim->delivery, delivery[0], &feed_wire);
+	close(ends.smtpd);
+	close(ends.delivery);
+	close(ends.reports);
+	close(ends.sign);
 }
 
 static void
@@ -304,8 +350,7 @@ kill_victim(struct victim *victim)
 
 	kill(victim->pid, SIGKILL);
 	waitpid(victim->pid, &status, 0);
-	wire_port_close(&victim->smtpd);
-	wire_port_close(&victim->delivery);
+	close_ports(victim);
 }
 
 /* What the test was promised. */
@@ -331,26 +376,37 @@ promise_of(uint64_t id)
 
 /* One transaction without waiting for any answer. */
 static bool
-send_message(struct victim *victim, size_t size)
+send_whole(struct wire_port *port, const struct q_open *open)
 {
 	static char body[70000];
-	struct q_open open = { .id = queue_id_new(), .class = CLASS_MAIL,
-	    .size_bytes = size, .sender = "" };
-	struct q_rcpt rcpt = { .id = open.id, .recipient = "b@far.example" };
-	struct q_data data = { open.id };
-	struct q_end end = { .id = open.id, .size_bytes = size };
+	struct q_rcpt rcpt = { .id = open->id,
+	    .recipient = "b@far.example" };
+	struct q_data data = { open->id };
+	struct q_end end = { .id = open->id,
+	    .size_bytes = open->size_bytes };
 	int64_t soon = wire_now_ms() + 200;
 	bool sent;
 	int ends[2];
 
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_int_equal(syscall(SYS_write, ends[1], body, size), size);
+	assert_int_equal(syscall(SYS_write, ends[1], body,
+	    open->size_bytes), open->size_bytes);
 	close(ends[1]);
-	sent = wire_port_send(&victim->smtpd, Q_OPEN, &open, NULL, soon) == 0
-	    && wire_port_send(&victim->smtpd, Q_RCPT, &rcpt, NULL, soon) == 0
-	    && wire_port_send(&victim->smtpd, Q_DATA, &data, ends, soon) == 0
-	    && wire_port_send(&victim->smtpd, Q_END, &end, NULL, soon) == 0;
+	sent = wire_port_send(port, Q_OPEN, open, NULL, soon) == 0 &&
+	    wire_port_send(port, Q_RCPT, &rcpt, NULL, soon) == 0 &&
+	    wire_port_send(port, Q_DATA, &data, ends, soon) == 0 &&
+	    wire_port_send(port, Q_END, &end, NULL, soon) == 0;
 	close(ends[0]);
+	return sent;
+}
+
+static bool
+send_message(struct victim *victim, size_t size)
+{
+	struct q_open open = { .id = queue_id_new(), .class = CLASS_MAIL,
+	    .size_bytes = size, .sender = "" };
+	bool sent = send_whole(&victim->smtpd, &open);
+
 	if (sent)
 		promises[promises_n++] = (struct promise){ .id = open.id };
 	return sent;
@@ -538,8 +594,7 @@ a_failed_flush_ends_it(void **state)
 		}
 		hear_smtpd(&victim);
 		assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0);
-		wire_port_close(&victim.smtpd);
-		wire_port_close(&victim.delivery);
+		close_ports(&victim);
 		check_promises(world);
 	}
 	start_queue(world);
@@ -581,6 +636,143 @@ killed_while_delivering(void **state)
 	assert_true(kept_promises(true) >= 8 * 5);
 	start_queue(world);
 	turns(world);
+	end_world(&world);
+}
+
+/* ---- keys ---- */
+
+static uint64_t
+send_report(struct victim *victim, unsigned key, size_t size)
+{
+	struct q_open open = { .id = queue_id_new(), .class = CLASS_REPORT,
+	    .size_bytes = size, .sender = "tls-reports@our.example" };
+
+	snprintf(open.key, sizeof(open.key), "day.%u", key);
+	return send_whole(&victim->reports, &open) ? open.id : 0;
+}
+
+/* Does it say Q_TAKEN for this before it dies or the time is over? */
+static bool
+is_taken(struct victim *victim, uint64_t id)
+{
+	const void *message;
+	int fds[WIRE_FDS_MAX], kind;
+
+	while ((kind = wire_port_receive(&victim->reports, &message, fds,
+	    wire_now_ms() + ANSWER_MS)) > 0)
+		if (kind == Q_TAKEN && *(const uint64_t *)message == id)
+			return true;
+	return false;
+}
+
+static unsigned
+messages_on_disk(struct world *world)
+{
+	char error[512];
+	unsigned n;
+
+	world->spool = spool_open(world->dir, error, sizeof(error));
+	assert_non_null(world->spool);
+	n = count_messages(world);
+	spool_close(&world->spool);
+	return n;
+}
+
+/*
+ * It is durable, and the program dies before it says so: sent again it is
+ * taken, and there once.
+ */
+static void
+killed_before_it_says_taken(void **state)
+{
+	static const size_t sizes[] = { 10, 40000, 65536 };
+	struct world *world = new_world(NULL, 0);
+
+	(void)state;
+	stop_queue(world);
+	for (unsigned i = 0; i < COUNT(sizes); i++) {
+		struct victim victim;
+
+		die_before = Q_TAKEN;	/* the victim inherits it */
+		start_victim(world, &victim);
+		die_before = 0;
+		assert_false(is_taken(&victim, send_report(&victim, i,
+		    sizes[i])));
+		kill_victim(&victim);
+		assert_int_equal(messages_on_disk(world), i + 1);
+		start_victim(world, &victim);
+		assert_true(is_taken(&victim, send_report(&victim, i,
+		    sizes[i])));
+		kill_victim(&victim);
+		assert_int_equal(messages_on_disk(world), i + 1);
+	}
+	start_queue(world);
+	turns(world);
+	end_world(&world);
+}
+
+/* Each key is sent until it is taken, by a queue that is killed all along. */
+static void
+killed_while_keys_come(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	unsigned key = 0, kills = 0;
+
+	(void)state;
+	stop_queue(world);
+	while (kills < 12) {
+		struct victim victim;
+		int64_t until;
+		bool alive = true;
+
+		start_victim(world, &victim);
+		until = loop_now_ms() + 20 + kills * 17 % 60;
+		while (alive) {
+			uint64_t id = send_report(&victim, key,
+			    10 + key * 7919 % 60000);
+
+			/* In the middle of this one. */
+			if (loop_now_ms() > until && key >= kills) {
+				usleep(kills * 997 % 3000);
+				kill(victim.pid, SIGKILL);
+			}
+			alive = is_taken(&victim, id) &&
+			    loop_now_ms() <= until;
+			key += alive;
+		}
+		kill_victim(&victim);
+		kills++;
+	}
+	assert_in_range(messages_on_disk(world), key, key + 1);
+	start_queue(world);
+	turns(world);
+	end_world(&world);
+}
+
+/* The signature cannot be written: it is written later, and asked once. */
+static void
+a_signature_waits_for_the_disk(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct message message;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	connect_sign(world);
+	id = take_report(world, "k", "b@far.example");
+	expect_sign(world, NULL);
+	disk_full = true;
+	refused_writes = 0;
+	answer_sign(world, id, NULL);
+	expect_nothing(world, &world->delivery, 1300);
+	assert_in_range(refused_writes, 1, 100);
+	spool_get_message(world->spool, id, &message);
+	assert_true(message.needs_signature);
+	disk_full = false;
+	assert_int_equal(deliver_all(world, "far.example"), 1);
+	expect_nothing(world, &world->sign, 20);
+	assert_empty(world);
 	end_world(&world);
 }
 
@@ -627,6 +819,13 @@ main(void)
 		{ "SMTP-6.1-1 killed while delivering: settled is gone, the "
 		    "rest is there", killed_while_delivering, NULL, NULL,
 		    NULL },
+		{ "T36 killed between taking a report and saying so: sent "
+		    "again it is there once", killed_before_it_says_taken,
+		    NULL, NULL, NULL },
+		{ "T36 killed while reports come: each key once",
+		    killed_while_keys_come, NULL, NULL, NULL },
+		{ "a signature waits for the disk and is asked for once",
+		    a_signature_waits_for_the_disk, NULL, NULL, NULL },
 		{ "the spool has one owner", one_owner, NULL, NULL, NULL },
 	};
 

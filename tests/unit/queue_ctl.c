@@ -772,6 +772,90 @@ rows_are_json(void **state)
 	buffer_free(&row);
 }
 
+/* ---- reports ---- */
+
+static void
+a_report_in_the_list(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	uint64_t id = take_report(world, "k", "b@far.example");
+	char words[64], text[ID_TEXT_MAX];
+	struct answer answer;
+	const json_t *row, *tags;
+
+	(void)state;
+	queue_id_print(id, text);
+	answer = ask(world, 0, true, "queue list");
+	row = json_array_get(answer.rows, 0);
+	tags = json_object_get(row, "tags");
+	assert_int_equal(json_array_size(tags), 2);
+	assert_string_equal(json_string_value(json_array_get(tags, 0)),
+	    "report");
+	assert_string_equal(json_string_value(json_array_get(tags, 1)),
+	    "unsigned");
+	assert_int_equal(json_integer_value(json_object_get(row, "size")),
+	    sizeof(REPORT) - 1);
+	forget(&answer);
+	snprintf(words, sizeof(words), "explain %s", text);
+	answer = ask(world, 0, true, words);
+	assert_int_equal(answer.status, 1);
+	assert_non_null(strstr(answer.error, "waits to be signed"));
+	forget(&answer);
+	/* flush is a word for the impatient */
+	connect_sign(world);
+	expect_sign(world, NULL);
+	answer_sign(world, id, "no key");
+	expect_nothing(world, &world->sign, 30);
+	answer = ask(world, 0, true, "queue flush --all");
+	forget(&answer);
+	expect_sign(world, NULL);
+	answer_sign(world, id, NULL);
+	turns(world);
+	answer = ask(world, 0, true, "queue list");
+	row = json_array_get(answer.rows, 0);
+	assert_int_equal(json_array_size(json_object_get(row, "tags")), 1);
+	assert_int_equal(json_integer_value(json_object_get(row, "size")),
+	    sizeof(SIGNED REPORT) - 1);
+	forget(&answer);
+	/* what it shows is what leaves */
+	snprintf(words, sizeof(words), "queue message %s", text);
+	answer = ask(world, 0, true, words);
+	assert_int_equal(answer.out.len, sizeof(SIGNED REPORT) - 1);
+	assert_memory_equal(answer.out.text, SIGNED REPORT,
+	    answer.out.len);
+	forget(&answer);
+	end_world(&world);
+}
+
+/* Signed or not: nothing is left of it, and its key says so. */
+static void
+a_report_is_removed(void **state)
+{
+	(void)state;
+	for (int is_signed = 0; is_signed < 2; is_signed++) {
+		struct world *world = new_world(NULL, 0);
+		struct answer answer;
+		struct q_key key;
+
+		if (is_signed)
+			take_signed_report(world, "k", "b@far.example");
+		else
+			take_report(world, "k", "b@far.example");
+		turns(world);
+		answer = ask(world, 0, true, "queue remove --all");
+		assert_int_equal(answer.status, 0);
+		forget(&answer);
+		key = ask_key(world, "k");
+		assert_int_equal(key.state, KEY_EXPIRED);
+		assert_int_equal(key.code, 0);
+		assert_string_equal(key.text, "removed by the operator");
+		say_synced(world);
+		expect_nothing(world, &world->delivery, 20);
+		assert_empty(world);
+		end_world(&world);
+	}
+}
+
 int
 main(void)
 {
@@ -800,6 +884,10 @@ main(void)
 		{ "durations", durations, NULL, NULL, NULL },
 		{ "times as text", stamps, NULL, NULL, NULL },
 		{ "rows are JSON", rows_are_json, NULL, NULL, NULL },
+		{ "a report is listed as such, and as unsigned until it is "
+		    "signed", a_report_in_the_list, NULL, NULL, NULL },
+		{ "a report that is removed is known to be",
+		    a_report_is_removed, NULL, NULL, NULL },
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -608,7 +608,6 @@ classes_stay(void **state)
 		  false },
 		{ CLASS_TLS_OPTIONAL, CLASS_MAIL, "[\"tls-required-no\"]",
 		  true },
-		{ CLASS_REPORT, CLASS_MAIL, "[\"report\"]", true },
 	};
 	char *const full[] = { (char[]){ "bounce-body=full" } };
 
@@ -842,6 +841,41 @@ a_result_survives_the_queue(void **state)
 	end_world(&world);
 }
 
+/* Its D_HOST was said to the queue that died: the result has the facts. */
+static void
+a_result_brings_its_facts(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_held held = { .running = false };
+	struct d_result result = { .sequence = 1, .outcome = OUTCOME_DELIVERED,
+	    .code = 250, .enhanced = "2.0.0", .clause = "RFC 8461 4.2",
+	    .host = "mx.far.example", .address = "192.0.2.25",
+	    .recipient = "b@far.example", .policy = "sts",
+	    .requirement = "pkix", .verdict = "send", .rule = "sts-verified",
+	    .tls_version = "TLSv1.3", .tls_cipher = "TLS_AES_256_GCM_SHA384" };
+	struct d_job job;
+
+	(void)state;
+	say_synced(world);
+	held.message = take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	stop_queue(world);
+	start_queue(world);
+	held.job = result.job = job.job;
+	held.destination = result.destination = job.destination;
+	result.message = held.message;
+	result.session = job.session;
+	set_text(held.recipient, sizeof(held.recipient), result.recipient);
+	say(&world->delivery, D_HELD, &held);
+	say(&world->delivery, D_RESULT, &result);
+	say_synced(world);
+	expect_settled(world, 1);
+	assert_logged("outcome=delivered code=250 enh=2.0.0 policy=sts "
+	    "require=pkix tls=TLSv1.3 cipher=TLS_AES_256_GCM_SHA384 "
+	    "verdict=sts-verified clause=\"RFC 8461 4.2\"");
+	end_world(&world);
+}
+
 static void
 a_held_job_that_returns_goes_out(void **state)
 {
@@ -978,6 +1012,605 @@ needs_are_said(void **state)
 	}
 }
 
+/* ---- reports: signed before they leave ---- */
+
+static void
+assert_tags(struct world *world, uint64_t id, const char *tags)
+{
+	struct buffer row = { NULL, 0, 0 };
+	struct message message;
+
+	assert_int_equal(spool_get_message(world->spool, id, &message),
+	    STORE_FOUND);
+	listing_row(world->spool, world->queue->dispatch, &message, &row);
+	if (strstr(row.text, tags) == NULL)
+		fail_msg("%s not in %s", tags, row.text);
+	buffer_free(&row);
+}
+
+static void
+a_report_is_signed_first(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct buffer octets = { NULL, 0, 0 }, sent;
+	struct s_sign sign;
+	struct q_key key;
+	struct d_due due;
+	struct d_job job;
+	uint64_t id, size;
+
+	(void)state;
+	say_synced(world);
+	id = take_report(world, "k", "b@far.example");
+	/* nobody signs: it waits, and is not handed out */
+	expect_nothing(world, &world->delivery, 50);
+	assert_tags(world, id, "\"tags\":[\"report\",\"unsigned\"]");
+	assert_tags(world, id, "\"state\":\"waiting\",\"attempts\":0,"
+	    "\"next\":null");
+	assert_logged("alarm what=signing text=\"reports by mail wait to be "
+	    "signed: culver-sign does not run");
+	connect_sign(world);
+	sign = expect_sign(world, &octets);
+	assert_int_equal(sign.id, id);
+	assert_string_equal(sign.domain, "our.example");
+	assert_int_equal(sign.size_bytes, sizeof(REPORT) - 1);
+	assert_true(sign.now_s - loop_wall_s() <= 1);
+	assert_int_equal(octets.len, sign.size_bytes);
+	assert_memory_equal(octets.text, REPORT, octets.len);
+	expect_nothing(world, &world->delivery, 30);
+	answer_sign(world, id, NULL);
+	due = expect_due(world, "far.example");
+	assert_int_equal(due.class, CLASS_REPORT);
+	assert_logged("alarm signing is over");
+	assert_tags(world, id, "\"tags\":[\"report\"]");
+	ask_next(world, due.destination, 1);
+	job = expect_job(world, NULL);
+	assert_int_equal(job.size_bytes, sizeof(SIGNED REPORT) - 1);
+	sent = pull_octets(world, job.job, &size);
+	assert_int_equal(size, sizeof(SIGNED REPORT) - 1);
+	assert_int_equal(sent.len, size);
+	assert_memory_equal(sent.text, SIGNED REPORT, size);
+	assert_key(world, "k", KEY_OWED);
+	say_result(world, &job, "b@far.example", OUTCOME_DELIVERED, 250,
+	    "2.0.0", "250 2.0.0 taken");
+	expect_settled(world, 1);
+	key = ask_key(world, "k");
+	assert_int_equal(key.state, KEY_ACCEPTED);
+	assert_int_equal(key.code, 250);
+	assert_string_equal(key.host, "mx.far.example");
+	assert_string_equal(key.text, "250 2.0.0 taken");
+	say_ended(world, due.destination, 0, "", "");
+	turns(world);
+	assert_empty(world);
+	buffer_free(&octets);
+	buffer_free(&sent);
+	end_world(&world);
+}
+
+/* Chunks, chunks and a file, a file: all go to sign by a pipe. */
+static void
+every_form_is_signed(void **state)
+{
+	static const struct {
+		size_t		size;
+		uint64_t	announced;
+		bool		file_alone;
+	} rows[] = {
+		{ 40000, 40000, false }, { 300000, 0, false },
+		{ 300000, 300000, true },
+	};
+	struct world *world = new_world(NULL, 0);
+
+	(void)state;
+	connect_reports(world);
+	connect_sign(world);
+	say_synced(world);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct q_open report = { .id = queue_id_new(),
+		    .class = CLASS_REPORT, .size_bytes = rows[i].announced,
+		    .sender = "tls-reports@our.example" };
+		struct buffer body = { NULL, 0, 0 }, seen = { NULL, 0, 0 };
+		struct buffer sent;
+		struct message message;
+		struct d_job job;
+		uint64_t size;
+		int fd;
+
+		while (body.len < rows[i].size)
+			buffer_printf(&body, "%015zu\n", body.len);
+		snprintf(report.key, sizeof(report.key), "k%zu", i);
+		world->intake = &world->reports;
+		say(&world->reports, Q_OPEN, &report);
+		add_recipient(world, report.id, 0, "b@far.example");
+		fd = ask_data(world, report.id);
+		expect(world, &world->reports, Q_GO);
+		write_body(world, fd, body.text, body.len);
+		close(fd);
+		say_end(world, report.id, body.len, false);
+		expect(world, &world->reports, Q_TAKEN);
+		assert_int_equal(expect_sign(world, &seen).id, report.id);
+		assert_int_equal(seen.len, body.len);
+		assert_memory_equal(seen.text, body.text, body.len);
+		spool_get_message(world->spool, report.id, &message);
+		assert_int_equal(message.chunks == 0, rows[i].file_alone);
+		answer_sign(world, report.id, NULL);
+		job = draw(world, "far.example");
+		sent = pull_octets(world, job.job, &size);
+		assert_int_equal(size, body.len + sizeof(SIGNED) - 1);
+		assert_int_equal(sent.len, size);
+		assert_memory_equal(sent.text, SIGNED, sizeof(SIGNED) - 1);
+		assert_memory_equal(sent.text + sizeof(SIGNED) - 1, body.text,
+		    body.len);
+		say_result(world, &job, "b@far.example", OUTCOME_DELIVERED,
+		    250, "2.0.0", "250 ok");
+		expect_settled(world, world->sequence);
+		say_ended(world, job.destination, 0, "", "");
+		turns(world);
+		assert_empty(world);
+		buffer_free(&body);
+		buffer_free(&seen);
+		buffer_free(&sent);
+	}
+	end_world(&world);
+}
+
+static void
+what_cannot_be_signed_waits(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	uint64_t id, other;
+
+	(void)state;
+	say_synced(world);
+	connect_sign(world);
+	id = take_report(world, "k", "b@far.example");
+	expect_sign(world, NULL);
+	answer_sign(world, id, "no key for our.example");
+	expect_nothing(world, &world->sign, 50);
+	assert_logged("alarm what=signing text=\"reports by mail wait to be "
+	    "signed: no key for our.example\"");
+	/* another comes: both wait, not in a hot loop */
+	other = take_report(world, "l", "b@far.example");
+	expect_nothing(world, &world->sign, 50);
+	expect_nothing(world, &world->delivery, 20);
+	/* after a minute, then after two */
+	uptime_offset_s += 58;
+	expect_nothing(world, &world->sign, 20);
+	uptime_offset_s += 3;
+	assert_int_equal(expect_sign(world, NULL).id, id);
+	answer_sign(world, id, "no key for our.example");
+	/* one that fails is not in the way of the next */
+	assert_int_equal(expect_sign(world, NULL).id, other);
+	answer_sign(world, other, NULL);
+	expect_due(world, "far.example");
+	turns(world);
+	uptime_offset_s += 61;
+	expect_nothing(world, &world->sign, 20);
+	uptime_offset_s += 60;
+	assert_int_equal(expect_sign(world, NULL).id, id);
+	answer_sign(world, id, "no key for our.example");
+	turns(world);
+	/* at once with new settings, and on a fresh link */
+	turn_configure(world->queue, world->config);
+	assert_int_equal(expect_sign(world, NULL).id, id);
+	answer_sign(world, id, "no key for our.example");
+	turns(world);
+	connect_sign(world);
+	assert_int_equal(expect_sign(world, NULL).id, id);
+	assert_int_equal(times_logged("alarm what=signing"), 1);
+	answer_sign(world, id, NULL);
+	turns(world);
+	assert_logged("alarm signing is over");
+	end_world(&world);
+}
+
+static void
+delays_of_signing_grow(void **state)
+{
+	static const int64_t minutes[] = { 1, 1, 2, 4, 8, 16, 32, 60, 60 };
+
+	(void)state;
+	for (unsigned n = 0; n < COUNT(minutes); n++)
+		assert_int_equal(signer_delay_ms(n), minutes[n] * 60000);
+	assert_int_equal(signer_delay_ms(UINT32_MAX), 3600000);
+}
+
+/* What is no header field is not put before a message. */
+static void
+nonsense_is_no_signature(void **state)
+{
+	static const char *const answers[] = {
+		"", "\r\n", "DKIM-Signature: b=A", "DKIM-Signature: b=A\n",
+		"Subject: x\r\n", "DKIM-Signature: b=A\r\n\r\nbody\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		struct world *world = new_world(NULL, 0);
+		struct s_header header = { .done = true };
+		struct message message;
+
+		connect_sign(world);
+		header.id = take_report(world, "k", "b@far.example");
+		header.header_len = (uint32_t)strlen(answers[i]);
+		memcpy(header.header, answers[i], header.header_len);
+		expect_sign(world, NULL);
+		say(&world->sign, S_HEADER, &header);
+		turns(world);
+		spool_get_message(world->spool, header.id, &message);
+		if (!message.needs_signature || !logged("alarm what=signing"))
+			fail_msg("row %zu", i);
+		end_world(&world);
+	}
+}
+
+static void
+the_death_of_sign_loses_nothing(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	uint64_t first, second;
+
+	(void)state;
+	say_synced(world);
+	connect_sign(world);
+	first = take_report(world, "k", "b@far.example");
+	second = take_report(world, "l", "b@far.example");
+	assert_int_equal(expect_sign(world, NULL).id, first);
+	close_sign(world);
+	turns(world);
+	/* it will be back in a moment: no alarm for that */
+	assert_false(logged("alarm"));
+	connect_sign(world);
+	assert_int_equal(expect_sign(world, NULL).id, first);
+	/* and again: perhaps it is the message that kills it */
+	close_sign(world);
+	turns(world);
+	connect_sign(world);
+	assert_int_equal(expect_sign(world, NULL).id, second);
+	answer_sign(world, second, NULL);
+	expect_due(world, "far.example");
+	/* it stays away */
+	close_sign(world);
+	turns(world);
+	uptime_offset_s += 6;
+	turns(world);
+	assert_logged("alarm what=signing");
+	connect_sign(world);
+	assert_int_equal(expect_sign(world, NULL).id, first);
+	answer_sign(world, first, NULL);
+	turns(world);
+	assert_tags(world, first, "\"tags\":[\"report\"]");
+	end_world(&world);
+}
+
+/* It lives, reads, and never answers. */
+static void
+a_silent_sign_is_left(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	const void *message;
+	int fds[WIRE_FDS_MAX];
+	uint64_t id;
+
+	(void)state;
+	connect_sign(world);
+	id = take_report(world, "k", "b@far.example");
+	expect_sign(world, NULL);
+	uptime_offset_s += 121;
+	turns(world);
+	assert_int_equal(wire_port_receive(&world->sign, &message, fds,
+	    wire_now_ms() + 1000), 0);
+	assert_logged("culver-sign does not answer");
+	connect_sign(world);
+	assert_int_equal(expect_sign(world, NULL).id, id);
+	end_world(&world);
+}
+
+/* Before the answer, and after it. */
+static void
+a_restart_finds_the_unsigned(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	uint64_t id;
+
+	(void)state;
+	take_message(world, "a@near.example", "b@far.example");
+	id = take_report(world, "k", "b@far.example");
+	connect_sign(world);
+	expect_sign(world, NULL);
+	stop_queue(world);
+	start_queue(world);
+	assert_int_equal(expect_sign(world, NULL).id, id);
+	answer_sign(world, id, NULL);
+	turns(world);
+	stop_queue(world);
+	start_queue(world);
+	expect_nothing(world, &world->sign, 30);
+	assert_tags(world, id, "\"tags\":[\"report\"]");
+	end_world(&world);
+}
+
+static void
+never_signed_is_given_up(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct q_key key;
+
+	(void)state;
+	say_synced(world);
+	connect_sign(world);
+	answer_sign(world, take_report(world, "k", "b@far.example"),
+	    "no key");
+	turns(world);
+	clock_offset_s = DAY_S - 10;
+	turn_configure(world->queue, world->config);
+	turns(world);
+	assert_key(world, "k", KEY_OWED);
+	clock_offset_s = DAY_S + 10;
+	connect_sign(world);
+	turns(world);
+	key = ask_key(world, "k");
+	assert_int_equal(key.state, KEY_EXPIRED);
+	assert_int_equal(key.code, 0);
+	assert_non_null(strstr(key.text, "it could not be signed for a day"));
+	assert_logged("outcome=dropped rcpts=1 rcpt=b@far.example");
+	expect_nothing(world, &world->delivery, 20);
+	assert_empty(world);
+	end_world(&world);
+}
+
+/* ---- reports: a day from the first attempt ---- */
+
+static void
+say_dead(struct world *world, uint64_t destination)
+{
+	struct d_ended ended = { .destination = destination,
+	    .outcome = OUTCOME_DEFERRED, .enhanced = "4.4.1",
+	    .text = "no answer" };
+
+	say(&world->delivery, D_ENDED, &ended);
+	turns(world);
+}
+
+/* The time of the next attempt, wall clock; 0: there is none. */
+static int64_t
+next_attempt_s(struct world *world, uint64_t destination)
+{
+	struct destination found;
+
+	if (spool_get_destination(world->spool, destination, &found) !=
+	    STORE_FOUND || found.next_ms == 0)
+		return 0;
+	return (int64_t)(found.next_ms + 999) / 1000;
+}
+
+/*
+ * No host is to be had.  `expire` is of no account; what is measured begins
+ * with the first attempt, two hours after it was taken.
+ */
+static void
+a_dead_receivers_report_expires(void **state)
+{
+	char *const settings_of[] = { (char[]){ "expire=5d" },
+	    (char[]){ "expire=1h" } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(settings_of); i++) {
+		struct world *world = new_world(&settings_of[i], 1);
+		int64_t first_s = 0, began_s = 0, gap_s = 0;
+		unsigned attempts = 0;
+		struct q_key key;
+		struct d_due due;
+
+		take_signed_report(world, "k", "b@dead.example");
+		turns(world);
+		clock_offset_s = 7200;
+		say_synced(world);
+		for (;;) {
+			int64_t next_s;
+
+			due = expect_due(world, "dead.example");
+			next_s = loop_wall_s();
+			if (attempts++ == 0)
+				first_s = next_s;
+			else if (next_s - began_s + 1 < 2 * gap_s)
+				fail_msg("%u: %lld after %lld", attempts,
+				    (long long)(next_s - began_s),
+				    (long long)gap_s);
+			gap_s = attempts > 1 ? next_s - began_s : 0;
+			began_s = next_s;
+			say_dead(world, due.destination);
+			next_s = next_attempt_s(world, due.destination);
+			if (next_s == 0)
+				break;
+			assert_true(next_s <= first_s + DAY_S + 2);
+			assert_key(world, "k", KEY_OWED);
+			clock_offset_s += next_s - loop_wall_s();
+			loop_again(world->loop);
+		}
+		assert_in_range(attempts, 6, 12);
+		assert_in_range(began_s - first_s, DAY_S - 1, DAY_S + 2);
+		key = ask_key(world, "k");
+		assert_int_equal(key.state, KEY_EXPIRED);
+		assert_string_equal(key.text, "no answer");
+		/* no bounce: a line */
+		assert_int_equal(times_logged("bounce "), 1);
+		assert_logged(" to=tls-reports@our.example outcome=dropped ");
+		assert_empty(world);
+		end_world(&world);
+	}
+}
+
+/* The receiver says 450 and 451, for a day. */
+static void
+a_deferred_report_expires(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	int64_t first_s = 0, began_s = 0, gap_s = 0;
+	unsigned attempts = 0;
+	struct q_key key;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = take_signed_report(world, "k", "b@far.example");
+	for (;;) {
+		struct recipient recipient;
+		struct d_job job = draw(world, "far.example");
+		int64_t now_s = loop_wall_s();
+
+		if (attempts++ == 0)
+			first_s = now_s;
+		else
+			assert_true(now_s - began_s + 1 >= 2 * gap_s);
+		gap_s = attempts > 1 ? now_s - began_s : 0;
+		began_s = now_s;
+		say_result(world, &job, "b@far.example", OUTCOME_DEFERRED,
+		    451, "4.7.1", "451 4.7.1 greylisted");
+		expect_settled(world, world->sequence);
+		say_ended(world, job.destination, 0, "", "");
+		turns(world);
+		if (spool_get_recipient(world->spool, id, 0, &recipient) !=
+		    STORE_FOUND)
+			break;
+		clock_offset_s += (int64_t)(recipient.due_ms / 1000) + 1 -
+		    loop_wall_s();
+		loop_again(world->loop);
+	}
+	assert_in_range(attempts, 6, 12);
+	assert_in_range(began_s - first_s, DAY_S - 1, DAY_S + 20);
+	key = ask_key(world, "k");
+	assert_int_equal(key.state, KEY_EXPIRED);
+	assert_int_equal(key.code, 451);
+	assert_string_equal(key.host, "mx.far.example");
+	assert_string_equal(key.text, "451 4.7.1 greylisted");
+	assert_int_equal(times_logged("bounce "), 1);
+	assert_logged("outcome=dropped");
+	assert_empty(world);
+	end_world(&world);
+}
+
+/* The relay was off for a week: it is tried before it is given up. */
+static void
+an_old_report_is_tried_first(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_due due;
+
+	(void)state;
+	say_synced(world);
+	take_signed_report(world, "k", "b@dead.example");
+	due = expect_due(world, "dead.example");
+	say_dead(world, due.destination);
+	stop_queue(world);
+	clock_offset_s = 7 * DAY_S;
+	start_queue(world);
+	turns(world);
+	assert_key(world, "k", KEY_OWED);
+	say_synced(world);
+	assert_int_equal(deliver_all(world, "dead.example"), 1);
+	assert_key(world, "k", KEY_ACCEPTED);
+	end_world(&world);
+}
+
+/* One that is a day old is given up, the one of today is not. */
+static void
+each_report_has_its_day(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct destination destination;
+	struct d_due due;
+
+	(void)state;
+	say_synced(world);
+	take_signed_report(world, "old", "b@dead.example");
+	due = expect_due(world, "dead.example");
+	say_dead(world, due.destination);
+	take_signed_report(world, "new", "b@dead.example");
+	turns(world);
+	clock_offset_s = DAY_S - 3600;
+	loop_again(world->loop);
+	due = expect_due(world, "dead.example");
+	assert_int_equal(due.waiting, 2);
+	say_dead(world, due.destination);
+	assert_key(world, "old", KEY_OWED);
+	clock_offset_s = DAY_S + 2;
+	loop_again(world->loop);
+	due = expect_due(world, "dead.example");
+	say_dead(world, due.destination);
+	assert_key(world, "old", KEY_EXPIRED);
+	assert_key(world, "new", KEY_OWED);
+	clock_offset_s = 2 * DAY_S + 60;
+	loop_again(world->loop);
+	due = expect_due(world, "dead.example");
+	say_dead(world, due.destination);
+	assert_key(world, "new", KEY_EXPIRED);
+	/* what failed is not held against tomorrow's */
+	take_signed_report(world, "next", "b@dead.example");
+	due = expect_due(world, "dead.example");
+	say_dead(world, due.destination);
+	spool_get_destination(world->spool, due.destination, &destination);
+	assert_int_equal(destination.step, 1);
+	end_world(&world);
+}
+
+/* A program of ours that dies is no attempt: the day has not begun. */
+static void
+our_own_end_is_no_first_attempt(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_ended ended = { .outcome = OUTCOME_DEFERRED, .ours = true };
+	struct recipient recipient;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = take_signed_report(world, "k", "b@far.example");
+	ended.destination = expect_due(world, "far.example").destination;
+	say(&world->delivery, D_ENDED, &ended);
+	turns(world);
+	spool_get_recipient(world->spool, id, 0, &recipient);
+	assert_int_equal(recipient.first_ms, 0);
+	end_world(&world);
+}
+
+static void
+a_refused_report_makes_no_bounce(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_due due;
+	struct d_job job;
+	struct q_key key;
+
+	(void)state;
+	say_synced(world);
+	take_signed_report(world, "k", "b@far.example");
+	job = draw(world, "far.example");
+	say_result(world, &job, "b@far.example", OUTCOME_FAILED, 550, "5.1.1",
+	    "550 5.1.1 no such user");
+	expect_settled(world, 1);
+	key = ask_key(world, "k");
+	assert_int_equal(key.state, KEY_REFUSED);
+	assert_int_equal(key.code, 550);
+	assert_string_equal(key.host, "mx.far.example");
+	assert_string_equal(key.text, "550 5.1.1 no such user");
+	say_ended(world, job.destination, 0, "", "");
+	/* NXDOMAIN */
+	take_signed_report(world, "l", "b@nx.example");
+	due = expect_due(world, "nx.example");
+	say_ended(world, due.destination, OUTCOME_FAILED, "5.1.2",
+	    "nx.example does not exist");
+	turns(world);
+	key = ask_key(world, "l");
+	assert_int_equal(key.state, KEY_REFUSED);
+	assert_int_equal(key.code, 0);
+	assert_string_equal(key.text, "nx.example does not exist");
+	assert_int_equal(times_logged("outcome=dropped"), 2);
+	assert_false(logged("outcome=queued"));
+	assert_empty(world);
+	end_world(&world);
+}
+
 /* ---- damage ---- */
 
 /* Overwrite a file's octet. */
@@ -1042,6 +1675,112 @@ damaged_bodies_are_held(void **state)
 		buffer_free(&got);
 		end_world(&world);
 	}
+}
+
+/* Flip an octet in each place of a table's file where text stands. */
+static void
+damage_table(struct world *world, const char *table, const char *text)
+{
+	static char octets[1 << 20];
+	char path[160], *at = octets;
+	size_t len;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s.db", world->dir, table);
+	file = fopen(path, "r+");
+	assert_non_null(file);
+	len = fread(octets, 1, sizeof(octets), file);
+	assert_true(len < sizeof(octets));
+	while ((at = memmem(at, len - (size_t)(at - octets), text,
+	    strlen(text))) != NULL)
+		*at++ ^= 0x20;
+	rewind(file);
+	assert_int_equal(fwrite(octets, 1, len, file), len);
+	fclose(file);
+}
+
+/* The record of a destination is damaged: its mail goes out all the same. */
+static void
+a_damaged_destination_strands_nothing(void **state)
+{
+	(void)state;
+	for (int more = 0; more < 2; more++) {
+		struct world *world = new_world(quick, COUNT(quick));
+		struct d_job job;
+		uint64_t id;
+
+		id = take_message(world, "a@near.example", "b@far.example");
+		take_message(world, "a@near.example", "c@far.example");
+		stop_queue(world);
+		damage_table(world, "destinations", "far.example");
+		start_queue(world);
+		if (more)
+			take_message(world, "a@near.example",
+			    "d@far.example");
+		say_synced(world);
+		job = draw(world, "far.example");
+		assert_int_equal(job.message, id);
+		assert_logged("alarm what=record text=\"destination ");
+		say(&world->delivery, D_RETURN,
+		    &(struct d_return){ job.job });
+		say_ended(world, job.destination, OUTCOME_DEFERRED, "4.4.1",
+		    "no answer");
+		turns(world);
+		/* one destination, with one back-off */
+		expect_nothing(world, &world->delivery, 20);
+		clock_offset_s = 80;
+		loop_again(world->loop);
+		assert_int_equal(deliver_all(world, "far.example"),
+		    2 + more);
+		expect_nothing(world, &world->delivery, 20);
+		assert_empty(world);
+		end_world(&world);
+	}
+}
+
+/* It is lost while it is served; or nothing waits behind its entry. */
+static void
+a_destination_lost_in_service(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct destination destination;
+	struct recipient recipient;
+	struct soon soon = { 0, 0 };
+	struct message message;
+	struct d_job job;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	spool_get_destination(world->spool, job.destination, &destination);
+	spool_delete_destination(world->spool, &destination);
+	assert_true(turn_end(world->queue));
+	say_result(world, &job, "b@far.example", OUTCOME_DEFERRED, 450,
+	    "4.2.1", "450 later");
+	expect_settled(world, 1);
+	say_ended(world, job.destination, 0, "", "");
+	turns(world);
+	clock_offset_s = 80;
+	loop_again(world->loop);
+	job = draw(world, "far.example");
+	assert_int_equal(job.message, id);
+	/* all of it goes, but for an entry */
+	spool_get_destination(world->spool, job.destination, &destination);
+	spool_get_message(world->spool, id, &message);
+	spool_get_recipient(world->spool, id, 0, &recipient);
+	spool_delete_recipient(world->spool, &recipient);
+	spool_delete_message(world->spool, &message);
+	spool_delete_destination(world->spool, &destination);
+	assert_true(turn_end(world->queue));
+	assert_true(spool_next_soon(world->spool, &soon, &soon));
+	stop_queue(world);
+	start_queue(world);
+	say_synced(world);
+	expect_nothing(world, &world->delivery, 20);
+	assert_empty(world);
+	end_world(&world);
 }
 
 /* Removed while it is with delivery: the pipe ends before its count. */
@@ -1143,6 +1882,76 @@ facts_of_hosts_are_kept(void **state)
 	end_world(&world);
 }
 
+/* What an attempt's end says, and the host it says it of, go together. */
+static void
+the_end_speaks_of_one_host(void **state)
+{
+	static const struct {
+		const char	*text, *rule, *host, *address;
+	} rows[] = {
+		/* by its name, whatever came later */
+		{ "mx1.far.example: certificate expired", "sts",
+		  "mx1.far.example", "192.0.2.1" },
+		{ "mx2.far.example: no answer", "connect",
+		  "mx2.far.example", "192.0.2.2" },
+		/* of two addresses of that name the one whose rule it is */
+		{ "mx3.far.example: no TLS", "sts", "mx3.far.example",
+		  "192.0.2.3" },
+		/* by its rule */
+		{ "certificate expired", "sts", "mx3.far.example",
+		  "192.0.2.3" },
+		/* of none of them */
+		{ "a worker of this relay ended", "own-failure", "", "" },
+		{ "mx: x", "", "", "" },
+	};
+	static const struct d_host hosts[] = {
+		{ .host = "mx1.far.example", .address = "192.0.2.1",
+		  .rule = "sts", .policy = "sts" },
+		{ .host = "mx2.far.example", .address = "192.0.2.2",
+		  .rule = "connect", .policy = "sts" },
+		{ .host = "mx3.far.example", .address = "192.0.2.3",
+		  .rule = "sts", .policy = "sts" },
+		{ .host = "mx3.far.example", .address = "192.0.2.33",
+		  .rule = "connect", .policy = "sts" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct world *world = new_world(quick, COUNT(quick));
+		struct d_ended ended = { .outcome = OUTCOME_DEFERRED,
+		    .enhanced = "4.7.5" };
+		struct destination destination;
+		char wanted[128];
+
+		say_synced(world);
+		take_message(world, "a@near.example", "b@far.example");
+		ended.destination = expect_due(world, "far.example").
+		    destination;
+		for (size_t j = 0; j < COUNT(hosts); j++) {
+			struct d_host host = hosts[j];
+
+			host.destination = ended.destination;
+			say(&world->delivery, D_HOST, &host);
+		}
+		set_text(ended.text, sizeof(ended.text), rows[i].text);
+		set_text(ended.rule, sizeof(ended.rule), rows[i].rule);
+		say(&world->delivery, D_ENDED, &ended);
+		turns(world);
+		spool_get_destination(world->spool, ended.destination,
+		    &destination);
+		assert_string_equal(destination.host, rows[i].host);
+		assert_string_equal(destination.address, rows[i].address);
+		assert_string_equal(destination.text, rows[i].text);
+		assert_string_equal(destination.rule, rows[i].rule);
+		snprintf(wanted, sizeof(wanted), "host=%s addr=%s "
+		    "outcome=deferred", rows[i].host[0] != '\0' ?
+		    rows[i].host : "\"\"", rows[i].host[0] != '\0' ?
+		    rows[i].address : "\"\"");
+		assert_logged(wanted);
+		end_world(&world);
+	}
+}
+
 static void
 twenty_attempts_are_kept(void **state)
 {
@@ -1239,6 +2048,8 @@ main(void)
 		    NULL, NULL },
 		{ "a result survives the death of the queue",
 		    a_result_survives_the_queue, NULL, NULL, NULL },
+		{ "a result that is repeated to a fresh queue has its facts",
+		    a_result_brings_its_facts, NULL, NULL, NULL },
 		{ "a held job that returns goes out again",
 		    a_held_job_that_returns_goes_out, NULL, NULL, NULL },
 		{ "the death of delivery returns its work", delivery_dies,
@@ -1250,12 +2061,54 @@ main(void)
 		{ "EXT-6152-3-4 what a session "
 		    "cannot carry fails", needs_are_said, NULL, NULL,
 		    NULL },
+		{ "RPT-3-13 a report waits until it is signed, and leaves "
+		    "with its signature before it", a_report_is_signed_first,
+		    NULL, NULL, NULL },
+		{ "RPT-3-13 bodies of every form are signed and sent whole",
+		    every_form_is_signed, NULL, NULL, NULL },
+		{ "what cannot be signed waits, with an alarm, and is tried "
+		    "again", what_cannot_be_signed_waits, NULL, NULL, NULL },
+		{ "signing is tried again after delays that grow to an hour",
+		    delays_of_signing_grow, NULL, NULL, NULL },
+		{ "what is no header field is no signature",
+		    nonsense_is_no_signature, NULL, NULL, NULL },
+		{ "the death of culver-sign loses nothing",
+		    the_death_of_sign_loses_nothing, NULL, NULL, NULL },
+		{ "a culver-sign that says nothing is left",
+		    a_silent_sign_is_left, NULL, NULL, NULL },
+		{ "a restart finds what is not signed yet",
+		    a_restart_finds_the_unsigned, NULL, NULL, NULL },
+		{ "RPT-3-13 what could not be signed for a day is given up",
+		    never_signed_is_given_up, NULL, NULL, NULL },
+		{ "RPT-5.5-1, RPT-5.5-2 a report that no host takes is tried "
+		    "for a day from its first attempt, then dropped with a "
+		    "line", a_dead_receivers_report_expires, NULL, NULL,
+		    NULL },
+		{ "RPT-5.5-1, RPT-5.5-2 the same with a host that defers it",
+		    a_deferred_report_expires, NULL, NULL, NULL },
+		{ "RPT-5.5-1 a relay that was off tries a report once more",
+		    an_old_report_is_tried_first, NULL, NULL, NULL },
+		{ "RPT-5.5-1 each report has its own day",
+		    each_report_has_its_day, NULL, NULL, NULL },
+		{ "RPT-5.5-1 an end of our own doing is no first attempt",
+		    our_own_end_is_no_first_attempt, NULL, NULL, NULL },
+		{ "RPT-5.5-1 a report that is refused makes no bounce, and "
+		    "its key says why", a_refused_report_makes_no_bounce,
+		    NULL, NULL, NULL },
 		{ "a damaged body is never sent whole, and held",
 		    damaged_bodies_are_held, NULL, NULL, NULL },
+		{ "SMTP-6.1-1 mail of a destination whose record is damaged "
+		    "goes out", a_damaged_destination_strands_nothing, NULL,
+		    NULL, NULL },
+		{ "a destination that is lost while it is served is made "
+		    "anew, an entry without mail goes",
+		    a_destination_lost_in_service, NULL, NULL, NULL },
 		{ "what is removed in flight is not sent",
 		    removed_in_flight_is_not_sent, NULL, NULL, NULL },
 		{ "facts of hosts are kept while mail is owed, the proof "
 		    "longer", facts_of_hosts_are_kept, NULL, NULL, NULL },
+		{ "what an attempt's end says is shown of the host it is said "
+		    "of", the_end_speaks_of_one_host, NULL, NULL, NULL },
 		{ "the newest twenty attempts are kept",
 		    twenty_attempts_are_kept, NULL, NULL, NULL },
 	};

@@ -1,7 +1,8 @@
 /*
- * A queue between an smtpd and a delivery that the test plays: the real
- * modules on a real store in a folder of its own, two socketpairs, and a wall
- * clock that jumps when it is told to.
+ * A queue between an smtpd and a delivery that the test plays (and, where it
+ * wants them, a reports and a sign): the real modules on a real store in a
+ * folder of its own, socketpairs, and a wall clock that jumps when it is told
+ * to.
  *
  * Header of the queue_*.c programs; each is one process with one loop.
  */
@@ -15,6 +16,7 @@
 #include <cmocka.h>
 
 #include "conf/log.h"
+#include "conf/parent.h"
 #include "queue/turn.h"
 
 #include <errno.h>
@@ -39,6 +41,7 @@
 /* ---- a wall clock of our own ---- */
 
 static int64_t clock_offset_s;
+static int64_t uptime_offset_s;		/* of timers */
 
 /* Instead of libc's, for everything linked into this program. */
 int
@@ -46,8 +49,8 @@ clock_gettime(clockid_t clock, struct timespec *now)
 {
 	long result = syscall(SYS_clock_gettime, clock, now);
 
-	if (clock == CLOCK_REALTIME)
-		now->tv_sec += clock_offset_s;
+	now->tv_sec += clock == CLOCK_REALTIME ? clock_offset_s :
+	    uptime_offset_s;
 	return (int)result;
 }
 
@@ -105,8 +108,10 @@ struct world {
 	struct loop		*loop;
 	struct spool		*spool;
 	struct queue		*queue;
-	struct wire_port	 smtpd, delivery;
+	struct wire_port	 smtpd, delivery, reports, sign;
 	bool			 has_smtpd, has_delivery;
+	bool			 has_reports, has_sign;
+	struct wire_port	*intake;	/* smtpd's or reports' */
 	uint64_t		 sequence;
 };
 
@@ -175,6 +180,45 @@ connect_smtpd(struct world *world)
 	wire_port_open(&world->smtpd, ends[0], &intake_wire);
 	receive_serve(world->queue->receiver, ends[1]);
 	world->has_smtpd = true;
+	world->intake = &world->smtpd;
+}
+
+/* Wire a fresh reports to the queue. */
+static inline void
+connect_reports(struct world *world)
+{
+	int ends[2];
+
+	if (world->has_reports)
+		wire_port_close(&world->reports);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+	    ends), 0);
+	wire_port_open(&world->reports, ends[0], &intake_wire);
+	receive_serve_reports(world->queue->receiver, ends[1]);
+	world->has_reports = true;
+}
+
+/* culver-sign is gone. */
+static inline void
+close_sign(struct world *world)
+{
+	if (world->has_sign)
+		wire_port_close(&world->sign);
+	world->has_sign = false;
+}
+
+/* Wire a fresh sign to the queue. */
+static inline void
+connect_sign(struct world *world)
+{
+	int ends[2];
+
+	close_sign(world);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+	    ends), 0);
+	wire_port_open(&world->sign, ends[0], &sign_wire);
+	signer_serve(world->queue->signer, ends[1]);
+	world->has_sign = true;
 }
 
 /* Wire a fresh delivery; it says nothing yet. */
@@ -205,6 +249,11 @@ start_queue(struct world *world)
 	world->queue = turn_new(world->loop, world->spool, world->config);
 	connect_smtpd(world);
 	connect_delivery(world);
+	if (world->has_reports)
+		connect_reports(world);
+	if (world->has_sign)
+		connect_sign(world);
+	signer_hurry(world->queue->signer);
 }
 
 /* Three hundred transactions have nine hundred descriptors. */
@@ -228,6 +277,8 @@ new_world(char *const *overrides, size_t n)
 	clock_offset_s = 0;
 	log_start("test");
 	log_to(keep_line, NULL);
+	/* What an earlier world said stands in this process. */
+	parent_alarm("signing", false, "a new world");
 	log_text.len = 0;
 	if (log_text.text != NULL)
 		log_text.text[0] = '\0';
@@ -260,6 +311,9 @@ end_world(struct world **pointer)
 	stop_queue(world);
 	wire_port_close(&world->smtpd);
 	wire_port_close(&world->delivery);
+	if (world->has_reports)
+		wire_port_close(&world->reports);
+	close_sign(world);
 	config_free(&world->config);
 	remove_present();
 	free(world);
@@ -368,8 +422,8 @@ add_recipient(struct world *world, uint64_t id, uint32_t number,
 	const struct q_rcpt_answer *answer;
 
 	set_text(rcpt.recipient, sizeof(rcpt.recipient), address);
-	say(&world->smtpd, Q_RCPT, &rcpt);
-	answer = expect(world, &world->smtpd, Q_RCPT_ANSWER);
+	say(world->intake, Q_RCPT, &rcpt);
+	answer = expect(world, world->intake, Q_RCPT_ANSWER);
 	assert_int_equal(answer->number, number);
 	assert_int_equal(answer->code, 250);
 }
@@ -384,7 +438,7 @@ ask_data(struct world *world, uint64_t id)
 	loop_turn(world->loop, false);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
-	assert_int_equal(wire_port_send(&world->smtpd, Q_DATA, &data, ends,
+	assert_int_equal(wire_port_send(world->intake, Q_DATA, &data, ends,
 	    wire_now_ms() + ANSWER_MS), 0);
 	close(ends[0]);
 	return ends[1];
@@ -415,7 +469,7 @@ say_end(struct world *world, uint64_t id, size_t size, bool eight_bit)
 	struct q_end end = { .id = id, .size_bytes = size,
 	    .eight_bit = eight_bit, .msgid = "<m@example>" };
 
-	say(&world->smtpd, Q_END, &end);
+	say(world->intake, Q_END, &end);
 }
 
 /* A whole transaction up to Q_END; recipients end with NULL. */
@@ -449,6 +503,131 @@ take_message(struct world *world, const char *sender, const char *recipient)
 	const struct q_id *taken = expect(world, &world->smtpd, Q_TAKEN);
 
 	assert_int_equal(taken->id, id);
+	return id;
+}
+
+/* ---- reports' and sign's part ---- */
+
+#define REPORT	"From: tls-reports@our.example\r\nSubject: r\r\n\r\nr\r\n"
+#define SIGNED	"DKIM-Signature: v=1; d=our.example; b=AAAA\r\n"
+
+/* A report up to Q_DATA; the write end of its pipe. */
+static inline int
+open_report(struct world *world, const char *key, const char *recipient,
+    uint64_t *id)
+{
+	struct q_open report = { .id = queue_id_new(), .class = CLASS_REPORT,
+	    .sender = "tls-reports@our.example", .proto = "local" };
+	int fd;
+
+	if (!world->has_reports)
+		connect_reports(world);
+	world->intake = &world->reports;
+	*id = report.id;
+	set_text(report.key, sizeof(report.key), key);
+	say(&world->reports, Q_OPEN, &report);
+	add_recipient(world, report.id, 0, recipient);
+	fd = ask_data(world, report.id);
+	world->intake = &world->smtpd;
+	return fd;
+}
+
+static inline void
+end_report(struct world *world, uint64_t id, int fd, struct slice body)
+{
+	expect(world, &world->reports, Q_GO);
+	write_body(world, fd, body.at, body.len);
+	close(fd);
+	world->intake = &world->reports;
+	say_end(world, id, body.len, false);
+	world->intake = &world->smtpd;
+}
+
+/* A report, taken and not yet signed. */
+static inline uint64_t
+take_report(struct world *world, const char *key, const char *recipient)
+{
+	const struct q_id *taken;
+	uint64_t id;
+	int fd = open_report(world, key, recipient, &id);
+
+	end_report(world, id, fd, SLICE(REPORT));
+	taken = expect(world, &world->reports, Q_TAKEN);
+	assert_int_equal(taken->id, id);
+	return id;
+}
+
+static inline struct q_key
+ask_key(struct world *world, const char *key)
+{
+	struct q_ask_key ask = { .key = "" };
+	struct q_key answer;
+
+	set_text(ask.key, sizeof(ask.key), key);
+	say(&world->reports, Q_ASK_KEY, &ask);
+	answer = *(const struct q_key *)expect(world, &world->reports, Q_KEY);
+	assert_string_equal(answer.key, key);
+	return answer;
+}
+
+static inline void
+assert_key(struct world *world, const char *key, enum key_state state)
+{
+	assert_int_equal(ask_key(world, key).state, state);
+}
+
+/* The next question, and the octets that came with it. */
+static inline struct s_sign
+expect_sign(struct world *world, struct buffer *octets)
+{
+	int fds[WIRE_FDS_MAX];
+	struct s_sign sign = *(const struct s_sign *)expect_fd(world,
+	    &world->sign, S_SIGN, fds);
+	char part[65536];
+	ssize_t n;
+
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	while ((n = read(fds[0], part, sizeof(part))) != 0) {
+		if (n > 0 && octets != NULL)
+			buffer_add(octets, (struct slice){ part,
+			    (size_t)n });
+		if (n == -1)
+			usleep(500);
+		loop_turn(world->loop, false);
+	}
+	close(fds[0]);
+	return sign;
+}
+
+/* error NULL: signed. */
+static inline void
+answer_sign(struct world *world, uint64_t id, const char *error)
+{
+	static struct s_header header;
+
+	memset(&header, 0, sizeof(header));
+	header.id = id;
+	header.done = error == NULL;
+	if (error != NULL) {
+		set_text(header.error, sizeof(header.error), error);
+	} else {
+		header.header_len = sizeof(SIGNED) - 1;
+		memcpy(header.header, SIGNED, header.header_len);
+	}
+	say(&world->sign, S_HEADER, &header);
+}
+
+/* A report, taken and signed. */
+static inline uint64_t
+take_signed_report(struct world *world, const char *key,
+    const char *recipient)
+{
+	uint64_t id = take_report(world, key, recipient);
+
+	if (!world->has_sign)
+		connect_sign(world);
+	assert_int_equal(expect_sign(world, NULL).id, id);
+	answer_sign(world, id, NULL);
 	return id;
 }
 
@@ -676,6 +855,7 @@ assert_empty(struct world *world)
 	assert_int_equal(count_messages(world), 0);
 	assert_false(spool_next_soon(world->spool, &soon, &soon));
 	assert_false(spool_next_intake(world->spool, 0, &id));
+	assert_false(spool_next_unsigned(world->spool, 0, &id));
 	assert_int_equal(count_body_files(world), 0);
 	(void)due;
 }

@@ -74,6 +74,55 @@ static const struct row rows[] = {
 	  "VALID  LOCAL  DOMAIN  REASON  CLAUSE\n"
 	  "yes    a      b\n"
 	  "no                    empty   RFC 5321 4.1.2\n" },
+	/* Text made by the program is not touched. */
+	{ RENDER_TEXT, "TLS report\n  {not json}\n\n{\"a\":1}\nend",
+	  "TLS report\n  {not json}\n\n{\"a\":1}\nend" },
+	{ RENDER_REPORTS, "{\"domain\":\"a.example\",\"day\":\"2026-11-24\","
+	  "\"phase\":\"sending\",\"succeeded\":5,\"failed\":2,\"report_id\":"
+	  "\"i\",\"receivers\":[{\"uri\":\"mailto:r@a.example\",\"phase\":"
+	  "\"owed\",\"attempts\":1,\"next\":\"n1\",\"last\":\"l\"},{\"uri\":"
+	  "\"https://b.example/r\",\"phase\":\"waiting\",\"attempts\":3,"
+	  "\"next\":\"n2\",\"code\":503,\"text\":\"HTTP 503\\u001b\","
+	  "\"unverified\":true},{\"uri\":\"mailto:x@c.example\",\"phase\":"
+	  "\"left-alone\",\"attempts\":3,\"code\":0,\"text\":\"no\"}]}\n"
+	  "{\"domain\":\"b.example\",\"day\":\"2026-11-25\",\"phase\":"
+	  "\"counting\",\"succeeded\":10,\"failed\":0,\"receivers\":[]}\n"
+	  "{\"domain\":\"c.example\",\"day\":\"2026-11-24\",\"phase\":"
+	  "\"unwanted\",\"succeeded\":1,\"failed\":0,\"next\":\"n3\",\"why\":"
+	  "\"no record\"}\n",
+	  "DOMAIN     DAY         PHASE     GOOD  FAILED  RECEIVER             "
+	  "STATE       TRIES  NEXT  WHY\n"
+	  "a.example  2026-11-24  sending      5       2  mailto:r@a.example   "
+	  "owed            1  n1\n"
+	  "                                               https://b.example/r  "
+	  "waiting         3  n2    503 HTTP 503?; certificate not verified\n"
+	  "                                               mailto:x@c.example   "
+	  "left-alone      3        no\n"
+	  "b.example  2026-11-25  counting    10       0\n"
+	  "c.example  2026-11-24  unwanted     1       0                       "
+	  "                   n3    no record\n" },
+	{ RENDER_KEY, "{\"domain\":\"a.example\",\"selector\":\"s\",\"file\":"
+	  "\"/etc/a b.key\",\"type\":\"rsa\",\"bits\":2048,\"record\":{\"name\""
+	  ":\"s._domainkey.a.example\",\"type\":\"TXT\",\"value\":\"v=DKIM1\","
+	  "\"zone\":\"s._domainkey.a.example. IN TXT ( \\\"v=DK\\\" \\\"IM1\\\""
+	  " )\"},\"config\":\"dkim a.example s \\\"/etc/a b.key\\\"\"}\n",
+	  "/etc/a b.key holds a new key (rsa, 2048 bits).\n\n"
+	  "Publish this record:\n\n"
+	  "s._domainkey.a.example. IN TXT ( \"v=DK\" \"IM1\" )\n\n"
+	  "Then have it used, in culver.conf:\n\n"
+	  "dkim a.example s \"/etc/a b.key\"\n" },
+	{ RENDER_KEY_CHECK, "{\"domain\":\"a.example\",\"selector\":\"s\","
+	  "\"verdict\":\"another-key\",\"text\":\"the key is another\","
+	  "\"warnings\":[\"t=y\",\"s=email\"]}\n",
+	  "s._domainkey.a.example: another key is published\n"
+	  "  why         the key is another\n"
+	  "  warning     t=y\n"
+	  "  warning     s=email\n" },
+	{ RENDER_KEY_CHECK, "{\"domain\":\"a.example\",\"selector\":\"s\","
+	  "\"verdict\":\"fits\",\"warnings\":[]}\n",
+	  "s._domainkey.a.example: the published key fits\n" },
+	{ RENDER_KEY_CHECK, "{\"domain\":\"a\",\"selector\":\"s\","
+	  "\"verdict\":\"sometimes\"}\n", "s._domainkey.a: sometimes\n" },
 	{ RENDER_POLICIES, "{\"domain\":\"d.example\",\"id\":\"1\",\"mode\":"
 	  "\"enforce\",\"max_age\":5,\"mx\":[\"a\",\"*.b\"],\"fetched\":\"f\","
 	  "\"expires\":\"e\",\"checked\":\"c\",\"error\":{\"result\":"

@@ -18,7 +18,8 @@
 #define SAMPLE_NUMBER		UINT64_C(0x0123456789abcdef)
 
 /* 253 octets, the longest name in DNS. */
-#define LABEL_60	"a23456789b123456789c123456789d123456789e123456789f12345678-g"
+#define LABEL_60	"a23456789b123456789c123456789d" \
+			"123456789e123456789f12345678-g"
 #define LONG_1		LABEL_60 "." LABEL_60 "." LABEL_60 "." LABEL_60 \
 			".example1"
 #define LONG_2		LABEL_60 "." LABEL_60 "." LABEL_60 "." LABEL_60 \
@@ -37,8 +38,10 @@ static const char *const sample_mx[] = {
 };
 static const char *const sample_old_mx[] = { "old.example.org" };
 static const char *const sample_tlsa_lines[] = {
-	"3 1 1 8CB0FC6C527506A053F4F14C8464BEBBD6DEDE2738D11468DD953D7D6A3021F1",
-	"2 0 1 1F850A337E6DB9C609C522D136A475638CC43E1ED424F8EEC8513D747D1D085D",
+	"3 1 1 8CB0FC6C527506A053F4F14C8464BEBB"
+	    "D6DEDE2738D11468DD953D7D6A3021F1",
+	"2 0 1 1F850A337E6DB9C609C522D136A47563"
+	    "8CC43E1ED424F8EEC8513D747D1D085D",
 };
 
 static const struct report_failure sample_sts_failures[] = {

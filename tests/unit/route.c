@@ -142,8 +142,10 @@ find_policy(void)
 		assert_true(sts_parse_policy(slice_of(policy.body),
 		    &policy.found.policy, &fault));
 	policy.found.mode = policy.found.policy.mode;
-	if (policy.body != NULL)
+	if (policy.body != NULL) {
 		strcpy(policy.found.id, "7");
+		policy.found.text_mark = 0x0123456789abcdef;
+	}
 	call(policy.context, &policy.found);
 }
 
@@ -158,6 +160,8 @@ print_route(char *at, const struct r_route *route)
 		    route->rule, route->clause);
 	at += sprintf(at, "%s%s", route->mx_secure ? " secure" : "",
 	    route->mx_implicit ? " implicit" : "");
+	assert_true(route->sts_text == (route->sts != STS_ABSENT ?
+	    0x0123456789abcdef : 0));
 	if (route->sts != STS_ABSENT)
 		at += sprintf(at, " %s %s",
 		    sts_mode_name((enum sts_mode)route->sts), route->sts_id);
@@ -603,6 +607,86 @@ test_fresh_link(void **state)
 	world_free(world);
 }
 
+#define LARGE_HOSTS	32
+#define LARGE_OCTETS	32000
+#define LARGE_N		12
+
+/* 32 hosts of 32 KiB of TLSA records: a mebibyte each answer. */
+static char *
+large_zone(void)
+{
+	char *zone = mem_alloc(LARGE_HOSTS * 128), *at = zone;
+	unsigned i;
+
+	at += sprintf(at, "l.t MX +");
+	for (i = 0; i < LARGE_HOSTS; i++)
+		at += sprintf(at, " %u:h%u.t", i, i);
+	for (i = 0; i < LARGE_HOSTS; i++)
+		at += sprintf(at, "\nh%u.t A + 192.0.2.1\n"
+		    "_25._tcp.h%u.t TLSA + 3/1/0/%d", i, i,
+		    LARGE_OCTETS - 3);
+	return zone;
+}
+
+/* Messages up to and with the next R_END; 0: not all is there yet. */
+static unsigned
+hear_large(struct world *world, unsigned *heard)
+{
+	int fds[WIRE_FDS_MAX], kind;
+	const void *message;
+	unsigned hosts;
+
+	while ((kind = wire_port_receive(&world->asker, &message, fds,
+	    wire_now_ms())) > 0) {
+		hosts = *heard;
+		if (kind == R_HOST) {
+			assert_int_equal(((const struct r_host *)message)->
+			    tlsa_len, LARGE_OCTETS + 2);
+			++*heard;
+		} else if (kind == R_END) {
+			*heard = 0;
+			return hosts;
+		}
+	}
+	assert_int_not_equal(kind, 0);	/* the link lives */
+	return 0;
+}
+
+/* An asker who reads slowly gets every answer whole, over one link. */
+static void
+test_large(void **state)
+{
+	char *zone = large_zone();
+	struct world *world = world_new(zone);
+	unsigned i, n = 0, hosts, heard = 0;
+
+	(void)state;
+	world->config.mta_sts = CONFIG_STS_OFF;
+	world_set(world, NULL);
+	for (i = 0; i < LARGE_N; i++)
+		ask(world, "l.t");
+	dns_play(&world->dns, false);
+	for (i = 0; i < 4000 && n < LARGE_N; i++) {
+		hosts = hear_large(world, &heard);
+		if (hosts > 0) {
+			assert_int_equal(hosts, LARGE_HOSTS);
+			n++;
+		}
+		loop_turn(world->loop, false);
+	}
+	assert_int_equal(n, LARGE_N);
+	/* Once more, for an asker who goes away in the middle. */
+	for (i = 0; i < LARGE_N; i++)
+		ask(world, "l.t");
+	dns_play(&world->dns, false);
+	hear_large(world, &heard);
+	link_anew(world);
+	ask(world, "[192.0.2.9]");
+	assert_int_equal(hear_valid_s(world), 3600);
+	world_free(world);
+	free(zone);
+}
+
 static void
 test_wire(void **state)
 {
@@ -659,6 +743,8 @@ main(void)
 		    test_valid, NULL, NULL, NULL },
 		{ "a fresh asker hears nothing of an old one's questions",
 		    test_fresh_link, NULL, NULL, NULL },
+		{ "answers of a mebibyte wait until the link has room",
+		    test_large, NULL, NULL, NULL },
 		{ "addresses travel packed", test_wire, NULL, NULL, NULL },
 	};
 

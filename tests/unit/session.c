@@ -979,6 +979,75 @@ test_long_replies(void **state)
 	play_scene(&many);
 }
 
+/* What the manager is told for the report: words, errors, a name. */
+static void
+test_proofs(void **state)
+{
+	static const struct {
+		enum policy	 policy;
+		const char	*script[16];
+		const char	*helo, *reason;
+		uint8_t		 errors[4];	/* X509_V_ERR_* */
+	} rows[] = {
+		{ NO_POLICY, { HELLO, BYE }, "mx.test", "", { 0 } },
+		/* the banner, where EHLO gives none */
+		{ NO_POLICY, { ">220 Banner.Test ESMTP", EHLO, ">250", BYE },
+		  "banner.test", "", { 0 } },
+		{ NO_POLICY, { ">220 banner.test", EHLO, ">502 what",
+		  "<HELO relay.test", ">250 helo.test hi", BYE }, "helo.test",
+		  "", { 0 } },
+		{ NO_POLICY, { ">220 [192.0.2.1]", EHLO, ">250 \xff\"", BYE },
+		  "", "", { 0 } },
+		/* an answer to HELO offers nothing */
+		{ NO_POLICY, { ">220 mx", EHLO, ">502 what",
+		  "<HELO relay.test", ">250-helo.test", ">250 STARTTLS", BYE },
+		  "helo.test", "", { 0 } },
+		{ ENFORCE, { OFFER, ">220 go", "tls good", EHLO,
+		  ">250 inside.test", BYE }, "inside.test", "", { 0 } },
+		{ ENFORCE, { OFFER, ">220 go", "tls expired", BYE },
+		  "mx.test", "", { X509_V_ERR_CERT_HAS_EXPIRED } },
+		{ ENFORCE, { OFFER, ">220 go", "tls other", BYE }, "mx.test",
+		  "", { X509_V_ERR_HOSTNAME_MISMATCH } },
+		{ ENFORCE, { OFFER, ">220 go", "tls self", BYE }, "mx.test",
+		  "", { X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT } },
+		{ ENFORCE, { OFFER, ">454-4.7.0 a", ">454 4.7.0 b", BYE },
+		  "mx.test", "454-4.7.0 a\n454 4.7.0 b", { 0 } },
+		{ ENFORCE, { OFFER, ">220 go", "clear", "drain" }, "mx.test",
+		  "wrong version number", { 0 } },
+		{ ENFORCE, { OFFER, ">220 go", "cut" }, "mx.test",
+		  "connection closed by the peer", { 0 } },
+		{ ENFORCE, { OFFER, ">>220 go\r\nx", "eof" }, "mx.test",
+		  "octets in clear behind the answer to STARTTLS", { 0 } },
+	};
+	struct w_socket about = { .session = 7, .host = HOST,
+	    .ehlo = "relay.test" };
+	static struct session session;
+	static struct w_proof proof;
+	struct server server;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++) {
+		set_policy(&about, rows[i].policy);
+		session_begin(&session, server_begin(&server,
+		    rows[i].script), -1, &about, client_context,
+		    &session_limits, &calls, NULL);
+		session_prove(&session, &proof);
+		session_quit(&session);
+		pthread_join(server.thread, NULL);
+		assert_string_equal(server.error, "");
+		if (strcmp(proof.helo, rows[i].helo) != 0 ||
+		    strcmp(proof.tls_reason, rows[i].reason) != 0)
+			fail_msg("row %zu: [%s] [%s]", i, proof.helo,
+			    proof.tls_reason);
+		assert_int_equal(proof.errors_len, rows[i].errors[0] != 0);
+		assert_int_equal(proof.errors[0], rows[i].errors[0]);
+		buffer_free(&server.heard);
+		about = (struct w_socket){ .session = 7, .host = HOST,
+		    .ehlo = "relay.test" };
+	}
+}
+
 struct stopper {
 	int	fd;
 	int	delay_ms;
@@ -1110,6 +1179,8 @@ main(void)
 		TEST("EXT-2920-3.1-6 no deadlock", test_no_deadlock),
 		TEST("SMTP-4.5.3.1.5-1, SMTP-4.2-1 long replies",
 		    test_long_replies),
+		TEST("RPT-4.4-14, RPT-4.3.1-7, RPT-4.3.1-5 what is told of a "
+		    "session", test_proofs),
 		TEST("a session stops when it is told to", test_stop),
 		TEST("SMTP-4.5.3.2.1-1, SMTP-4.5.3.2.2-1, SMTP-4.5.3.2.3-1, "
 		    "SMTP-4.5.3.2.4-1, SMTP-4.5.3.2.5-1, SMTP-4.5.3.2.6-1 "

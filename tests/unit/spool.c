@@ -78,7 +78,8 @@ message_of(uint64_t id)
 	    .size_bytes = 1234567890123, .arrived_ms = 1790000000000,
 	    .body = BODY_8BITMIME, .class = CLASS_REPORT, .eight_bit = true,
 	    .chunks = 3, .file_bytes = 99, .file_crc = 0xdeadbeef,
-	    .local = true, .uid = 1000 };
+	    .local = true, .uid = 1000, .key = "2026-11-24.a",
+	    .needs_signature = true, .signature_bytes = 4711 };
 }
 
 static void
@@ -381,7 +382,8 @@ static void
 keys(void **state)
 {
 	struct disk *disk = *state;
-	struct used_key used = { 5, 6 }, back;
+	struct used_key used = { 5, 6, KEY_REFUSED, 7, 550,
+	    "mx.far.example", "550 no" }, back;
 	char at[64] = "";
 
 	spool_put_key(disk->spool, "b", &used);
@@ -532,6 +534,105 @@ flipped_octets_are_seen(void **state)
 	assert_same(&record_message, &back, &message);
 }
 
+/* ---- records of the first version ---- */
+
+/* Write a record as version 1 did: without its last fields. */
+static void
+put_old(struct disk *disk, const char *table, struct slice key,
+    const struct wire_message *row, unsigned fields_n, const void *record)
+{
+	static const struct store_options options = { 1u << 20, 1u << 20, 0 };
+	struct wire_message old = *row;
+	struct store *store;
+	char error[256];
+
+	spool_close(&disk->spool);
+	old.fields_n = fields_n;
+	store = store_open(disk->dir, &options, error, sizeof(error));
+	assert_non_null(store);
+	store_put_record(store_table(store, table, 1), key, &old, record);
+	assert_int_equal(store_turn_end(store, true), STORE_DURABLE);
+	store_close(&store);
+	open_disk(disk);
+}
+
+static void
+old_records_are_read(void **state)
+{
+	struct disk *disk = *state;
+	struct message message = message_of(5), message_back;
+	struct recipient recipient = { .id = 5, .number = 1,
+	    .address = "b@far.example", .destination = 3, .due_ms = 9,
+	    .reply = "450 later" }, recipient_back;
+	struct used_key used = { .message = 5, .taken_ms = 6 }, used_back;
+	static const char id[] = "\0\0\0\0\0\0\0\5\0\0\0\1";
+
+	message.key[0] = '\0';
+	message.needs_signature = false;
+	message.signature_bytes = 0;
+	put_old(disk, "messages", (struct slice){ id, 8 }, &record_message,
+	    11, &message);
+	put_old(disk, "recipients", (struct slice){ id, 12 },
+	    &record_recipient, 14, &recipient);
+	put_old(disk, "keys", SLICE("k"), &record_key, 2, &used);
+	assert_int_equal(spool_get_message(disk->spool, 5, &message_back),
+	    STORE_FOUND);
+	assert_same(&record_message, &message_back, &message);
+	assert_int_equal(spool_next_message(disk->spool, 0, &message_back),
+	    STORE_FOUND);
+	assert_same(&record_message, &message_back, &message);
+	assert_int_equal(spool_next_recipient(disk->spool, 5, 0,
+	    &recipient_back), STORE_FOUND);
+	assert_same(&record_recipient, &recipient_back, &recipient);
+	assert_int_equal(spool_get_key(disk->spool, "k", &used_back),
+	    STORE_FOUND);
+	assert_same(&record_key, &used_back, &used);
+	/* and written anew as they are now */
+	message.signature_bytes = 17;
+	spool_put_message(disk->spool, &message);
+	commit(disk);
+	reopen(disk);
+	spool_get_message(disk->spool, 5, &message_back);
+	assert_same(&record_message, &message_back, &message);
+}
+
+/* Signature and mark go with their message. */
+static void
+unsigned_marks(void **state)
+{
+	struct disk *disk = *state;
+	struct message message = message_of(5);
+	struct slice octets;
+	uint64_t id = 0;
+
+	assert_false(spool_unsigned_marked(disk->spool, &id));
+	assert_false(spool_next_unsigned(disk->spool, 0, &id));
+	spool_mark_unsigned(disk->spool, 9);
+	spool_mark_unsigned(disk->spool, 5);
+	spool_mark_unsigned(disk->spool, 7);
+	assert_true(spool_unsigned_marked(disk->spool, &id));
+	assert_int_equal(id, 5);
+	assert_false(spool_unsigned_marked(disk->spool, &id));
+	spool_put_message(disk->spool, &message);
+	spool_put_chunk(disk->spool, 5, CHUNK_SIGNATURE, "DKIM", 4);
+	commit(disk);
+	reopen(disk);
+	assert_true(spool_next_unsigned(disk->spool, 0, &id));
+	assert_int_equal(id, 5);
+	assert_true(spool_next_unsigned(disk->spool, 5, &id));
+	assert_int_equal(id, 7);
+	spool_unmark_unsigned(disk->spool, 7);
+	assert_true(spool_next_unsigned(disk->spool, 5, &id));
+	assert_int_equal(id, 9);
+	assert_int_equal(spool_get_chunk(disk->spool, 5, CHUNK_SIGNATURE,
+	    &octets), STORE_FOUND);
+	spool_delete_message(disk->spool, &message);
+	assert_int_equal(spool_get_chunk(disk->spool, 5, CHUNK_SIGNATURE,
+	    &octets), STORE_ABSENT);
+	assert_true(spool_next_unsigned(disk->spool, 0, &id));
+	assert_int_equal(id, 9);
+}
+
 static void
 ids(void **state)
 {
@@ -592,6 +693,10 @@ main(void)
 		    the_entry_follows),
 		ON_DISK("SMTP-6.1-1 a flipped octet on disk is never believed",
 		    flipped_octets_are_seen),
+		ON_DISK("records of the first version are read",
+		    old_records_are_read),
+		ON_DISK("marks and signatures of unsigned messages",
+		    unsigned_marks),
 		{ "ids: made, printed, parsed", ids, NULL, NULL, NULL },
 	};
 

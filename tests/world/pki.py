@@ -93,7 +93,7 @@ class Pki:
             ["chroot", space.PEERS, "openssl", "rsa", "-in",
              "/world/pki/dkim.key", "-pubout", "-outform", "DER"],
             capture_output=True, check=True).stdout
-        text = ("v=DKIM1; k=rsa; s=tlsrpt; p="
+        text = ("v=DKIM1; k=rsa; s=*; p="
                 + base64.b64encode(der).decode())
         return "TXT " + " ".join(f'"{text[at:at + 250]}"'
                                  for at in range(0, len(text), 250))
