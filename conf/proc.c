@@ -345,6 +345,14 @@ set(struct proc_start *start, const struct p_setting *setting)
 		    error.text != NULL ? error.text : "out of order");
 }
 
+static void
+take_ca(struct proc_start *start, int fd)
+{
+	if (start->ca_fd != -1)
+		close(start->ca_fd);
+	start->ca_fd = fd;
+}
+
 /* One message before P_GO; false: that was it. */
 static bool
 take_message(struct proc_start *start, unsigned kind, const void *message,
@@ -366,9 +374,7 @@ take_message(struct proc_start *start, unsigned kind, const void *message,
 		    sizeof(start->resolvers));
 		return true;
 	case P_CA:
-		if (start->ca_fd != -1)
-			close(start->ca_fd);
-		start->ca_fd = fds[0];
+		take_ca(start, fds[0]);
 		return true;
 	case P_KEY:
 		add_key(start, message, fds[0]);

@@ -1,12 +1,11 @@
 /*
  * Who is served next, and who may ask?
  *
- * Called by main.c.  It holds the links to queue, policy, reports and the
- * spawner,
- * passes on what they say, and hands out what is scarce: questions to
- * policy, connections in all, connections to one address.  All steps are
- * taken at the end of a turn, one attempt after the other, so that nothing
- * is freed under anybody's feet.
+ * Called by main.c.  It holds the links to queue, policy, reports (tell.c)
+ * and the spawner, passes on what they say, and hands out what is scarce:
+ * questions to policy, connections in all, connections to one address.  All
+ * steps are taken at the end of a turn, one attempt after the other, so that
+ * nothing is freed under anybody's feet.
  *
  * When queue dies, messages past their final dot are kept, others are cut;
  * attempts are forgotten, for the next queue says what is due.  When policy

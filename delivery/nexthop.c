@@ -107,6 +107,10 @@ nexthop_facts(const struct nexthop *nexthop, const struct nexthop_host *host,
 {
 	const struct r_route *route = &nexthop->route;
 
+	/*
+	 * RPT-5.3.1-2 RFC 8460 5.3.1: the class is queue's word about the
+	 * message, never what the message looks like.
+	 */
 	*facts = (struct host_facts){
 		.class = class,
 		.sts = (enum sts_mode)route->sts,

@@ -51,7 +51,7 @@ struct work {
 	bool			 begun;		/* R_ROUTE is in the link */
 	unsigned		 hosts_sent;
 	uint32_t		 ttl_s;
-	bool			 dane;		/* as it was at the beginning */
+	bool			 dane;		/* as at the beginning */
 	bool			 mx_done;
 	bool			 mx_secure, mx_implicit;
 	struct mx_list		 list;

@@ -334,7 +334,7 @@ ending_slice(struct books *books, struct ending *ending, struct trail *trail,
 
 	if (spool_get_destination(books->spool, ending->said.destination,
 	    &destination) != STORE_FOUND) {
-		/* All of it was removed meanwhile, or the record is damaged. */
+		/* All of it was removed, or the record is damaged. */
 		destination_settle_number(books->spool,
 		    ending->said.destination);
 		return true;

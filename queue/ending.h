@@ -22,7 +22,7 @@ struct ending {
 	bool		walked;
 	struct due	cursor;		/* the last place that was seen */
 	uint64_t	oldest_ms;	/* of what stays, so far; 0: none */
-	uint64_t	first_ms;	/* least first attempt of it; 0: none */
+	uint64_t	first_ms;	/* least first attempt; 0: none */
 };
 
 struct ending_calls {

@@ -78,7 +78,8 @@ void
 keys_answer(struct spool *spool, const char *key, struct q_key *answer)
 {
 	struct used_key used;
-	enum store_found found = spool_get_key(spool, key, &used);
+	enum store_found found = key[0] == '\0' ? STORE_ABSENT :
+	    spool_get_key(spool, key, &used);
 
 	*answer = (struct q_key){ .state = found == STORE_FAILED ?
 	    KEY_OWED : KEY_UNKNOWN };

@@ -110,9 +110,9 @@ struct q_refused {
 
 /*
  * Mail of our own making (class report) is taken from reports alone, with a
- * key, for one recipient.  A key that is known is answered with Q_TAKEN at Q_DATA, and nothing
- * is stored: it was taken before.  Keys are known for 7 days after the last
- * change of their state.
+ * key, for one recipient.  A key that is known is answered with Q_TAKEN at
+ * Q_DATA, without Q_GO, and nothing is stored: it was taken before.  Keys are
+ * known for 7 days after the last change of their state, and while owed.
  */
 struct q_ask_key {
 	char		key[64];

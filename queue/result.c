@@ -94,8 +94,8 @@ due_again_ms(const struct config *config, const struct message *message,
 /* SMTP-4.5.4.1-1 RFC 5321 4.5.4.1 */
 static void
 defer(struct books *books, const struct d_result *result,
-    const struct message *message, struct recipient *recipient, struct trail *trail,
-    const struct d_host *host, uint64_t now_ms)
+    const struct message *message, struct recipient *recipient,
+    struct trail *trail, const struct d_host *host, uint64_t now_ms)
 {
 	struct destination destination;
 
@@ -227,7 +227,7 @@ apply(struct books *books, const struct d_result *result,
 	} else if (outcome == OUTCOME_DEFERRED) {
 		if (message->class == CLASS_REPORT)
 			recipient->first_ms = result_first_ms(message,
-			    recipient, began_ms);
+			    recipient, began_ms != 0 ? began_ms : now_ms);
 		defer(books, result, message, recipient, trail, &host,
 		    now_ms);
 	} else {

@@ -32,8 +32,8 @@ void	result_give_up(struct books *, const struct message *,
 	    const struct recipient *, const struct bounce_recipient *why);
 
 /*
- * When did the first attempt for it begin, where one that began at began_ms
- * (0: nobody knows) is over?  Pure.  RPT-5.5-1 RFC 8460 5.5
+ * When did the first attempt for it begin, where one that began at began_ms is
+ * over?  Pure.  RPT-5.5-1 RFC 8460 5.5
  */
 uint64_t result_first_ms(const struct message *, const struct recipient *,
 	    uint64_t began_ms);

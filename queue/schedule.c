@@ -1,8 +1,8 @@
 /*
  * When is the next try, and when is it given up?
  *
- * Called by result.c, ending.c and signer.c.  Pure: no clock, no random source;
- * both come as arguments.  It knows no records.
+ * Called by result.c, ending.c and signer.c.  Pure: no clock, no random
+ * source; both come as arguments.  It knows no records.
  */
 #include "queue/schedule.h"
 
@@ -43,7 +43,7 @@ schedule_report_delay_ms(const int64_t *retry_s, size_t n, uint32_t attempt,
 	uint64_t delay_ms = schedule_delay_ms(retry_s, n, attempt, seed);
 	uint64_t left_ms = age_ms < DAY_MS ? DAY_MS - age_ms : 0;
 
-	/* RPT-5.5-2: twice all gaps so far, whatever tries they were between */
+	/* RPT-5.5-2: twice all gaps so far, whatever they were between */
 	if (delay_ms < 2 * age_ms)
 		delay_ms = 2 * age_ms;
 	/* RPT-5.5-1: the last try is at the end, and none is after it */

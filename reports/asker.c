@@ -178,7 +178,7 @@ put_if_linked(struct question *question)
 		put_question(question);
 }
 
-/* RPT-3-1 RFC 8460 3: policy puts _smtp._tls before it. */
+/* Policy puts _smtp._tls before it. */
 void
 asker_txt(struct asker *asker, const char *domain, asker_txt_call *call,
     void *context)

@@ -97,9 +97,13 @@ making_must_wait(struct life *life, const struct report_state *state)
 	char other[DOMAIN_TEXT_MAX];
 	unsigned n;
 
-	if (book_has_own(life->book, state->day, state->domain) ||
-	    loop_wall_s() >= life_due_s(life->config, state->day,
-	    state->domain) + WAIT_FOR_OTHERS_S)
+	/* The others' are due by the end of the spread. */
+	int64_t until_s = ((int64_t)state->day + 1) * DAY_S +
+	    life->config->report_at_s + life->config->report_spread_s +
+	    WAIT_FOR_OTHERS_S;
+
+	if (loop_wall_s() >= until_s ||
+	    book_has_own(life->book, state->day, state->domain))
 		return false;
 	for (n = 0; n < CONTRIBUTORS_MAX && book_contributor(life->book,
 	    state->day, state->domain, n, other); n++)
@@ -125,7 +129,10 @@ is_receiver_of(struct life *life, uint32_t day, const char *domain,
 	return false;
 }
 
-/* Does it learn all of this from the reports of the recipients' domains? */
+/*
+ * RPT-1.1-2 RFC 8460 1.1: does it learn all of this from the reports of the
+ * recipients' domains?
+ */
 static bool
 has_it_already(const struct work *work, const char *uri)
 {

@@ -27,7 +27,8 @@ enum report_block { REPORT_STS = 1, REPORT_TLSA, REPORT_NO_POLICY };
 
 /*
  * One session, or a host that was refused by name alone (address ""); each
- * block that counts it has at least one detail, see below.
+ * block that counts it has at least one detail, see below.  Nothing of a
+ * message: no address, subject or id (RPT-8-1 RFC 8460 8).
  */
 struct t_session {
 	uint64_t	epoch;		/* these two: conf/outbox.h */

@@ -18,7 +18,7 @@ struct sender {
 	uint64_t	durable;
 	uint64_t	said;		/* by book_kept */
 	uint64_t	first;		/* noted in this turn; 0 */
-	uint64_t	lost_from;	/* of a lost turn, to be told again; 0 */
+	uint64_t	lost_from;	/* of a lost turn: to be told again */
 	bool		known;		/* is there a record? */
 };
 

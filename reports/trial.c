@@ -186,7 +186,7 @@ write_ending(struct trial *trial, const struct report_state *report,
     struct receiver_state *receiver, int64_t now_s)
 {
 	switch (trial->ending) {
-	case ENDING_ACCEPTED:
+	case ENDING_ACCEPTED:	/* RPT-7-2 RFC 8460 7: never again */
 		stop_trying(receiver, RECEIVER_ACCEPTED);
 		trial->said = "accepted";
 		forgive(trial);
@@ -465,6 +465,7 @@ on_posted(void *context, const struct f_posted *posted)
 		trial->tls = "verified";
 	else if (posted->status != 0 || posted->outcome == POST_ACCEPTED)
 		trial->tls = "unverified";	/* RPT-3-8 RFC 8460 3 */
+	/* RPT-5.4-2 RFC 8460 5.4: any answer but 2xx is tried again */
 	trial->refusal = posted->outcome == POST_REFUSED;
 	trial_end(trial, posted->outcome == POST_ACCEPTED ?
 	    ENDING_ACCEPTED : ENDING_LATER, posted->status, posted->text);
@@ -499,7 +500,7 @@ on_pinned(void *context, const struct r_pinned *pinned)
 	struct f_post *what;
 
 	if (pinned->outcome != ROUTE_OK) {
-		/* RPT-7-4: one that may not be used is no better than a no */
+		/* one that may not be used is no better than a no */
 		trial->refusal = pinned->outcome == ROUTE_FAIL;
 		trial_end(trial, ENDING_LATER, 0, pinned->text);
 		return;

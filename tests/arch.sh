@@ -395,6 +395,75 @@ events_written() {
 	done
 }
 
+# --- what culverd -n and the command lines say
+
+# culverd -n with these arguments ends so, and says this ("" nothing).
+ends() {		# STATUS TEXT ARGUMENT...
+	local status=$1 text=$2 said
+	shift 2
+	said=$("$build/bin/culverd" -n -f "$@" 2>&1 >/dev/null)
+	[ $? -eq "$status" ] || echo "culverd -n $*: $said"
+	[[ $said = *"$text"* ]] || echo "culverd -n $*: says $said"
+}
+
+command_lines() {
+	ends 64 '-o: ' -c /dev/null -o nonsense=1
+	ends 64 '-o: ' -c /dev/null -o workers
+	ends 64 '-o: ' -c /dev/null -o workers=-1
+	ends 64 '-o: admin-group: there is no group' \
+		-c /dev/null -o admin-group=nobody-has-this
+	ends 64 'usage' -x
+	printf 'workers 3\n\nadmin-group nobody-has-this\nca-file /dev/null\n' \
+		>"$work/wrong.conf"
+	ends 1 "$work/wrong.conf:3: admin-group: " -c "$work/wrong.conf"
+	ends 1 "$work/wrong.conf:4: ca-file: /dev/null: holds no certificate" \
+		-c "$work/wrong.conf"
+	echo 'workers -1' >"$work/wrong.conf"
+	ends 1 "$work/wrong.conf:1: workers: " -c "$work/wrong.conf"
+}
+
+# A configuration that names a key of so many bits.
+key_of() {		# BITS
+	openssl genrsa -out "$work/$1.key" "$1" 2>/dev/null
+	chmod 600 "$work/$1.key"
+	echo "dkim example.org s$1 $work/$1.key" >"$work/$1.conf"
+}
+
+keys_are_judged() {
+	local bits
+	for bits in 512 1024 2048; do
+		key_of $bits
+	done
+	ends 1 "$work/512.conf:1: dkim: $work/512.key: " -c "$work/512.conf"
+	ends 1 'accepted: an RSA (1024 bits or more)' -c "$work/512.conf"
+	ends 0 'is an RSA key of 1024 bits; 2048 are recommended' \
+		-c "$work/1024.conf"
+	ends 0 '' -c "$work/2048.conf"
+	"$build/bin/culverd" -n -c "$work/2048.conf" 2>&1 |
+		grep 'are recommended'
+	chmod 640 "$work/2048.key"
+	ends 1 "(mode 0640); accepted: " -c "$work/2048.conf"
+}
+
+keys_are_made() {
+	local type
+	for type in rsa ed25519; do
+		"$build/bin/culverctl" -c /dev/null dkim generate example.org \
+			"$type" --type "$type" --file "$work/$type.key" \
+			>"$work/$type.said" || echo "$type: $(<"$work/$type.said")"
+		grep -q "^$type._domainkey.example.org. IN TXT ( \"v=DKIM1; " \
+			"$work/$type.said" || echo "$type: no record"
+		grep '^dkim ' "$work/$type.said" >"$work/$type.conf"
+		ends 0 '' -c "$work/$type.conf"
+		"$build/bin/culverctl" -c "$work/$type.conf" dkim generate \
+			example.org "$type" >/dev/null 2>&1 &&
+			echo "$type: a key was overwritten"
+	done
+	"$build/bin/culverctl" -c "$work/rsa.conf" dkim check example.org \
+		other 2>&1 | grep -q 'no dkim line of the configuration' ||
+		echo 'a key that is not configured is looked for'
+}
+
 # --- requirement ids
 
 id='(STS|RPT|DANE|RTLS|TLS|SMTP|MSG|SUB|EXT|DSN|DKIM)-[0-9A-Z][0-9A-Za-z_.]*(-[0-9A-Z][0-9A-Za-z_.]*)?-[0-9]+'
@@ -590,6 +659,11 @@ check 'culverctl knows every verb of its table' verbs_known
 check 'the manual lists every log event, and no other' events_in_page
 check 'log events are those that users rely on' events_known
 check 'every log event of this version is written' events_written
+check 'a wrong command line is told from a wrong configuration' command_lines
+check 'DKIM-8301-3.2-1 culverd -n refuses 512 bits, warns of 1024' \
+	keys_are_judged
+check 'keys that culverctl makes are taken, and never overwritten' \
+	keys_are_made
 check 'requirement ids that are cited exist' ids_known
 reason=$(no_trace)
 if [ -n "$reason" ]; then

@@ -145,6 +145,8 @@ test_others(void **state)
 		{ CURLE_SSL_CONNECT_ERROR, "OpenSSL/3.0.22: "
 		    "error:0A00042E:SSL routines::tlsv1 alert protocol "
 		    "version", "TLS: tlsv1 alert protocol version" },
+		{ CURLE_SSL_CONNECT_ERROR, "OpenSSL/3.0.19: Unknown error",
+		    "TLS: Unknown error" },
 		{ CURLE_SSL_CONNECT_ERROR, "SSL_ERROR_SYSCALL",
 		    "TLS: SSL_ERROR_SYSCALL" },
 		{ CURLE_UNSUPPORTED_PROTOCOL, "Received HTTP/0.9",
@@ -248,8 +250,8 @@ main(void)
 		    test_size, NULL, NULL, NULL },
 		{ "STS-3.3-1 STS-3.3-2 STS-3.3-3 RPT-4.3.2.2-2 a certificate "
 		    "that is no good", test_certificates, NULL, NULL, NULL },
-		{ "STS-3.3-12 RPT-4.3.2.2-3 every other failure", test_others,
-		    NULL, NULL, NULL },
+		{ "STS-3.3-12 RPT-4.3.2.2-3 RPT-8-2 every other failure",
+		    test_others, NULL, NULL, NULL },
 		{ "STS-3.2-1 STS-10.3-1 the domain is all that the URL has of "
 		    "it", test_target, NULL, NULL, NULL },
 		{ "STS-10.3-1 what is no domain is not fetched", test_refused,

@@ -588,6 +588,37 @@ test_bounded(void **state)
 	assert_int_equal(heard, 100);
 }
 
+/* Answers of 30 KiB that nobody reads: no more questions are taken. */
+static void
+test_full(void **state)
+{
+	struct world *world = *state;
+	char *zone = mem_alloc(40000);
+	unsigned i, heard = 0, taken = 0, rounds;
+	const char *at;
+
+	strcpy(zone, "_smtp._tls.a.t TXT - ");
+	memset(zone + strlen(zone), 'x', 30000);
+	world->dns.zone = zone;
+	for (i = 0; i < 150; i++) {
+		ask_txt(world, "a.t");
+		dns_play(&world->dns, false);
+	}
+	turn(world);
+	/* What is left in the socket has not been taken. */
+	for (at = world->dns.log; (at = strchr(at, '\n')) != NULL; at++)
+		taken++;
+	assert_in_range(taken, 32, 120);
+	for (rounds = 0; rounds < 1000 && heard < 150; rounds++) {
+		while (hear(world) != 0)
+			heard++;
+		turn(world);
+		dns_play(&world->dns, false);
+	}
+	assert_int_equal(heard, 150);
+	free(zone);
+}
+
 /* It died: a fresh one hears nothing of the old one's questions. */
 static void
 test_fresh_link(void **state)
@@ -635,6 +666,8 @@ main(void)
 		    NULL },
 		{ "questions at a time are bounded", test_bounded, begin, end,
 		    NULL },
+		{ "a link that is full takes no questions", test_full, begin,
+		    end, NULL },
 		{ "a fresh link begins anew", test_fresh_link, begin, end,
 		    NULL },
 	};

@@ -344,7 +344,9 @@ test_request(void **state)
 		"/v1/report?x=%41%2f&y=1", "/[1-9999]", "/{a,b}",
 		"/a/../b/./c", "/x?q={1,2}&z=[1-5]", "/%7Euser//x"
 	};
-	const struct web_script script = { .certificate = "good", .answer = ok };
+	const struct web_script script = {
+		.certificate = "good", .answer = ok
+	};
 	char text[512], wanted[512];
 	struct web *web;
 	size_t i;
@@ -372,6 +374,9 @@ test_request(void **state)
 	unsetenv("https_proxy");
 	unsetenv("ALL_PROXY");
 }
+
+#define SHOWS(name, text)	.certificate = name, .answer = text
+#define SAYS(text)		SHOWS("good", text)
 
 struct answer_row {
 	struct web_script	 script;
@@ -402,52 +407,53 @@ static void
 test_answers(void **state)
 {
 	static const struct answer_row rows[] = {
-		{ { .certificate = "good", .answer = "HTTP/1.1 202 Accepted\r\n" ENDS }, { 0 },
+		{ { SAYS("HTTP/1.1 202 Accepted\r\n" ENDS) }, { 0 },
 		    "accepted 202 verified: HTTP 202", 1 },
-		{ { .certificate = "good", .answer = "HTTP/1.1 100 Continue\r\n\r\n"
-		    "HTTP/1.1 200 OK\r\n" ENDS }, { 0 },
+		{ { SAYS("HTTP/1.1 100 Continue\r\n\r\n"
+		    "HTTP/1.1 200 OK\r\n" ENDS) }, { 0 },
 		    "accepted 200 verified: HTTP 200", 1 },
 		/* RPT-5.4-3 */
-		{ { .certificate = "good", .answer = "HTTP/1.1 302 Found\r\n"
-		    "Location: http://127.0.0.1:1/x\r\n" ENDS }, { 0 },
+		{ { SAYS("HTTP/1.1 302 Found\r\n"
+		    "Location: http://127.0.0.1:1/x\r\n" ENDS) }, { 0 },
 		    "refused 302 verified: HTTP 302", 1 },
-		{ { .certificate = "good", .answer = "HTTP/1.1 307 Temporary Redirect\r\n"
-		    "Location: /x\r\n" ENDS }, { 0 },
+		{ { SAYS("HTTP/1.1 307 Temporary Redirect\r\n"
+		    "Location: /x\r\n" ENDS) }, { 0 },
 		    "refused 307 verified: HTTP 307", 1 },
-		{ { .certificate = "good", .answer = "HTTP/1.1 401 Unauthorized\r\n"
-		    "WWW-Authenticate: Basic realm=\"x\"\r\n" ENDS }, { 0 },
+		{ { SAYS("HTTP/1.1 401 Unauthorized\r\n"
+		    "WWW-Authenticate: Basic realm=\"x\"\r\n" ENDS) }, { 0 },
 		    "refused 401 verified: HTTP 401", 1 },
-		{ { .certificate = "good", .answer = "HTTP/1.1 417 Expectation Failed\r\n" ENDS },
+		{ { SAYS("HTTP/1.1 417 Expectation Failed\r\n" ENDS) },
 		    { 0 }, "refused 417 verified: HTTP 417", 1 },
-		{ { .certificate = "good", .answer = "HTTP/1.1 500 Oops\r\n" ENDS }, { 0 },
+		{ { SAYS("HTTP/1.1 500 Oops\r\n" ENDS) }, { 0 },
 		    "refused 500 verified: HTTP 500", 1 },
 		/* RPT-5.4-4: an endless answer, and one that never ends. */
-		{ { .certificate = "good", .answer = "HTTP/1.1 200 OK\r\n\r\n", .endless = true },
+		{ { SAYS("HTTP/1.1 200 OK\r\n\r\n"), .endless = true },
 		    { .timeout_ms = 10000 },
 		    "accepted 200 verified: HTTP 200", 1 },
-		{ { .certificate = "good", .answer = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx",
-		    .hang = true }, { .timeout_ms = 1000 },
+		{ { SAYS("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"
+		    "x"), .hang = true }, { .timeout_ms = 1000 },
 		    "accepted 200 verified: HTTP 200", 1 },
 		/* Lost answers. */
-		{ { .certificate = "good", .hang = true }, { .timeout_ms = 1000 },
+		{ { SAYS(NULL), .hang = true }, { .timeout_ms = 1000 },
 		    "unknown 0 verified: sent, but no answer: timeout", 1 },
-		{ { .certificate = "good", .answer = "HTTP/1.1 200 OK\r\nX: ", .hang = true },
+		{ { SAYS("HTTP/1.1 200 OK\r\nX: "), .hang = true },
 		    { .timeout_ms = 1000 },
 		    "unknown 200 verified: sent, but no answer: timeout", 1 },
-		{ { .certificate = "good", .answer = "220 not a web server\r\n" }, { 0 },
+		{ { SAYS("220 not a web server\r\n") }, { 0 },
 		    "unknown 0 verified: sent, but no answer: not HTTP", 1 },
-		{ { .certificate = "good" }, { 0 }, "unknown 0 verified: sent, but no "
+		{ { SAYS(NULL) }, { 0 }, "unknown 0 verified: sent, but no "
 		    "answer: Server returned nothing (no headers, no data)",
 		    1 },
 		/* It read nothing of much: certainly not sent. */
 		{ { .certificate = "good", .deaf = true }, { .size = 8000000,
 		    .timeout_ms = 1500 }, "failed 0 verified: timeout", 1 },
-		{ { .certificate = NULL }, { 0 }, "failed 0: TLS: wrong version number", 1 },
-		{ { .certificate = "old", .answer = ok }, { 0 },
+		{ { .certificate = NULL }, { 0 },
+		    "failed 0: TLS: wrong version number", 1 },
+		{ { SHOWS("old", ok) }, { 0 },
 		    "failed 0: TLS: tlsv1 alert protocol version", 1 },
-		{ { .certificate = "good", .answer = ok }, { .address = "127.0.0.7" },
+		{ { SAYS(ok) }, { .address = "127.0.0.7" },
 		    "failed 0: cannot connect: Connection refused", 0 },
-		{ { .certificate = "good", .answer = ok }, { .size = POST_SIZE_MAX },
+		{ { SAYS(ok) }, { .size = POST_SIZE_MAX },
 		    "accepted 201 verified: HTTP 201", 1 },
 	};
 
@@ -459,7 +465,9 @@ test_answers(void **state)
 static void
 test_half(void **state)
 {
-	const struct web_script script = { .certificate = "good", .half = true };
+	const struct web_script script = {
+		.certificate = "good", .half = true
+	};
 	char text[512];
 	struct web *web;
 
@@ -475,26 +483,62 @@ test_certificates(void **state)
 {
 #define SENT(defect)	"accepted 201: HTTP 201 (certificate: " defect ")"
 	static const struct answer_row rows[] = {
-		{ { .certificate = "expired", .answer = ok }, { 0 }, SENT("certificate has expired"),
+		{ { SHOWS("expired", ok) }, { 0 },
+		    SENT("certificate has expired"), 2 },
+		{ { SHOWS("other", ok) }, { 0 }, SENT("hostname mismatch"),
 		    2 },
-		{ { .certificate = "other", .answer = ok }, { 0 }, SENT("hostname mismatch"), 2 },
 		/* A DNS-ID, no common name. */
-		{ { .certificate = "common-name", .answer = ok }, { 0 }, SENT("hostname mismatch"),
-		    2 },
-		{ { .certificate = "self", .answer = ok }, { 0 }, SENT("self-signed certificate"), 2 },
-		{ { .certificate = "address", .answer = ok }, { .host = "127.0.0.1" },
+		{ { SHOWS("common-name", ok) }, { 0 },
+		    SENT("hostname mismatch"), 2 },
+		{ { SHOWS("self", ok) }, { 0 },
+		    SENT("self-signed certificate"), 2 },
+		{ { SHOWS("address", ok) }, { .host = "127.0.0.1" },
 		    "accepted 201 verified: HTTP 201", 1 },
-		{ { .certificate = "good", .answer = ok }, { .host = "127.0.0.1" },
+		{ { SAYS(ok) }, { .host = "127.0.0.1" },
 		    SENT("IP address mismatch"), 2 },
-		{ { .certificate = "expired", .answer = "HTTP/1.1 404 No\r\n" ENDS }, { 0 },
+		{ { SHOWS("expired", "HTTP/1.1 404 No\r\n" ENDS) }, { 0 },
 		    "refused 404: HTTP 404 (certificate: certificate has "
 		    "expired)", 2 },
-		{ { .certificate = "expired", .hang = true }, { .timeout_ms = 1000 },
+		{ { SHOWS("expired", NULL), .hang = true },
+		    { .timeout_ms = 1000 },
 		    "unknown 0: sent, but no answer: timeout", 2 },
 	};
 
 	(void)state;
 	check_answers(rows, COUNT(rows));
+}
+
+/* Wherever libcurl thinks that the host is. */
+static void
+test_nowhere_else(void **state)
+{
+	const struct web_script script = {
+		.certificate = "good", .answer = ok
+	};
+	struct web *web = web_begin(&script);
+	char url[128], pin[128], why[EXCHANGE_TEXT_MAX];
+	struct curl_slist *pins;
+	struct f_posted posted;
+	struct f_post message;
+	struct post *post;
+	CURL *easy;
+
+	(void)state;
+	snprintf(url, sizeof(url), "https://" WEB_HOST ":%u/", web->port);
+	snprintf(pin, sizeof(pin), WEB_HOST ":%u:127.0.0.1", web->port);
+	message = message_of(url, WEB_HOST, web->port, "192.0.2.1");
+	post = post_new(https, &message, why);
+	assert_true(post_take(post, (const uint8_t *)"abcd", 4));
+	easy = post_begin(post);
+	pins = curl_slist_append(NULL, pin);
+	curl_easy_setopt(easy, CURLOPT_RESOLVE, pins);
+	assert_true(post_end(post, curl_easy_perform(easy), &posted));
+	assert_int_equal(posted.outcome, POST_FAILED);
+	curl_slist_free_all(pins);
+	post_free(&post);
+	web_end(web);
+	assert_int_equal(web->connections, 0);
+	web_free(&web);
 }
 
 /* RPT-5.4-4: whatever is left of the deadline, the second try has some. */
@@ -541,6 +585,8 @@ main(void)
 		    test_half, NULL, NULL, NULL },
 		{ "RPT-3-8 a bad certificate is told, and the report sent all "
 		    "the same", test_certificates, NULL, NULL, NULL },
+		{ "RPT-7-4 no address is connected to but those that came "
+		    "with it", test_nowhere_else, NULL, NULL, NULL },
 		{ "RPT-5.4-4 both tries have one deadline", test_deadline,
 		    NULL, NULL, NULL },
 	};

@@ -1014,6 +1014,21 @@ needs_are_said(void **state)
 
 /* ---- reports: signed before they leave ---- */
 
+/* Overwrite a file's octet. */
+static void
+damage_file(struct world *world, uint64_t id)
+{
+	char path[160], name[ID_TEXT_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/bodies/%s", world->dir,
+	    queue_id_print(id, name));
+	fd = open(path, O_WRONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, "X", 1, 200000), 1);
+	close(fd);
+}
+
 static void
 assert_tags(struct world *world, uint64_t id, const char *tags)
 {
@@ -1359,6 +1374,49 @@ never_signed_is_given_up(void **state)
 	end_world(&world);
 }
 
+/* Damage that is found while it is read for its signature. */
+static void
+a_damaged_report_is_held(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct q_open report = { .id = queue_id_new(), .class = CLASS_REPORT,
+	    .size_bytes = 300000, .key = "k" };
+	struct buffer body = { NULL, 0, 0 }, seen = { NULL, 0, 0 };
+	struct recipient recipient;
+	int fd;
+
+	(void)state;
+	while (body.len < 300000)
+		buffer_add(&body, SLICE("twelve chars"));
+	connect_reports(world);
+	say_synced(world);
+	world->intake = &world->reports;
+	say(&world->reports, Q_OPEN, &report);
+	add_recipient(world, report.id, 0, "b@far.example");
+	fd = ask_data(world, report.id);
+	expect(world, &world->reports, Q_GO);
+	write_body(world, fd, body.text, body.len);
+	close(fd);
+	say_end(world, report.id, body.len, false);
+	expect(world, &world->reports, Q_TAKEN);
+	damage_file(world, report.id);
+	connect_sign(world);
+	/* not a whole one is ever signed */
+	assert_int_equal(expect_sign(world, &seen).size_bytes, body.len);
+	assert_true(seen.len < body.len);
+	answer_sign(world, report.id, "the message is shorter");
+	turns(world);
+	assert_logged("alarm what=record ");
+	spool_get_recipient(world->spool, report.id, 0, &recipient);
+	assert_true(recipient.due_ms == DUE_HELD);
+	turn_configure(world->queue, world->config);
+	expect_nothing(world, &world->sign, 30);
+	expect_nothing(world, &world->delivery, 10);
+	buffer_free(&body);
+	buffer_free(&seen);
+	end_world(&world);
+}
+
 /* ---- reports: a day from the first attempt ---- */
 
 static void
@@ -1612,21 +1670,6 @@ a_refused_report_makes_no_bounce(void **state)
 }
 
 /* ---- damage ---- */
-
-/* Overwrite a file's octet. */
-static void
-damage_file(struct world *world, uint64_t id)
-{
-	char path[160], name[ID_TEXT_MAX];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/bodies/%s", world->dir,
-	    queue_id_print(id, name));
-	fd = open(path, O_WRONLY);
-	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, "X", 1, 200000), 1);
-	close(fd);
-}
 
 /* A damaged body file is never sent as if it were whole, and is held. */
 static void
@@ -2078,6 +2121,8 @@ main(void)
 		    a_silent_sign_is_left, NULL, NULL, NULL },
 		{ "a restart finds what is not signed yet",
 		    a_restart_finds_the_unsigned, NULL, NULL, NULL },
+		{ "a report that is damaged is not signed, and held",
+		    a_damaged_report_is_held, NULL, NULL, NULL },
 		{ "RPT-3-13 what could not be signed for a day is given up",
 		    never_signed_is_given_up, NULL, NULL, NULL },
 		{ "RPT-5.5-1, RPT-5.5-2 a report that no host takes is tried "

@@ -24,7 +24,8 @@ details_come_back(void **state)
 		{ REPORT_STS, RESULT_CERTIFICATE_EXPIRED, "X509_V_ERR" },
 		{ REPORT_STS, RESULT_CERTIFICATE_HOST_MISMATCH, "" },
 		{ REPORT_TLSA, RESULT_SUCCESS, "" },
-		{ REPORT_NO_POLICY, RESULT_STS_POLICY_FETCH_ERROR, "r\xc3\xa4" }
+		{ REPORT_NO_POLICY, RESULT_STS_POLICY_FETCH_ERROR,
+		  "r\xc3\xa4" }
 	};
 	uint8_t octets[REPORT_DETAILS_MAX];
 	uint32_t len = 0, offset = 0;

@@ -30,7 +30,7 @@
 #define WEB_REQUEST_MAX	(9u << 20)
 
 struct web_script {
-	const char	*certificate;	/* "good", "expired", ...; NULL: clear */
+	const char	*certificate;	/* "good", ...; NULL: no TLS */
 	const char	*answer;
 	bool		 deaf, half, endless, hang;
 };
