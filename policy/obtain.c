@@ -66,12 +66,13 @@ errand_end(struct errand *errand, const struct obtained *obtained)
 }
 
 static void
-say(const struct errand *errand, const struct cache_record *record,
-    enum tls_result result, const char *text, const char *clause)
+say(enum log_level level, const struct errand *errand,
+    const struct cache_record *record, enum tls_result result,
+    const char *text, const char *clause)
 {
 	struct event event;
 
-	event_begin(&event, LOG_LEVEL_INFO, "policy");
+	event_begin(&event, level, "policy");
 	event_text(&event, "domain", errand->domain.name);
 	event_text(&event, "id", errand->id);
 	event_text(&event, "mode", record->id[0] == '\0' ? "" :
@@ -100,7 +101,8 @@ name_kept(struct cache *cache, const struct cache_record *record,
 
 /*
  * STS-3.3-17 RFC 8461 3.3: the line, and its twin for the day's report.  All
- * failures come this way, so that both count the same.
+ * failures come this way, so that both count the same.  STS-6-2 RFC 8461 6,
+ * STS-3.3-18 RFC 8461 3.3: whose kept policy says none, wants neither.
  */
 static void
 tell_failed(struct errand *errand, const struct cache_record *record,
@@ -108,9 +110,12 @@ tell_failed(struct errand *errand, const struct cache_record *record,
 {
 	struct obtain *obtain = errand->obtain;
 	struct r_failed failed = { .when_s = loop_wall_s(), .result = result };
+	bool quiet = record->mode == STS_NONE && cache_is_known(record,
+	    failed.when_s);
 
-	say(errand, record, result, text, clause);
-	if (obtain->failed == NULL)
+	say(quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, errand, record, result,
+	    text, clause);
+	if (quiet || obtain->failed == NULL)
 		return;
 	memcpy(failed.domain, errand->domain.name, sizeof(failed.domain));
 	snprintf(failed.reason, sizeof(failed.reason), "%s", text);
@@ -160,7 +165,7 @@ keep_policy(struct errand *errand, const struct sts_policy *policy,
 		cache_put(cache, &record, &body);
 		outdo_older(errand);
 	}
-	say(errand, &record, RESULT_SUCCESS, "", "RFC 8461 3.3");
+	say(LOG_LEVEL_INFO, errand, &record, RESULT_SUCCESS, "", "RFC 8461 3.3");
 }
 
 /*

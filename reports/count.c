@@ -559,6 +559,7 @@ count_judged(struct book *book, struct judged *judged)
 	return true;
 }
 
+/* STS-6-3 RFC 8461 6 */
 void
 book_count_session(struct book *book, const struct t_session *session)
 {
@@ -587,8 +588,8 @@ book_count_session(struct book *book, const struct t_session *session)
 }
 
 /*
- * Ruling 31: one failed session in a block of its own kind, without a
- * connection (RPT-4.4-20 RFC 8460 4.4).
+ * STS-6-1 RFC 8461 6, ruling 31: one failed session in a block of its own
+ * kind, without a connection (RPT-4.4-20 RFC 8460 4.4).
  */
 void
 book_count_failed(struct book *book, const struct r_failed *failed)

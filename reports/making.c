@@ -96,7 +96,6 @@ making_must_wait(struct life *life, const struct report_state *state)
 {
 	char other[DOMAIN_TEXT_MAX];
 	unsigned n;
-
 	/* The others' are due by the end of the spread. */
 	int64_t until_s = ((int64_t)state->day + 1) * DAY_S +
 	    life->config->report_at_s + life->config->report_spread_s +

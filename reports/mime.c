@@ -183,6 +183,7 @@ add_header(struct buffer *out, const struct report *report,
 	add_field(out, "TLS-Report-Submitter", reporter->domain);
 	/* RFC 8689 5: a server that has no TLS shall get it all the same. */
 	add_field(out, "TLS-Required", "No");
+	/* DSN-3834-3.1.7-2 RFC 3834 3.1.7 */
 	add_field(out, "Auto-Submitted", "auto-generated");
 	add_field(out, "Content-Transfer-Encoding", "7bit");
 }
@@ -242,8 +243,8 @@ report_mail(const struct report *report, const struct reporter *reporter,
 
 	snprintf(word, sizeof(word), "%016" PRIx64, report->number);
 	add_header(message, report, reporter, to, now_s);
-	/* RPT-5.3-1 RFC 8460 5.3 */
-	multipart_begin(&multipart, message, "tlsrpt", word);
+	/* RPT-5.3-1 RFC 8460 5.3; RPT-5.6-1: all of it is one report's */
+	multipart_begin(&multipart, message, "\"tlsrpt\"", word);
 	add_words(&multipart, report, reporter);
 	add_document(&multipart, report, reporter, gzip);
 	multipart_end(&multipart);

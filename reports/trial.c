@@ -629,7 +629,7 @@ leave(struct trial *trial)
 	if (!work_get_report(trial->work, &state))
 		trial_end(trial, ENDING_EXPIRED, 0, "its day is "
 		    "forgotten");
-	else if (trial->to.scheme == RUA_MAILTO)
+	else if (trial->to.scheme == RUA_MAILTO)	/* RPT-5-1 */
 		leave_by_mail(trial, &state);
 	else
 		leave_by_https(trial);

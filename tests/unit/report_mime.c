@@ -175,7 +175,7 @@ the_header(void **state)
 	    "Content-Transfer-Encoding: 7bit\r\n"
 	    "MIME-Version: 1.0\r\n"
 	    "Content-Type: multipart/report;"));
-	assert_non_null(strstr(forms.mail.text, "report-type=tlsrpt;"));
+	assert_non_null(strstr(forms.mail.text, "report-type=\"tlsrpt\";"));
 	assert_non_null(strstr(forms.mail.text,
 	    "Content-Type: application/tlsrpt+gzip\r\n"
 	    "Content-Transfer-Encoding: base64\r\n"
