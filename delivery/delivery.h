@@ -110,11 +110,15 @@ struct w_job {
 	uint64_t	size_bytes;
 	uint32_t	body;		/* enum body_kind */
 	uint32_t	recipients;	/* W_RCPT that follow */
+	uint32_t	ret;		/* enum dsn_ret */
+	char		envid[ENVID_TEXT_MAX];
 };
 struct w_rcpt {
 	uint64_t	job;
 	uint32_t	number;		/* the manager's, not always dense */
 	char		recipient[MAILBOX_TEXT_MAX];
+	uint32_t	notify;		/* set of enum dsn_notify */
+	char		orcpt[ORCPT_TEXT_MAX];
 };
 struct w_id {			/* W_BODY, W_DOT: of the job */
 	uint64_t	job;
@@ -132,6 +136,7 @@ struct w_result {
 	char		enhanced[16];
 	char		clause[64];
 	char		reply[REPLY_TEXT_MAX];
+	bool		dsn_passed;	/* as in struct d_result */
 };
 
 /* What of a job's recipients that got no result? */

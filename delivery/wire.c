@@ -65,12 +65,16 @@ static const struct wire_field job_fields[] = {
 	WIRE_FIELD(struct w_job, size_bytes, WIRE_U64, 0),
 	WIRE_FIELD(struct w_job, body, WIRE_U32, BODY_8BITMIME),
 	WIRE_FIELD(struct w_job, recipients, WIRE_U32, JOB_RECIPIENTS_MAX),
+	WIRE_FIELD(struct w_job, ret, WIRE_U32, RET_HDRS),
+	WIRE_FIELD_TEXT(struct w_job, envid),
 };
 
 static const struct wire_field rcpt_fields[] = {
 	WIRE_FIELD(struct w_rcpt, job, WIRE_U64, 0),
 	WIRE_FIELD(struct w_rcpt, number, WIRE_U32, 0),
 	WIRE_FIELD_TEXT(struct w_rcpt, recipient),
+	WIRE_FIELD(struct w_rcpt, notify, WIRE_U32, NOTIFY_ALL),
+	WIRE_FIELD_TEXT(struct w_rcpt, orcpt),
 };
 
 static const struct wire_field id_fields[] = {
@@ -90,6 +94,7 @@ static const struct wire_field result_fields[] = {
 	WIRE_FIELD_TEXT(struct w_result, enhanced),
 	WIRE_FIELD_TEXT(struct w_result, clause),
 	WIRE_FIELD_TEXT(struct w_result, reply),
+	WIRE_FIELD(struct w_result, dsn_passed, WIRE_BOOL, 0),
 };
 
 static const struct wire_field done_fields[] = {

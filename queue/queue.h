@@ -63,6 +63,21 @@ enum {
 /* BODY= of MAIL, and what the octets really are. */
 enum body_kind { BODY_7BIT, BODY_8BITMIME };
 
+/*
+ * The DSN extension (RFC 3461): what the client asked for.  ENVID and ORCPT
+ * as they came, in xtext: they go on so, and are decoded where a DSN is made.
+ */
+enum dsn_ret { RET_NONE, RET_FULL, RET_HDRS };
+enum dsn_notify {		/* a set; 0: NOTIFY was not given */
+	NOTIFY_NEVER = 1,
+	NOTIFY_SUCCESS = 2,
+	NOTIFY_FAILURE = 4,
+	NOTIFY_DELAY = 8,
+	NOTIFY_ALL = 15
+};
+#define ENVID_TEXT_MAX	101
+#define ORCPT_TEXT_MAX	501
+
 struct q_open {
 	uint64_t	id;
 	char		sender[MAILBOX_TEXT_MAX];	/* "" null */
@@ -77,11 +92,15 @@ struct q_open {
 	char		proto[16];	/* "ESMTP", "SMTP", "local" */
 	char		tls[64];	/* version of inbound TLS, "none" */
 	char		auth[64];	/* user who authenticated, "none" */
+	uint32_t	ret;		/* enum dsn_ret */
+	char		envid[ENVID_TEXT_MAX];	/* "" none */
 };
 struct q_rcpt {
 	uint64_t	id;
 	uint32_t	number;		/* counts from 0 in this message */
 	char		recipient[MAILBOX_TEXT_MAX];
+	uint32_t	notify;		/* set of enum dsn_notify */
+	char		orcpt[ORCPT_TEXT_MAX];	/* "" none */
 };
 /* The answer to an RCPT, and to a refused message. */
 struct q_rcpt_answer {
@@ -161,11 +180,15 @@ struct d_job {
 	uint32_t	body;		/* enum body_kind: what it needs */
 	uint32_t	recipients;	/* D_RCPT that follow, 1 to 100 */
 	uint32_t	more;		/* messages due behind it (≤ 1000) */
+	uint32_t	ret;		/* enum dsn_ret */
+	char		envid[ENVID_TEXT_MAX];
 };
 struct d_rcpt {
 	uint64_t	job;
 	uint32_t	number;		/* 0 to recipients - 1 */
 	char		recipient[MAILBOX_TEXT_MAX];
+	uint32_t	notify;		/* set of enum dsn_notify */
+	char		orcpt[ORCPT_TEXT_MAX];
 };
 struct d_none {
 	uint64_t	destination;
@@ -257,6 +280,8 @@ struct d_result {
 	char		repair[256];
 	char		tls_version[16];
 	char		tls_cipher[64];
+	/* delivered, and the server offered DSN: it sees to the rest */
+	bool		dsn_passed;
 };
 struct d_settled {
 	uint64_t	sequence;	/* all up to and with it are durable */

@@ -29,12 +29,16 @@ static const struct wire_field open_fields[] = {
 	WIRE_FIELD_TEXT(struct q_open, proto),
 	WIRE_FIELD_TEXT(struct q_open, tls),
 	WIRE_FIELD_TEXT(struct q_open, auth),
+	WIRE_FIELD(struct q_open, ret, WIRE_U32, RET_HDRS),
+	WIRE_FIELD_TEXT(struct q_open, envid),
 };
 
 static const struct wire_field rcpt_fields[] = {
 	WIRE_FIELD(struct q_rcpt, id, WIRE_U64, 0),
 	WIRE_FIELD(struct q_rcpt, number, WIRE_U32, 0),
 	WIRE_FIELD_TEXT(struct q_rcpt, recipient),
+	WIRE_FIELD(struct q_rcpt, notify, WIRE_U32, NOTIFY_ALL),
+	WIRE_FIELD_TEXT(struct q_rcpt, orcpt),
 };
 
 static const struct wire_field rcpt_answer_fields[] = {
@@ -116,12 +120,16 @@ static const struct wire_field job_fields[] = {
 	WIRE_FIELD(struct d_job, body, WIRE_U32, BODY_MAX),
 	WIRE_FIELD(struct d_job, recipients, WIRE_U32, RECIPIENTS_MAX),
 	WIRE_FIELD(struct d_job, more, WIRE_U32, COUNTED_MAX),
+	WIRE_FIELD(struct d_job, ret, WIRE_U32, RET_HDRS),
+	WIRE_FIELD_TEXT(struct d_job, envid),
 };
 
 static const struct wire_field job_rcpt_fields[] = {
 	WIRE_FIELD(struct d_rcpt, job, WIRE_U64, 0),
 	WIRE_FIELD(struct d_rcpt, number, WIRE_U32, 0),
 	WIRE_FIELD_TEXT(struct d_rcpt, recipient),
+	WIRE_FIELD(struct d_rcpt, notify, WIRE_U32, NOTIFY_ALL),
+	WIRE_FIELD_TEXT(struct d_rcpt, orcpt),
 };
 
 static const struct wire_field none_fields[] = {
@@ -194,6 +202,7 @@ static const struct wire_field result_fields[] = {
 	WIRE_FIELD_TEXT(struct d_result, host),
 	WIRE_FIELD_TEXT(struct d_result, address),
 	WIRE_FIELD_TEXT(struct d_result, reply),
+	WIRE_FIELD(struct d_result, dsn_passed, WIRE_BOOL, 0),
 	WIRE_FIELD_TEXT(struct d_result, policy),
 	WIRE_FIELD_TEXT(struct d_result, requirement),
 	WIRE_FIELD_TEXT(struct d_result, verdict),

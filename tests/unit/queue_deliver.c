@@ -1185,6 +1185,7 @@ what_cannot_be_signed_waits(void **state)
 	assert_logged("alarm what=signing text=\"reports by mail wait to be "
 	    "signed: no key for our.example\"");
 	/* another comes: both wait, not in a hot loop */
+	usleep(2000);
 	other = take_report(world, "l", "b@far.example");
 	expect_nothing(world, &world->sign, 50);
 	expect_nothing(world, &world->delivery, 20);
@@ -1269,6 +1270,7 @@ the_death_of_sign_loses_nothing(void **state)
 	say_synced(world);
 	connect_sign(world);
 	first = take_report(world, "k", "b@far.example");
+	usleep(2000);		/* ids of one millisecond have no order */
 	second = take_report(world, "l", "b@far.example");
 	assert_int_equal(expect_sign(world, NULL).id, first);
 	close_sign(world);
@@ -1753,6 +1755,7 @@ a_damaged_destination_strands_nothing(void **state)
 		uint64_t id;
 
 		id = take_message(world, "a@near.example", "b@far.example");
+		usleep(2000);	/* ids of one millisecond have no order */
 		take_message(world, "a@near.example", "c@far.example");
 		stop_queue(world);
 		damage_table(world, "destinations", "far.example");
