@@ -8,9 +8,11 @@
  * noun and verb.
  *
  * States of a request: asked for (5 s), running (a slice a turn, while the
- * caller reads; a slice that had nothing to say is followed by a short pause,
- * so that waiting for something costs little), ended (the caller closes).  A
- * caller that does not read for a minute is cut off.
+ * caller reads; a slice that had nothing to do is followed by a short pause,
+ * so that waiting for something costs little, any other by twice the time it
+ * took, so that the program's own work goes on), ended (the caller closes).  A
+ * caller that does not read for a minute is cut off; one that waits longer
+ * than some seconds gets a sign of life, an empty output.
  *
  * The same rows run without a loop, on standard output (control_run).  It
  * knows no verb and no noun itself.
@@ -24,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +34,8 @@
 #define REQUEST_MS	5000
 #define STALLED_MS	60000
 #define PAUSE_MS	20
+#define SHARE		2	/* a slice's time is followed by so many */
+#define LIFE_MS		10000	/* culverctl waits for a minute */
 
 /* Requests at a time: in all, and of callers without rights. */
 #define REQUESTS_MAX	64
@@ -49,6 +54,8 @@ struct control {
 	struct timer	*timer;
 	struct buffer	 out;		/* not sent yet */
 	bool		 said;		/* something, in this slice */
+	int64_t		 said_ms;	/* the last time, monotonic */
+	int64_t		 took_ms;	/* the last slice */
 	bool		 broken;	/* standard output is gone */
 	int		 status;
 	/* control_again */
@@ -74,6 +81,12 @@ bool
 control_is_admin(const struct control *control)
 {
 	return control->admin;
+}
+
+void
+control_who(const struct control *control, struct event *event)
+{
+	event_number(event, "uid", (int64_t)control->uid);
 }
 
 /* ---- output ---- */
@@ -148,6 +161,20 @@ control_error(struct control *control, const char *format, ...)
 		fprintf(stderr, "%s\n", message.text);
 }
 
+/* It takes long, and goes on. */
+static void
+show_life(struct control *control)
+{
+	const struct c_output nothing = { .octets_len = 0 };
+	int64_t now_ms = loop_now_ms();
+
+	if (!control->said && now_ms - control->said_ms >= LIFE_MS)
+		link_send(control->link, C_OUTPUT, &nothing, NULL);
+	else if (!control->said)
+		return;
+	control->said_ms = now_ms;
+}
+
 /* ---- the life of a request ---- */
 
 void
@@ -215,10 +242,13 @@ settle(struct control *control)
 	}
 	if (control->go_on == NULL)
 		bug("a request was neither ended nor goes on");
+	show_life(control);
 	if (link_full(control->link))
 		timer_set(control->timer, STALLED_MS);
 	else
-		timer_set(control->timer, control->said ? 0 : PAUSE_MS);
+		timer_set(control->timer, control->said ||
+		    control->took_ms > 0 ? SHARE * control->took_ms :
+		    PAUSE_MS);
 }
 
 /* The next slice.  Its work stays ours unless it asks to go on with other. */
@@ -228,6 +258,7 @@ slice(struct control *control)
 	void (*go_on)(void *, struct control *, void *) = control->go_on;
 	void *work = control->work;
 	void (*release)(void *) = control->release;
+	int64_t began_ms = loop_now_ms();
 
 	control->go_on = NULL;
 	control->work = NULL;
@@ -235,6 +266,7 @@ slice(struct control *control)
 	go_on(control->program, control, work);
 	if (work != NULL && control->work != work)
 		release(work);
+	control->took_ms = loop_now_ms() - began_ms;
 }
 
 static void
@@ -317,6 +349,7 @@ begin(struct control *control)
 	control->state = RUNNING;
 	/* What it begins may go on at once. */
 	control->said = true;
+	control->said_ms = loop_now_ms();
 	row = find_verb(control, &taken);
 	if (row == NULL) {
 		control_error(control, "there is no %s %s", control->argv[0],
@@ -393,6 +426,18 @@ control_serve(struct loop *loop, int fd, uid_t uid, bool admin,
 
 /* ---- without a relay ---- */
 
+/* Who asked is a person: what is wrong, plainly. */
+static void
+log_alone(void *context, enum log_level level, const char *line)
+{
+	const int *fd = context;
+
+	if (level == LOG_LEVEL_ERROR)
+		fprintf(stderr, "%s\n", line);
+	else if (*fd != -1)
+		dprintf(*fd, "%s\n", line);
+}
+
 /* Run until the end; the status. */
 static int
 run_to_end(struct control *control)
@@ -418,15 +463,20 @@ int
 control_run(const struct control_verb *verbs, void *program, int argc,
     char **argv)
 {
+	static int log_fd;
+	const char *log = getenv(CONTROL_LOG);
 	struct control *control;
 	int i, status;
 
+	log_fd = log != NULL ? atoi(log) : -1;
 	if (argc < 1 || argc > WORDS_MAX) {
 		fprintf(stderr, "A noun and a verb are missing.\n");
 		return CONTROL_USAGE;
 	}
+	log_to(log_alone, &log_fd);
 	control = mem_alloc(sizeof(*control));
-	control->uid = geteuid();
+	/* Whoever called: we have the owner's uid since. */
+	control->uid = (uid_t)getauxval(AT_UID);
 	control->admin = true;
 	control->verbs = verbs;
 	control->program = program;

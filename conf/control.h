@@ -11,6 +11,7 @@
 #define CULVER_CONTROL_H
 
 #include "link.h"
+#include "log.h"
 
 #include <sys/types.h>
 
@@ -70,6 +71,8 @@ struct control_verb {
 /* Who asks. */
 uid_t	control_uid(const struct control *);
 bool	control_is_admin(const struct control *);
+/* Add uid= of the caller to an event. */
+void	control_who(const struct control *, struct event *);
 /* One JSON object as a line (the newline is added). */
 void	control_line(struct control *, const struct buffer *json);
 /* Raw octets (`queue message`). */
@@ -95,8 +98,11 @@ void	control_serve(struct loop *, int fd, uid_t uid, bool admin,
 /*
  * Run one verb without a relay, answering on standard output; returns its
  * exit status.  The caller is an admin (checked by culverctl and by the file
- * permissions of the spool).
+ * permissions of the spool); his uid is that of whoever started the program.
+ * Errors go to standard error; further lines of the log to the descriptor that
+ * the environment names, a line each, for culverctl to write them out.
  */
+#define CONTROL_LOG	"CULVER_CTL_LOG"
 int	control_run(const struct control_verb *verbs, void *program, int argc,
 	    char **argv);
 

@@ -9,11 +9,15 @@
  * `dkim` verbs are culver-sign's, which sees one key file and nothing else:
  * what is published is asked by culver-policy and given to it.
  *
+ * A program that answers without a relay says what it changed in lines of a
+ * log; they go where the relay's would, with the name of who asked.
+ *
  * It knows nothing of messages and policies.
  */
 #include "conf/beside.h"
 #include "conf/config.h"
 #include "conf/control.h"
+#include "conf/keyline.h"
 #include "conf/log.h"
 #include "conf/proc.h"
 #include "conf/render.h"
@@ -22,6 +26,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,26 +58,35 @@ struct verb {
 	const char		*arguments;	/* for usage */
 };
 
+#define FILTER	"[--domain D] [--sender ADDRESS] " \
+	"[--state waiting|held|active] [--older DURATION]"
+#define MESSAGES	"ID...|FILTER|--all"
+
 static const struct verb verbs[] = {
 	{ "queue", "list", PROGRAM_QUEUE, BY_EITHER, RENDER_QUEUE,
-	  "[--domain D] [--sender S] [--state waiting|held|active] "
-	  "[--older DURATION]" },
+	  "[FILTER]" },
 	{ "queue", "count", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
-	  "[FILTER] [--warn N --crit N]" },
+	  "[FILTER] [--warn N] [--crit N]" },
 	{ "queue", "show", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT, "ID" },
 	{ "queue", "message", PROGRAM_QUEUE, BY_EITHER, RENDER_JSON, "ID" },
 	{ "queue", "flush", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
-	  "ID...|FILTER|--all" },
+	  MESSAGES },
+	{ "queue", "hold", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
+	  MESSAGES },
+	{ "queue", "release", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
+	  MESSAGES },
 	{ "queue", "remove", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
-	  "ID...|FILTER|--all" },
-	{ "queue", "hold", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
-	{ "queue", "release", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
-	{ "queue", "bounce", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
+	  MESSAGES },
+	{ "queue", "bounce", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
+	  MESSAGES },
 	{ "queue", "backup", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
-	{ "domain", "list", PROGRAM_QUEUE, BY_EITHER, RENDER_TABLE, "" },
-	{ "domain", "show", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
-	{ "domain", "hold", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
-	{ "domain", "release", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
+	{ "domain", "list", PROGRAM_QUEUE, BY_EITHER, RENDER_DOMAINS, "" },
+	{ "domain", "show", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
+	  "DOMAIN" },
+	{ "domain", "hold", PROGRAM_QUEUE, BY_RELAY, RENDER_OBJECT,
+	  "DOMAIN [--for DURATION]" },
+	{ "domain", "release", PROGRAM_QUEUE, BY_RELAY, RENDER_OBJECT,
+	  "DOMAIN" },
 	{ "explain", NULL, PROGRAM_QUEUE, BY_EITHER, RENDER_EXPLAIN, "ID" },
 	{ "policy", "list", PROGRAM_POLICY, BY_EITHER, RENDER_POLICIES, "" },
 	{ "policy", "show", PROGRAM_POLICY, BY_EITHER, RENDER_OBJECT,
@@ -118,6 +133,7 @@ struct question {
 	const struct verb	*verb;
 	const char		*file;		/* -c, or NULL */
 	bool			 json;
+	bool			 syslog;	/* log lines go there */
 	char			**words;	/* noun, verb, arguments */
 	int			 words_n;
 };
@@ -125,18 +141,43 @@ struct question {
 /* ---- the command line ---- */
 
 static void
-usage(FILE *out)
+write_verb(FILE *out, const char *before, const struct verb *verb)
+{
+	fprintf(out, "%s%s%s%s%s%s\n", before, verb->noun,
+	    verb->verb != NULL ? " " : "",
+	    verb->verb != NULL ? verb->verb : "",
+	    verb->arguments[0] != '\0' ? " " : "", verb->arguments);
+}
+
+static void
+explain_filter(FILE *out)
+{
+	fprintf(out, "  a FILTER is any of " FILTER ";\n"
+	    "  a DURATION is a number and s, m, h or d, as 90m\n");
+}
+
+/* All verbs; or, with a noun, those of it. */
+static void
+usage(FILE *out, const char *noun)
 {
 	size_t i;
 
 	fprintf(out, "usage: culverctl [-c FILE] [--json] NOUN VERB ...\n");
 	for (i = 0; i < VERBS_N; i++)
-		if (verbs[i].answered != NOT_YET)
-			fprintf(out, "  %s%s%s%s%s\n", verbs[i].noun,
-			    verbs[i].verb != NULL ? " " : "",
-			    verbs[i].verb != NULL ? verbs[i].verb : "",
-			    verbs[i].arguments[0] != '\0' ? " " : "",
-			    verbs[i].arguments);
+		if (verbs[i].answered != NOT_YET && (noun == NULL ||
+		    strcmp(verbs[i].noun, noun) == 0))
+			write_verb(out, "  ", &verbs[i]);
+	if (noun == NULL || strcmp(noun, "queue") == 0)
+		explain_filter(out);
+}
+
+/* What this verb accepts: somebody said something else. */
+static void
+usage_of(const struct verb *verb)
+{
+	write_verb(stderr, "usage: culverctl ", verb);
+	if (strstr(verb->arguments, "FILTER") != NULL)
+		explain_filter(stderr);
 }
 
 static void	give_up(int status, const char *format, ...)
@@ -171,10 +212,12 @@ take_options(int argc, char **argv, struct question *question)
 			exit(0);
 		} else if (strcmp(argv[i], "-h") == 0 ||
 		    strcmp(argv[i], "--help") == 0) {
-			usage(stdout);
+			usage(stdout, NULL);
 			exit(0);
 		} else {
-			usage(stderr);
+			fprintf(stderr, "culverctl: %s is not understood "
+			    "here\n", argv[i]);
+			usage(stderr, NULL);
 			exit(CONTROL_USAGE);
 		}
 	}
@@ -229,14 +272,14 @@ find_verb(const struct question *question)
 		    (verbs[i].verb == NULL ||
 		    strcmp(verbs[i].verb, verb) == 0))
 			return &verbs[i];
-	if (is_noun(noun) && verb[0] == '\0')
-		give_up(CONTROL_USAGE, "%s needs a verb (culverctl -h lists "
-		    "them)", noun);
-	if (is_noun(noun))
-		give_up(CONTROL_USAGE, "there is no %s %s (culverctl -h lists "
-		    "what there is)", noun, verb);
-	give_up(CONTROL_USAGE, "there is no %s (culverctl -h lists what there "
-	    "is)", noun);
+	if (!is_noun(noun))
+		fprintf(stderr, "culverctl: there is no %s\n", noun);
+	else if (verb[0] == '\0')
+		fprintf(stderr, "culverctl: %s needs a verb\n", noun);
+	else
+		fprintf(stderr, "culverctl: there is no %s %s\n", noun, verb);
+	usage(stderr, is_noun(noun) ? noun : NULL);
+	exit(CONTROL_USAGE);
 }
 
 /* ---- answers ---- */
@@ -363,7 +406,9 @@ program_words(const struct question *question)
 	char **argv = mem_alloc(most * sizeof(*argv));
 	int n = 0, i;
 
-	argv[n++] = mem_copy(program_name(question->verb->program));
+	/* culver-sign tells the operator what is wrong in our name. */
+	argv[n++] = mem_copy(question->verb->answered == BY_SIGN ?
+	    "culverctl" : program_name(question->verb->program));
 	argv[n++] = mem_copy("ctl");
 	if (question->file != NULL &&
 	    question->verb->answered == BY_EITHER) {
@@ -386,42 +431,120 @@ open_program(enum program program)
 	return fd;
 }
 
-/* Become that program. */
+/* Become that program; log_fd: -1 for none. */
 static void
-execute(enum program program, int program_fd, char **argv, int out_fd)
+execute(enum program program, int program_fd, char **argv, int out_fd,
+    int log_fd)
 {
-	if (out_fd != -1)
-		dup2(out_fd, STDOUT_FILENO);
-	beside_execute(program_fd, argv);
+	char number[16];
+
+	dup2(out_fd, STDOUT_FILENO);
+	snprintf(number, sizeof(number), "%d", log_fd);
+	if (log_fd != -1)
+		fcntl(log_fd, F_SETFD, 0);
+	if (log_fd == -1 ? unsetenv(CONTROL_LOG) == 0 :
+	    setenv(CONTROL_LOG, number, 1) == 0)
+		beside_execute(program_fd, argv);
 	fprintf(stderr, "culverctl: %s: %s\n", program_name(program),
 	    strerror(errno));
 	_exit(CONTROL_AGAIN);
 }
 
-/* Run it; what it answers is read from the descriptor that is returned. */
-static int
-start(enum program program, char **argv, pid_t *pid)
+/* A program that answers for us. */
+struct answering {
+	pid_t	pid;
+	int	out_fd;
+	int	log_fd;		/* -1: none */
+};
+
+/* Run it; what it says is read from the descriptors. */
+static struct answering
+start(enum program program, char **argv, bool with_log)
 {
-	int program_fd = open_program(program), ends[2];
+	struct answering answering = { .log_fd = -1 };
+	int program_fd = open_program(program);
+	int out[2], log[2] = { -1, -1 };
 
 	fflush(stdout);
-	if (pipe2(ends, O_CLOEXEC) != 0 || (*pid = fork()) == -1)
+	if (pipe2(out, O_CLOEXEC) != 0 ||
+	    (with_log && pipe2(log, O_CLOEXEC) != 0) ||
+	    (answering.pid = fork()) == -1)
 		give_up(CONTROL_AGAIN, "%s", strerror(errno));
-	if (*pid == 0)
-		execute(program, program_fd, argv, ends[1]);
-	close(ends[1]);
+	if (answering.pid == 0)
+		execute(program, program_fd, argv, out[1], log[1]);
+	close(out[1]);
+	if (with_log)
+		close(log[1]);
 	close(program_fd);
-	return ends[0];
+	answering.out_fd = out[0];
+	answering.log_fd = log[0];
+	return answering;
 }
 
+/* A line of its log; that of a change names who asked. */
 static void
-show_all(int fd, struct render *render)
+log_further(const struct question *question, const char *line)
 {
+	const struct passwd *entry = getpwuid(getuid());
+	struct buffer named = { NULL, 0, 0 };
+
+	buffer_add(&named, slice_of(line));
+	if (strstr(line, ": admin ") != NULL)
+		buffer_printf(&named, " user=%s", entry != NULL ?
+		    entry->pw_name : "\"\"");
+	if (question->syslog)
+		log_syslog(NULL, LOG_LEVEL_INFO, named.text);
+	else
+		log_stderr(NULL, LOG_LEVEL_INFO, named.text);
+	buffer_free(&named);
+}
+
+/* Octets of its log, cut anywhere. */
+static void
+take_log(const struct question *question, struct buffer *line,
+    const char *octets, size_t len)
+{
+	struct slice rest = { octets, len };
+
+	while (rest.len > 0) {
+		buffer_add(line, slice_cut(&rest, '\n'));
+		if (rest.at == NULL)
+			return;		/* the line goes on */
+		log_further(question, line->text);
+		line->len = 0;
+	}
+}
+
+/* Show all it says, until it has closed both. */
+static void
+show_all(const struct question *question, const struct answering *answering,
+    struct render *render)
+{
+	struct pollfd fds[2] = {
+		{ .fd = answering->out_fd, .events = POLLIN },
+		{ .fd = answering->log_fd, .events = POLLIN }
+	};
+	struct buffer line = { NULL, 0, 0 };
 	char octets[16384];
 	ssize_t len;
 
-	while ((len = read(fd, octets, sizeof(octets))) > 0)
-		render_add(render, octets, (size_t)len);
+	while (fds[0].fd != -1 || fds[1].fd != -1) {
+		if (poll(fds, 2, -1) == -1 && errno != EINTR)
+			give_up(CONTROL_AGAIN, "poll: %s", strerror(errno));
+		for (int i = 0; i < 2; i++) {
+			if (fds[i].fd == -1 || fds[i].revents == 0)
+				continue;
+			len = read(fds[i].fd, octets, sizeof(octets));
+			if (len <= 0)
+				fds[i].fd = -1;
+			else if (i == 0)
+				render_add(render, octets, (size_t)len);
+			else
+				take_log(question, &line, octets,
+				    (size_t)len);
+		}
+	}
+	buffer_free(&line);
 }
 
 /* The program answers on a pipe; its exit status is ours. */
@@ -429,20 +552,15 @@ static int
 ask_program(const struct question *question)
 {
 	const enum program program = question->verb->program;
-	char **argv = program_words(question);
-	struct render *render;
-	int fd, status;
-	pid_t pid;
+	struct answering answering = start(program, program_words(question),
+	    question->verb->answered == BY_EITHER);
+	struct render *render = show(question);
+	int status;
 
-	fflush(stdout);
-	if (question->json || question->verb->form == RENDER_JSON ||
-	    question->verb->form == RENDER_TEXT)
-		execute(program, open_program(program), argv, -1);
-	fd = start(program, argv, &pid);
-	render = show(question);
-	show_all(fd, render);
+	show_all(question, &answering, render);
 	render_end(&render);
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+	if (waitpid(answering.pid, &status, 0) != answering.pid ||
+	    !WIFEXITED(status))
 		give_up(CONTROL_AGAIN, "%s died", program_name(program));
 	return WEXITSTATUS(status);
 }
@@ -456,10 +574,30 @@ absolute(const char *file)
 	struct buffer path = { NULL, 0, 0 };
 	char folder[PATH_MAX];
 
-	if (file[0] == '/' || getcwd(folder, sizeof(folder)) == NULL)
+	if (file[0] == '/')
 		return mem_copy(file);
+	if (getcwd(folder, sizeof(folder)) == NULL)
+		give_up(CONTROL_NO, "the current folder: %s",
+		    strerror(errno));
 	buffer_printf(&path, "%s/%s", folder, file);
 	return path.text;
+}
+
+/*
+ * The domain and the selector as the configuration has them: whatever case
+ * they were typed in, they have one record and one file.
+ */
+static void
+take_names(struct question *question)
+{
+	struct buffer why = { NULL, 0, 0 };
+	struct keyline names;
+
+	if (!keyline_parse(question->words[2], question->words[3], &names,
+	    &why))
+		give_up(CONTROL_USAGE, "%s", why.text);
+	question->words[2] = mem_copy(names.domain.name);
+	question->words[3] = mem_copy(names.selector);
 }
 
 /* The key file of a dkim line, or NULL. */
@@ -467,17 +605,13 @@ static char *
 configured_key(const struct question *question)
 {
 	struct config *config = read_config(question);
-	struct domain domain;
 	char *file = NULL;
 	size_t i;
 
-	if (!domain_parse(slice_of(question->words[2]), &domain))
-		give_up(CONTROL_USAGE, "%s is no domain name",
-		    question->words[2]);
 	for (i = 0; i < config->dkim_n && file == NULL; i++)
-		if (domain_equal(&config->dkim[i].domain, &domain) &&
-		    slice_equal_nocase(slice_of(config->dkim[i].selector),
-		    slice_of(question->words[3])))
+		if (strcmp(config->dkim[i].domain.name,
+		    question->words[2]) == 0 &&
+		    strcmp(config->dkim[i].selector, question->words[3]) == 0)
 			file = mem_copy(config->dkim[i].file);
 	config_free(&config);
 	return file;
@@ -491,10 +625,6 @@ new_key(const struct question *question)
 	char *config = absolute(question->file != NULL ? question->file :
 	    CONFIG_FILE);
 
-	if (strchr(question->words[2], '/') != NULL ||
-	    strchr(question->words[3], '/') != NULL)
-		give_up(CONTROL_USAGE, "a domain and a selector have no "
-		    "slash");
 	*strrchr(config, '/') = '\0';
 	buffer_printf(&path, "%s/%s.%s.key", config, question->words[2],
 	    question->words[3]);
@@ -509,18 +639,22 @@ name_key(struct question *question)
 	char *file = NULL;
 	int i;
 
-	for (i = 4; i + 1 < question->words_n; i++)
-		if (strcmp(question->words[i], "--file") == 0) {
+	for (i = 4; i < question->words_n; i++) {
+		if (strcmp(question->words[i], "--file") != 0)
+			continue;
+		/* What is not there, or "", culver-sign refuses. */
+		if (i + 1 < question->words_n &&
+		    question->words[i + 1][0] != '\0')
 			question->words[i + 1] =
 			    absolute(question->words[i + 1]);
-			return;
-		}
+		return;
+	}
 	file = configured_key(question);
 	if (file == NULL && strcmp(question->verb->verb, "generate") == 0)
 		file = new_key(question);
 	if (file == NULL)
 		give_up(CONTROL_NO, "no dkim line of the configuration is for "
-		    "%s %s (or name its file by --file PATH)",
+		    "%.200s %s (or name its file by --file PATH)",
 		    question->words[2], question->words[3]);
 	add_word(question, "--file");
 	add_word(question, file);
@@ -537,26 +671,32 @@ ask_published(const struct question *question)
 	char check[] = "check", verb[] = "txt";
 	struct question other = { .verb = &txt, .file = question->file };
 	char *words[3] = { check, verb, NULL };
-	pid_t pid;
 
 	buffer_printf(&name, "%s._domainkey.%s", question->words[3],
 	    question->words[2]);
 	words[2] = name.text;
 	other.words = words;
 	other.words_n = 3;
-	return start(PROGRAM_POLICY, program_words(&other), &pid);
+	return start(PROGRAM_POLICY, program_words(&other), false).out_fd;
 }
 
 static int
 ask_sign(struct question *question)
 {
+	struct config *config;
+
 	if (question->words_n < 4 || question->words[2][0] == '-' ||
 	    question->words[3][0] == '-')
 		give_up(CONTROL_USAGE, "usage: dkim %s %s",
 		    question->verb->verb, question->verb->arguments);
+	take_names(question);
 	name_key(question);
-	if (strcmp(question->verb->verb, "check") == 0)
+	if (strcmp(question->verb->verb, "check") == 0) {
+		/* culver-policy reads it too: its faults are said but once. */
+		config = read_config(question);
+		config_free(&config);
 		dup2(ask_published(question), STDIN_FILENO);
+	}
 	return ask_program(question);
 }
 
@@ -573,11 +713,13 @@ is_owner(const struct config *config)
 }
 
 static int
-ask(const struct question *question)
+ask(struct question *question)
 {
 	struct config *config = read_config(question);
 	int fd = connect_relay(config->control);
 
+	question->syslog = config->log == CONFIG_LOG_SYSLOG &&
+	    access("/dev/log", F_OK) == 0;
 	/* A relay without tls-report has no program that would answer. */
 	if (fd != -1 && question->verb->program == PROGRAM_REPORTS &&
 	    !config->tls_report && is_owner(config)) {
@@ -657,39 +799,67 @@ print_config(const struct question *question)
 	return printing.found ? CONTROL_OK : not_found(printing.wanted);
 }
 
+/*
+ * At the very end: an answer that nobody got is no success, whatever it was
+ * (a full disk, say).
+ */
+static void
+check_output(void)
+{
+	const bool failed = ferror(stdout);
+
+	if (fflush(stdout) == 0 && !failed)
+		return;
+	/* The first failure's reason is gone. */
+	fprintf(stderr, "culverctl: standard output: %s\n", failed ?
+	    "not all of it could be written" : strerror(errno));
+	_exit(CONTROL_AGAIN);
+}
+
+static int
+answer(struct question *question)
+{
+	switch (question->verb->answered) {
+	case NOT_YET:
+		give_up(CONTROL_USAGE, "%s%s%s: not yet: this version of "
+		    "culver does not have it", question->verb->noun,
+		    question->verb->verb != NULL ? " " : "",
+		    question->verb->verb != NULL ? question->verb->verb : "");
+	case HERE:
+		return print_config(question);
+	case BY_PROGRAM:
+		return ask_program(question);
+	case BY_SIGN:
+		return ask_sign(question);
+	default:
+		/* The program makes this text: it has the whole report. */
+		if (question->verb->form == RENDER_TEXT && !question->json)
+			add_word(question, "--text");
+		return ask(question);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct question question;
-	int first;
+	int first, status;
 
 	log_start("culverctl");
 	/* Warnings about the configuration are culverd's business. */
 	log_set_level(LOG_LEVEL_ERROR);
 	signal(SIGPIPE, SIG_DFL);
+	atexit(check_output);
 	first = take_options(argc, argv, &question);
 	take_words(argc - first, argv + first, &question);
 	if (question.words_n == 0) {
-		usage(stderr);
+		usage(stderr, NULL);
 		return CONTROL_USAGE;
 	}
 	question.verb = find_verb(&question);
-	switch (question.verb->answered) {
-	case NOT_YET:
-		give_up(CONTROL_USAGE, "%s%s%s: not yet: this version of "
-		    "culver does not have it", question.verb->noun,
-		    question.verb->verb != NULL ? " " : "",
-		    question.verb->verb != NULL ? question.verb->verb : "");
-	case HERE:
-		return print_config(&question);
-	case BY_PROGRAM:
-		return ask_program(&question);
-	case BY_SIGN:
-		return ask_sign(&question);
-	default:
-		/* The program makes this text: it has the whole report. */
-		if (question.verb->form == RENDER_TEXT && !question.json)
-			add_word(&question, "--text");
-		return ask(&question);
-	}
+	status = answer(&question);
+	/* Whoever refused said what he did not understand. */
+	if (status == CONTROL_USAGE && question.verb->answered != HERE)
+		usage_of(question.verb);
+	return status;
 }

@@ -4,14 +4,12 @@
  * Called by culverd when it reads its configuration.  What the file holds is
  * said by culver-sign (`culver-sign ctl key`, the file as standard input), so
  * that no key is parsed here and no key enters this process.  Blocks until the
- * caller's deadline at most.
- *
- * culverd gives up its right to read what belongs to others; so a key must be
- * its own.
+ * caller's deadline at most.  Whose the file may be keyline.c says.
  */
 #include "conf/keyfile.h"
 
 #include "conf/beside.h"
+#include "conf/keyline.h"
 #include "conf/wire.h"
 
 #include <errno.h>
@@ -20,35 +18,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define ANSWER_MAX	512
-
-/* Whose it is, and who may read it. */
-static bool
-is_private(int fd, const char *file, struct buffer *why)
-{
-	struct stat status;
-
-	if (fstat(fd, &status) != 0) {
-		buffer_printf(why, "%s: %s", file, strerror(errno));
-	} else if (!S_ISREG(status.st_mode)) {
-		buffer_printf(why, "%s is not a file", file);
-	} else if ((status.st_mode & 077) != 0) {
-		buffer_printf(why, "%s may be used by others (mode %04o); "
-		    "accepted: a file for its owner alone: chmod 600 %s",
-		    file, (unsigned)status.st_mode & 07777, file);
-	} else if (geteuid() == 0 && status.st_uid != 0) {
-		buffer_printf(why, "%s belongs to uid %u, and culverd reads "
-		    "no file of others; accepted: one of root: chown root %s",
-		    file, (unsigned)status.st_uid, file);
-	} else {
-		return true;
-	}
-	return false;
-}
 
 /* ---- what culver-sign says ---- */
 
@@ -257,7 +230,7 @@ keyfile_check(int program_fd, const char *file, int64_t deadline_ms,
 		    file, strerror(errno));
 		return false;
 	}
-	good = is_private(fd, file, why) &&
+	good = keyline_look(fd, file, why) == KEYLINE_PRIVATE &&
 	    ask_sign(program_fd, fd, file, deadline_ms, found, why) &&
 	    is_strong(found, file, why);
 	close(fd);

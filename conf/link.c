@@ -1,8 +1,8 @@
 /*
  * How do two programs with loops exchange messages?
  *
- * Called by every program that has a loop.  Reads at most MESSAGES_A_WAKE
- * messages a turn, so that one busy peer does not starve the others; queues
+ * Called by every program that has a loop.  Reads at most PACKETS_A_WAKE
+ * packets a turn, so that one busy peer does not starve the others; queues
  * what the socket does not take.  A peer that lets the queue overflow is
  * stuck, and is treated as gone.
  *
@@ -22,7 +22,7 @@
 
 #define OUT_MAX_OCTETS	(4u << 20)
 #define OUT_MAX_MESSAGES	4096
-#define MESSAGES_A_WAKE	64
+#define PACKETS_A_WAKE	64
 
 struct waiting {
 	struct waiting	*next;
@@ -40,8 +40,12 @@ struct link {
 	void				*context;
 	struct watch			*watch;
 	struct timer			*end_timer;
-	uint8_t				*octets;	/* WIRE_MAX */
+	struct timer			*more_timer;
+	struct packet			 packet;	/* just received */
 	void				*message;
+	uint8_t				*gathered;	/* WIRE_MAX, or NULL */
+	size_t				 gathered_len;
+	struct loop_late		 late;	/* send what is gathered */
 	struct waiting			*first, **last;
 	size_t				 waiting_octets;
 	size_t				 waiting_n;
@@ -55,6 +59,8 @@ struct link {
 
 static void	on_ready(void *context, int what);
 static void	on_end(void *context);
+static void	on_more(void *context);
+static void	send_gathered(void *context);
 
 static void
 drop_waiting(struct link *link)
@@ -82,6 +88,9 @@ watch_what_is_needed(struct link *link)
 	if (link->first != NULL)
 		what |= WATCH_WRITE;
 	watch_set(link->watch, what);
+	/* The rest of a packet is there already. */
+	if ((what & WATCH_READ) && packet_has_more(&link->packet))
+		timer_set(link->more_timer, 0);
 }
 
 struct link *
@@ -96,11 +105,12 @@ link_new(struct loop *loop, int fd, const struct wire_table *table,
 	link->table = table;
 	link->calls = calls;
 	link->context = context;
-	link->octets = mem_alloc(WIRE_MAX);
+	link->packet.octets = mem_alloc(WIRE_MAX);
 	link->message = mem_alloc(packet_room(table));
 	link->last = &link->first;
 	link->watch = watch_new(loop, fd, WATCH_READ, on_ready, link);
 	link->end_timer = timer_new(loop, on_end, link);
+	link->more_timer = timer_new(loop, on_more, link);
 	return link;
 }
 
@@ -109,6 +119,7 @@ static void
 stop_sending(struct link *link)
 {
 	link->mute = true;
+	link->gathered_len = 0;
 	while (link->first != NULL)
 		drop_waiting(link);
 }
@@ -130,6 +141,8 @@ release(struct link *link)
 	stop_sending(link);
 	watch_free(&link->watch);
 	timer_free(&link->end_timer);
+	timer_free(&link->more_timer);
+	loop_not_late(link->loop, &link->late);
 	close(link->fd);
 }
 
@@ -138,8 +151,9 @@ free_if_over(struct link *link)
 {
 	if (!link->freed || link->depth > 0)
 		return;
-	free(link->octets);
+	free(link->packet.octets);
 	free(link->message);
+	free(link->gathered);
 	free(link);
 }
 
@@ -183,15 +197,30 @@ say_drained(struct link *link)
 		link->calls->drained(link->context, link);
 }
 
-/* One packet: false when there is no more to read for now, or ever. */
+static void
+refuse_packet(struct link *link)
+{
+	struct packet *packet = &link->packet;
+
+	log_line(LOG_LEVEL_ERROR, "link %s: a message of kind %#x, %zu octets "
+	    "and %u descriptors is refused", link->table->name,
+	    wire_kind(packet->octets + packet->at, packet->len - packet->at),
+	    packet->len - packet->at, packet->fds_n);
+	packet_close(packet->fds, packet->fds_n);
+	packet->at = packet->len;
+	break_link(link);
+}
+
+/* One message: false when there is no more to read for now, or ever. */
 static bool
 read_message(struct link *link)
 {
-	struct packet packet = { .octets = link->octets };
+	struct packet *packet = &link->packet;
+	enum packet_state state = PACKET_HERE;
 	const struct wire_message *row;
-	enum packet_state state;
 
-	state = packet_receive(link->fd, &packet);
+	if (!packet_has_more(packet))
+		state = packet_receive(link->fd, packet);
 	if (state == PACKET_NONE)
 		return false;
 	if (state == PACKET_GONE) {
@@ -199,19 +228,14 @@ read_message(struct link *link)
 		return false;
 	}
 	row = state == PACKET_HERE ?
-	    packet_decode(&packet, link->table, link->message) : NULL;
+	    packet_decode(packet, link->table, link->message) : NULL;
 	if (row == NULL) {
-		log_line(LOG_LEVEL_ERROR, "link %s: a message of kind %#x, "
-		    "%zu octets and %u descriptors is refused",
-		    link->table->name, wire_kind(packet.octets, packet.len),
-		    packet.len, packet.fds_n);
-		packet_close(packet.fds, packet.fds_n);
-		break_link(link);
+		refuse_packet(link);
 		return false;
 	}
 	link->calls->message(link->context, link, row->kind, link->message,
-	    packet.fds);
-	packet_close(packet.fds, packet.fds_n);
+	    packet->fds);
+	packet_close(packet->fds, packet->fds_n);
 	return true;
 }
 
@@ -219,20 +243,27 @@ static void
 on_ready(void *context, int what)
 {
 	struct link *link = context;
-	unsigned n;
+	unsigned packets = 0;
 
 	link->depth++;
 	if (what & WATCH_WRITE) {
 		flush_waiting(link);
 		say_drained(link);
 	}
-	for (n = 0; (what & WATCH_READ) && n < MESSAGES_A_WAKE; n++)
+	while ((what & WATCH_READ) && (packet_has_more(&link->packet) ||
+	    packets++ < PACKETS_A_WAKE))
 		if (link->freed || link->broken || link->paused ||
 		    !read_message(link))
 			break;
 	link->depth--;
 	watch_what_is_needed(link);
 	free_if_over(link);
+}
+
+static void
+on_more(void *context)
+{
+	on_ready(context, WATCH_READ);
 }
 
 void
@@ -243,6 +274,7 @@ link_close(struct link **link)
 	*link = NULL;
 	if (old == NULL || old->freed)
 		return;
+	send_gathered(old);
 	flush_waiting(old);
 	release(old);
 	free_if_over(old);
@@ -283,37 +315,95 @@ close_sent(const int *fds, unsigned fds_n)
 		close(fds[i]);
 }
 
+static void
+send_packet(struct link *link, const uint8_t *octets, size_t len,
+    const int *fds, unsigned fds_n)
+{
+	int sent = 0;
+
+	if (link->first == NULL)
+		sent = packet_send(link->fd, octets, len, fds, fds_n);
+	if (sent == 0) {
+		queue_message(link, octets, len, fds, fds_n);
+		watch_what_is_needed(link);
+		return;
+	}
+	close_sent(fds, fds_n);
+	if (sent == -1)
+		stop_sending(link);
+}
+
+static void
+send_gathered(void *context)
+{
+	struct link *link = context;
+	size_t len = link->gathered_len;
+
+	link->gathered_len = 0;
+	if (len > 0)
+		send_packet(link, link->gathered, len, NULL, 0);
+}
+
+void
+link_gather(struct link *link)
+{
+	link->gathered = mem_alloc(WIRE_MAX);
+	link->late.call = send_gathered;
+	link->late.context = link;
+}
+
+static void
+gather(struct link *link, const struct wire_message *row, const void *message)
+{
+	size_t len = wire_encode(row, message, link->gathered +
+	    link->gathered_len, WIRE_MAX - link->gathered_len);
+
+	if (len == 0) {
+		send_gathered(link);
+		len = wire_encode(row, message, link->gathered, WIRE_MAX);
+	}
+	if (len == 0)
+		bug("message %s is too long", row->name);
+	link->gathered_len += len;
+	loop_late(link->loop, &link->late);
+}
+
+/*
+ * Encoded here and not in the packet's place: the message may be an answer to
+ * what is being read there.
+ */
+static void
+send_alone(struct link *link, const struct wire_message *row,
+    const void *message, const int *fds)
+{
+	uint8_t octets[WIRE_MAX];
+	size_t len = wire_encode(row, message, octets, sizeof(octets));
+
+	if (len == 0)
+		bug("message %s is too long", row->name);
+	send_packet(link, octets, len, fds, row->fds);
+}
+
 void
 link_send(struct link *link, unsigned kind, const void *message,
     const int *fds)
 {
 	const struct wire_message *row = wire_find(link->table, kind);
-	uint8_t octets[WIRE_MAX];
-	size_t len;
-	int sent = 0;
 
 	if (row == NULL || (row->fds > 0 && fds == NULL))
 		bug("no message %#x to send on link %s", kind,
 		    link->table->name);
-	/* Not into link->octets: the message may be an answer to what is
-	 * being read there. */
-	len = wire_encode(row, message, octets, sizeof(octets));
-	if (len == 0)
-		bug("message %s is too long", row->name);
 	if (link->mute || link->freed) {
 		close_sent(fds, row->fds);
-		return;
+	} else if (link->gathered != NULL && row->fds == 0) {
+		gather(link, row, message);
+	} else {
+		send_gathered(link);
+		if (link->mute)
+			close_sent(fds, row->fds);
+		else
+			send_alone(link, row, message, fds);
 	}
-	if (link->first == NULL)
-		sent = packet_send(link->fd, octets, len, fds, row->fds);
-	if (sent == 0) {
-		queue_message(link, octets, len, fds, row->fds);
-		watch_what_is_needed(link);
-		return;
-	}
-	close_sent(fds, row->fds);
-	if (sent == -1)
-		stop_sending(link);
 }
 
 bool

@@ -39,6 +39,12 @@ struct link	*link_new(struct loop *, int fd, const struct wire_table *,
  */
 void	 link_close(struct link **);
 /*
+ * From now on let messages without descriptors that are sent in one turn of
+ * the loop travel together, in packets of up to WIRE_MAX octets behind its
+ * end: for links that carry many small ones.
+ */
+void	 link_gather(struct link *);
+/*
  * Send.  fds (as many as the table says, or NULL) are taken over, and closed
  * once sent.  Queues when the socket is full.  Never blocks, never fails
  * visibly: a peer that is gone is said by `closed`, never inside link_send.

@@ -34,6 +34,7 @@ struct loop {
 	struct event_base	*base;
 	void			(*turn_end)(void *);
 	void			*turn_end_context;
+	struct loop_late	*late;
 	struct signal_call	*signals;
 	bool			 again;
 	bool			 stopped;
@@ -118,10 +119,47 @@ loop_at_turn_end(struct loop *loop, void (*call)(void *), void *context)
 }
 
 void
+loop_late(struct loop *loop, struct loop_late *late)
+{
+	if (late->listed)
+		return;
+	late->listed = true;
+	late->next = loop->late;
+	loop->late = late;
+}
+
+void
+loop_not_late(struct loop *loop, struct loop_late *late)
+{
+	struct loop_late **place = &loop->late;
+
+	if (!late->listed)
+		return;
+	while (*place != late)
+		place = &(*place)->next;
+	*place = late->next;
+	late->listed = false;
+}
+
+static void
+call_late(struct loop *loop)
+{
+	struct loop_late *late;
+
+	while ((late = loop->late) != NULL) {
+		loop->late = late->next;
+		late->listed = false;
+		late->call(late->context);
+	}
+}
+
+void
 loop_turn(struct loop *loop, bool wait)
 {
 	int flags = EVLOOP_ONCE, result;
 
+	/* What was said outside of a turn must not wait for the next event. */
+	call_late(loop);
 	if (!wait || loop->again)
 		flags |= EVLOOP_NONBLOCK;
 	loop->again = false;
@@ -132,6 +170,7 @@ loop_turn(struct loop *loop, bool wait)
 		bug("the loop has nothing to wait for");
 	if (loop->turn_end != NULL)
 		loop->turn_end(loop->turn_end_context);
+	call_late(loop);
 }
 
 void

@@ -15,10 +15,25 @@ struct loop;
 struct watch;
 struct timer;
 
+/* A call that is wanted behind the end of this turn; made by its owner. */
+struct loop_late {
+	struct loop_late	*next;
+	bool			 listed;
+	void			(*call)(void *context);
+	void			*context;
+};
+
 struct loop	*loop_new(void);
 void	 loop_free(struct loop **);
 /* Call after every turn's events; one only. */
 void	 loop_at_turn_end(struct loop *, void (*call)(void *), void *context);
+/*
+ * Call late->call once, behind turn_end (and before the loop waits again):
+ * what was gathered in the turn is sent.
+ */
+void	 loop_late(struct loop *, struct loop_late *late);
+/* Don't, after all; nothing when it is not listed. */
+void	 loop_not_late(struct loop *, struct loop_late *late);
 /* Run until loop_stop. */
 void	 loop_run(struct loop *);
 /*

@@ -85,7 +85,7 @@ packet_receive(int fd, struct packet *packet)
 	};
 	ssize_t len;
 
-	packet->len = 0;
+	packet->len = packet->at = 0;
 	packet->fds_n = 0;
 	memset(packet->fds, 0xff, sizeof(packet->fds));
 	/*
@@ -121,16 +121,27 @@ packet_close(int *fds, unsigned n)
 }
 
 const struct wire_message *
-packet_decode(const struct packet *packet, const struct wire_table *table,
+packet_decode(struct packet *packet, const struct wire_table *table,
     void *message)
 {
+	const uint8_t *octets = packet->octets + packet->at;
+	size_t len = packet->len - packet->at, used;
 	const struct wire_message *row;
 
-	row = wire_find(table, wire_kind(packet->octets, packet->len));
-	if (row == NULL || row->fds != packet->fds_n ||
-	    !wire_decode(row, packet->octets, packet->len, message))
+	row = wire_find(table, wire_kind(octets, len));
+	if (row == NULL || row->fds != packet->fds_n)
 		return NULL;
+	used = wire_decode_first(row, octets, len, message);
+	if (used == 0 || (packet->fds_n > 0 && used < packet->len))
+		return NULL;
+	packet->at += used;
 	return row;
+}
+
+bool
+packet_has_more(const struct packet *packet)
+{
+	return packet->at < packet->len;
 }
 
 size_t

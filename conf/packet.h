@@ -26,6 +26,7 @@ enum packet_state {
 struct packet {
 	uint8_t		*octets;	/* WIRE_MAX, the caller's */
 	size_t		 len;
+	size_t		 at;		/* so far it is decoded */
 	int		 fds[WIRE_FDS_MAX];	/* close-on-exec; -1: none */
 	unsigned	 fds_n;
 };
@@ -35,12 +36,15 @@ enum packet_state packet_receive(int fd, struct packet *packet);
 void	packet_close(int *fds, unsigned n);
 
 /*
- * Decode a packet by table into message (room for the table's largest).
- * Returns the row, or NULL when its kind, octets or number of descriptors
- * are not as the table says.  Pure.
+ * Decode the next message of a packet, at `at`, by table into message (room
+ * for the table's largest); `at` moves behind it.  A message with descriptors
+ * has its packet for itself.  Returns the row, or NULL when kind, octets or
+ * number of descriptors are not as the table says.  Does no I/O.
  */
-const struct wire_message *packet_decode(const struct packet *packet,
+const struct wire_message *packet_decode(struct packet *packet,
 	    const struct wire_table *table, void *message);
+/* Is there a further message in the packet?  Pure. */
+bool	packet_has_more(const struct packet *packet);
 /* The largest struct of a table, at least 1.  Pure. */
 size_t	packet_room(const struct wire_table *table);
 

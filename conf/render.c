@@ -416,6 +416,27 @@ begin_queue(struct render *render)
 	add_column(render, "last", "REASON", false);
 }
 
+/* When it is next; of what is held, until when it is. */
+static char *
+next_of(const json_t *object)
+{
+	const json_t *until = json_object_get(object, "held_until");
+	struct buffer text = { NULL, 0, 0 };
+
+	if (!json_is_string(until))
+		return text_of(json_object_get(object, "next"));
+	buffer_add(&text, SLICE("held until "));
+	put_value(&text, until);
+	return text.text;
+}
+
+static void
+set_cell(struct row *row, size_t column, char *text)
+{
+	free(row->cell[column]);
+	row->cell[column] = text;
+}
+
 /* The first row of a message says what all its recipients share. */
 static void
 add_recipient(struct render *render, const json_t *message,
@@ -434,6 +455,7 @@ add_recipient(struct render *render, const json_t *message,
 	for (j = Q_TO; j <= Q_NEXT; j++)
 		row->cell[j] = text_of(json_object_get(recipient,
 		    render->column[j].key));
+	set_cell(row, Q_NEXT, next_of(recipient));
 	row->cell[Q_REASON] = reason_of(json_object_get(recipient, "last"));
 }
 
@@ -449,6 +471,32 @@ add_message(struct render *render, const json_t *message)
 	for (i = 0; i < json_array_size(recipients); i++)
 		add_recipient(render, message, json_array_get(recipients, i),
 		    i == 0);
+}
+
+/* ---- destinations ---- */
+
+enum { D_DOMAIN, D_CLASS, D_STATE, D_WAITING, D_FAILURES, D_NEXT, D_PROOF,
+	D_REASON };
+
+static void
+add_destination(struct render *render, const json_t *destination)
+{
+	static const char *const keys[] = { "domain", "class", "state",
+		"waiting", "failures", "next", "proof", "last" };
+	struct row *row;
+	char title[64];
+	size_t j;
+
+	for (j = 0; render->columns_n == j && j <= D_REASON; j++) {
+		title_of(keys[j], title, sizeof(title));
+		add_column(render, keys[j], j == D_REASON ? "REASON" : title,
+		    j == D_WAITING || j == D_FAILURES);
+	}
+	row = next_row(render);
+	for (j = 0; j < D_REASON; j++)
+		row->cell[j] = text_of(json_object_get(destination, keys[j]));
+	set_cell(row, D_NEXT, next_of(destination));
+	row->cell[D_REASON] = reason_of(json_object_get(destination, "last"));
 }
 
 /* ---- tables whose columns do not depend on the first row ---- */
@@ -880,6 +928,19 @@ add_day(struct render *render, const json_t *day)
 
 /* ---- keys that sign ---- */
 
+static void
+write_warnings(const struct render *render, const json_t *warnings)
+{
+	char *text;
+	size_t i;
+
+	for (i = 0; i < json_array_size(warnings); i++) {
+		text = text_of(json_array_get(warnings, i));
+		write_labelled(render, 2, "warning", text);
+		free(text);
+	}
+}
+
 /* A new key: what is to be published of it, and the line that uses it. */
 static void
 write_key(const struct render *render, const json_t *key)
@@ -891,10 +952,11 @@ write_key(const struct render *render, const json_t *key)
 	char *zone = text_of(json_object_get(json_object_get(key, "record"),
 	    "zone"));
 
-	fprintf(render->out, "%s holds a new key (%s, %s bits).\n\n"
-	    "Publish this record:\n\n%s\n\n"
-	    "Then have it used, in culver.conf:\n\n%s\n", file, kind, bits,
-	    zone, line);
+	fprintf(render->out, "%s holds a new key (%s, %s bits).\n", file,
+	    kind, bits);
+	write_warnings(render, json_object_get(key, "warnings"));
+	fprintf(render->out, "\nPublish this record:\n\n%s\n\n"
+	    "Then have it used, in culver.conf:\n\n%s\n", zone, line);
 	free(kind);
 	free(bits);
 	free(file);
@@ -913,7 +975,7 @@ static const struct wording verdict_words[] = {
 static void
 write_key_check(const struct render *render, const json_t *check)
 {
-	const json_t *warnings = json_object_get(check, "warnings");
+	const json_t *record = json_object_get(check, "record");
 	char *domain = text_of(json_object_get(check, "domain"));
 	char *selector = text_of(json_object_get(check, "selector"));
 	char *verdict = text_of(json_object_get(check, "verdict"));
@@ -929,11 +991,12 @@ write_key_check(const struct render *render, const json_t *check)
 	text = text_of(json_object_get(check, "text"));
 	write_labelled(render, 2, "why", text);
 	free(text);
-	for (i = 0; i < json_array_size(warnings); i++) {
-		text = text_of(json_array_get(warnings, i));
-		write_labelled(render, 2, "warning", text);
-		free(text);
-	}
+	write_warnings(render, json_object_get(check, "warnings"));
+	text = text_of(json_object_get(record, "zone"));
+	if (text[0] != '\0')
+		fprintf(render->out, "\nThe record of the file's key:\n\n"
+		    "%s\n", text);
+	free(text);
 	free(domain);
 	free(selector);
 	free(verdict);
@@ -952,6 +1015,9 @@ add_object(struct render *render, json_t *object)
 		return;
 	case RENDER_QUEUE:
 		add_message(render, object);
+		return;
+	case RENDER_DOMAINS:
+		add_destination(render, object);
 		return;
 	case RENDER_POLICIES:
 		add_fixed_row(render, policy_keys, object);

@@ -12,6 +12,7 @@ enum render_form {
 	RENDER_TABLE,		/* a row an object, columns by its keys */
 	RENDER_OBJECT,		/* a line a key */
 	RENDER_QUEUE,		/* messages, a row a recipient */
+	RENDER_DOMAINS,		/* destinations, a row each */
 	RENDER_POLICIES,
 	RENDER_ADDRESSES,	/* of `check address` */
 	RENDER_EXPLAIN,		/* attempts, their hosts and why */

@@ -18,6 +18,7 @@
 #include "conf/store.h"
 
 #include "conf/log.h"
+#include "conf/storefile.h"
 
 #include <db.h>
 #include <errno.h>
@@ -34,17 +35,22 @@
 			DB_INIT_MPOOL | DB_PRIVATE | DB_RECOVER)
 #define TABLE_FLAGS	(DB_CREATE | DB_AUTO_COMMIT)
 #define FILE_MODE	0600
-#define PAGE_OCTETS	4096	/* a page torn at 4096 recovers (facts 9) */
 #define LOG_BUFFER_MAX	(1u << 20)
 #define LOCK_WAIT_MS	5000
 #define LOCK_RETRY_MS	50
 #define BALLAST_RETRY_MS	10000
+#define PROBE		"probe"
 /* Of the pages in the cache this many percent are kept clean. */
 #define CLEAN_PERCENT	60
 
-/* Around the octets of a value: version before, CRC behind. */
+/*
+ * Around the octets of a value: version before, CRC behind.  With KEYED in
+ * the version the CRC covers the key, too: a record that a flipped bit moved
+ * to another key is not believed.  Values without it are of older stores.
+ */
 #define HEAD		1
 #define TAIL		4
+#define KEYED		0x80
 
 struct store_table {
 	struct store_table	*next;
@@ -52,6 +58,20 @@ struct store_table {
 	DB			*db;
 	uint8_t			 version;
 	char			 name[64];
+};
+
+/*
+ * A walk came past damaged records: their keys may stand anywhere in the
+ * order, so it goes on from the last good place, by number.
+ */
+struct passed {
+	const struct store_table	*table;	/* NULL: it did not */
+	char		*from;		/* the last good place */
+	size_t		 from_len;
+	bool		 after;
+	char		*key;		/* of the damaged record told last */
+	size_t		 key_len;
+	unsigned	 n;		/* damaged records since from */
 };
 
 struct store {
@@ -68,6 +88,8 @@ struct store {
 	uint64_t		 flushes;
 	uint32_t		 synced_file;	/* log file whose entry is */
 	uint64_t		 changed_octets;	/* since the trickle */
+	uint64_t		 log_octets;	/* since the checkpoint, as of
+						   the last flush */
 	int64_t			 ballast_again_ms;
 	uint64_t		 damaged;
 	/* What the last read returned, and room to build a value in. */
@@ -76,23 +98,53 @@ struct store {
 	void			*value;
 	uint8_t			*record;
 	size_t			 record_size;
+	struct passed		 passed;
+	bool			 suspect;
 };
 
-/* CRC-32C, the reflected polynomial; the table is made at its first use. */
-static uint32_t crc_table[256];
+/*
+ * CRC-32C, the reflected polynomial; the tables are made at their first use.
+ * Table n has the CRC of an octet with n zero octets behind it: eight octets
+ * are looked up at once, for every body goes through here.
+ */
+static uint32_t crc_tables[8][256];
 
 static void
-make_crc_table(void)
+make_crc_tables(void)
 {
 	uint32_t crc;
-	unsigned i, bit;
+	unsigned n, i, bit;
 
 	for (i = 0; i < 256; i++) {
 		crc = i;
 		for (bit = 0; bit < 8; bit++)
 			crc = crc & 1 ? crc >> 1 ^ 0x82f63b78u : crc >> 1;
-		crc_table[i] = crc;
+		crc_tables[0][i] = crc;
 	}
+	for (n = 1; n < 8; n++)
+		for (i = 0; i < 256; i++) {
+			crc = crc_tables[n - 1][i];
+			crc_tables[n][i] = crc >> 8 ^
+			    crc_tables[0][crc & 0xff];
+		}
+}
+
+static uint32_t
+crc_word(const uint8_t *at)
+{
+	return (uint32_t)at[0] | (uint32_t)at[1] << 8 |
+	    (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static uint32_t
+crc_eight(uint32_t crc, const uint8_t *at)
+{
+	uint32_t low = crc ^ crc_word(at), high = crc_word(at + 4);
+
+	return crc_tables[7][low & 0xff] ^ crc_tables[6][low >> 8 & 0xff] ^
+	    crc_tables[5][low >> 16 & 0xff] ^ crc_tables[4][low >> 24] ^
+	    crc_tables[3][high & 0xff] ^ crc_tables[2][high >> 8 & 0xff] ^
+	    crc_tables[1][high >> 16 & 0xff] ^ crc_tables[0][high >> 24];
 }
 
 uint32_t
@@ -100,11 +152,13 @@ store_crc(uint32_t crc, const void *octets, size_t len)
 {
 	const uint8_t *at = octets;
 
-	if (crc_table[1] == 0)
-		make_crc_table();
+	if (crc_tables[0][1] == 0)
+		make_crc_tables();
 	crc = ~crc;
+	for (; len >= 8; at += 8, len -= 8)
+		crc = crc_eight(crc, at);
 	while (len-- > 0)
-		crc = crc >> 8 ^ crc_table[(crc ^ *at++) & 0xff];
+		crc = crc >> 8 ^ crc_tables[0][(crc ^ *at++) & 0xff];
 	return ~crc;
 }
 
@@ -242,6 +296,12 @@ drop_ballast(struct store *store)
 	store->full = true;
 }
 
+void
+store_give_room(struct store *store)
+{
+	drop_ballast(store);
+}
+
 /* Make the ballast again once there is room for more than it. */
 static void
 restore_ballast(struct store *store)
@@ -266,12 +326,42 @@ restore_ballast(struct store *store)
 }
 
 static bool
+is_usable(const struct store *store)
+{
+	return !store->lost && !store->gone;
+}
+
+static bool
 is_full(int error)
 {
 	return error == ENOSPC || error == EDQUOT;
 }
 
-/* A call of the database failed: the turn is lost, perhaps the store. */
+void
+store_suspect(struct store *store)
+{
+	int fd;
+
+	if (store->suspect)
+		return;
+	store->suspect = true;
+	fd = openat(store->dir_fd, STORE_SUSPECT, O_WRONLY | O_CREAT |
+	    O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+	if (fd != -1)
+		close(fd);
+}
+
+bool
+store_is_suspect(const struct store *store)
+{
+	return store->suspect;
+}
+
+/*
+ * A call of the database failed: the turn is lost, perhaps the store.  What
+ * may come of a damaged page is not tried again and again: the next start is
+ * told to look.
+ */
 static void
 fail(struct store *store, int error, const char *what)
 {
@@ -280,8 +370,12 @@ fail(struct store *store, int error, const char *what)
 	store->lost = true;
 	if (error == DB_RUNRECOVERY)
 		store->gone = true;
-	if (is_full(error))
+	if (is_full(error)) {
 		drop_ballast(store);
+	} else if (storefile_may_be_damage(error)) {
+		store->gone = true;
+		store_suspect(store);
+	}
 }
 
 static void
@@ -327,8 +421,20 @@ configure(struct store *store)
 	return env->log_set_config(env, DB_LOG_AUTO_REMOVE, 1);
 }
 
+/*
+ * A restored backup: its pages are as old as the beginning of the backup, so
+ * not only what followed its last checkpoint is to be done again.
+ */
+static uint32_t
+env_flags(const struct store *store)
+{
+	return faccessat(store->dir_fd, STORE_BACKUP, F_OK, 0) == 0 ?
+	    (ENV_FLAGS & ~DB_RECOVER) | DB_RECOVER_FATAL : ENV_FLAGS;
+}
+
+/* sub: "" the store's own, or a folder in it. */
 static int
-open_env(struct store *store)
+open_env_in(struct store *store, const char *sub)
 {
 	struct buffer home = { NULL, 0, 0 };
 	int error;
@@ -337,10 +443,10 @@ open_env(struct store *store)
 	if ((error = db_env_create(&store->env, 0)) != 0)
 		return error;
 	/* The library takes the folder of "/log.1" to be "". */
-	buffer_printf(&home, "%s/.", store->dir);
+	buffer_printf(&home, "%s/%s.", store->dir, sub);
 	if ((error = configure(store)) == 0)
-		error = store->env->open(store->env, home.text, ENV_FLAGS,
-		    FILE_MODE);
+		error = store->env->open(store->env, home.text,
+		    env_flags(store), FILE_MODE);
 	buffer_free(&home);
 	if (error != 0) {
 		/* A handle whose open failed is good for nothing else. */
@@ -350,9 +456,43 @@ open_env(struct store *store)
 	return error;
 }
 
-/* Open and recover; on a full disk once more without the ballast. */
+static int
+open_env(struct store *store)
+{
+	return open_env_in(store, "");
+}
+
+/*
+ * Would the library open an empty environment here?  If not, it is not the
+ * files that it objects to.
+ */
 static bool
-open_and_recover(struct store *store, char *error, size_t error_size)
+probe_opens(struct store *store)
+{
+	bool opens;
+
+	storefile_remove_folder(store->dir_fd, PROBE);
+	if (mkdirat(store->dir_fd, PROBE, 0700) == -1)
+		return false;
+	opens = open_env_in(store, PROBE "/") == 0;
+	if (opens)
+		store->env->close(store->env, 0);
+	store->env = NULL;
+	storefile_remove_folder(store->dir_fd, PROBE);
+	return opens;
+}
+
+/* The restored backup is a store like any other now. */
+static void
+end_restore(struct store *store)
+{
+	if (unlinkat(store->dir_fd, STORE_BACKUP, 0) == 0)
+		fsync(store->dir_fd);
+}
+
+bool
+store_recover(struct store *store, bool *damaged, char *error,
+    size_t error_size)
 {
 	int code = open_env(store);
 
@@ -361,11 +501,18 @@ open_and_recover(struct store *store, char *error, size_t error_size)
 		drop_ballast(store);
 		code = open_env(store);
 	}
-	if (code == 0)
-		return true;
-	snprintf(error, error_size, "%s cannot be opened: %s", store->dir,
-	    db_strerror(code));
-	return false;
+	*damaged = code != 0 && storefile_may_be_damage(code) &&
+	    storefile_is_reachable(store->dir_fd) && probe_opens(store);
+	if (code != 0) {
+		snprintf(error, error_size, "%s cannot be opened: %s",
+		    store->dir, db_strerror(code));
+		return false;
+	}
+	end_restore(store);
+	/* Just given up for the recovery: not before there is room again. */
+	if (!store->full)
+		make_ballast(store);
+	return true;
 }
 
 static bool
@@ -391,6 +538,8 @@ free_store(struct store *store)
 	free(store->key);
 	free(store->value);
 	free(store->record);
+	free(store->passed.from);
+	free(store->passed.key);
 	free(store->dir);
 	if (store->dir_fd != -1)
 		close(store->dir_fd);
@@ -401,7 +550,7 @@ free_store(struct store *store)
 }
 
 struct store *
-store_open(const char *dir, const struct store_options *options, char *error,
+store_lock(const char *dir, const struct store_options *options, char *error,
     size_t error_size)
 {
 	struct store *store;
@@ -413,15 +562,72 @@ store_open(const char *dir, const struct store_options *options, char *error,
 	store->dir_fd = store->lock_fd = -1;
 	store->options = *options;
 	if (!open_dir(store, error, error_size) ||
-	    !lock_store(store, error, error_size) ||
-	    !open_and_recover(store, error, error_size)) {
+	    !lock_store(store, error, error_size)) {
 		free_store(store);
 		return NULL;
 	}
-	/* Just given up for the recovery: not before there is room again. */
-	if (!store->full)
-		make_ballast(store);
 	return store;
+}
+
+struct store *
+store_open(const char *dir, const struct store_options *options, char *error,
+    size_t error_size)
+{
+	struct store *store = store_lock(dir, options, error, error_size);
+	bool damaged;
+
+	if (store != NULL && !store_recover(store, &damaged, error,
+	    error_size)) {
+		free_store(store);
+		return NULL;
+	}
+	return store;
+}
+
+bool
+store_begin_backup(struct store *store)
+{
+	DB_ENV *env = store->env;
+	int error;
+
+	if (!is_usable(store))
+		return false;
+	error = env->log_set_config(env, DB_LOG_AUTO_REMOVE, 0);
+	if (error == 0)
+		error = env->txn_checkpoint(env, 0, 0, DB_FORCE);
+	if (error == 0)
+		return true;
+	fail(store, error, "backup");
+	store->lost = false;
+	store_end_backup(store);
+	return false;
+}
+
+void
+store_end_backup(struct store *store)
+{
+	store->env->log_set_config(store->env, DB_LOG_AUTO_REMOVE, 1);
+}
+
+bool
+store_log_end(struct store *store, struct storefile_end *end)
+{
+	DB_LOG_STAT *status;
+
+	*end = (struct storefile_end){ UINT32_MAX, UINT32_MAX };
+	if (store->env->log_flush(store->env, NULL) != 0 ||
+	    store->env->log_stat(store->env, &status, 0) != 0)
+		return false;
+	*end = (struct storefile_end){ status->st_cur_file,
+	    status->st_cur_offset };
+	free(status);
+	return true;
+}
+
+int
+store_dir_fd(const struct store *store)
+{
+	return store->dir_fd;
 }
 
 static void
@@ -454,6 +660,22 @@ close_tables(struct store *store)
 }
 
 void
+store_rest(struct store *store)
+{
+	if (store->env == NULL)
+		return;
+	abort_turn(store);
+	close_tables(store);
+	if (!store->gone)
+		store->env->txn_checkpoint(store->env, 0, 0, DB_FORCE);
+	store->env->close(store->env, 0);
+	store->env = NULL;
+	store->lost = store->gone = false;
+	store->synced_file = 0;
+	store->passed.table = NULL;
+}
+
+void
 store_close(struct store **pointer)
 {
 	struct store *store = *pointer;
@@ -461,11 +683,7 @@ store_close(struct store **pointer)
 	*pointer = NULL;
 	if (store == NULL)
 		return;
-	abort_turn(store);
-	close_tables(store);
-	if (!store->gone)
-		store->env->txn_checkpoint(store->env, 0, 0, DB_FORCE);
-	store->env->close(store->env, 0);
+	store_rest(store);
 	free_store(store);
 }
 
@@ -479,7 +697,8 @@ open_table(struct store_table *table)
 	snprintf(file, sizeof(file), "%s.db", table->name);
 	if ((error = db_create(&table->db, store->env, 0)) != 0)
 		return error;
-	if ((error = table->db->set_pagesize(table->db, PAGE_OCTETS)) == 0)
+	if ((error = table->db->set_pagesize(table->db,
+	    STORE_PAGE_OCTETS)) == 0)
 		error = table->db->open(table->db, NULL, file, NULL, DB_BTREE,
 		    TABLE_FLAGS, FILE_MODE);
 	if (error != 0)
@@ -488,7 +707,8 @@ open_table(struct store_table *table)
 }
 
 struct store_table *
-store_table(struct store *store, const char *name, uint8_t version)
+store_try_table(struct store *store, const char *name, uint8_t version,
+    char *why, size_t why_size)
 {
 	struct store_table *table;
 	int error;
@@ -504,12 +724,26 @@ store_table(struct store *store, const char *name, uint8_t version)
 		error = open_table(table);
 	}
 	if (error != 0) {
-		errno = 0;
-		fatal("%s: table %s cannot be opened: %s", store->dir, name,
-		    db_strerror(error));
+		snprintf(why, why_size, "%s: table %s cannot be opened: %s",
+		    store->dir, name, db_strerror(error));
+		free(table);
+		return NULL;
 	}
 	table->next = store->tables;
 	store->tables = table;
+	return table;
+}
+
+struct store_table *
+store_table(struct store *store, const char *name, uint8_t version)
+{
+	char why[512];
+	struct store_table *table = store_try_table(store, name, version, why,
+	    sizeof(why));
+
+	errno = 0;
+	if (table == NULL)
+		fatal("%s", why);
 	return table;
 }
 
@@ -554,37 +788,54 @@ say_damaged(struct store_table *table, const char *why)
 		    "(%s)", table->store->dir, table->name, why);
 }
 
-/* Take version and CRC off what lies on disk. */
-static enum store_found
-unwrap(struct store_table *table, const DBT *dbt, struct slice *value)
+/* Of a value as it lies on disk, without its tail, under that key. */
+static uint32_t
+crc_of(struct slice key, const uint8_t *octets, size_t len)
 {
-	const uint8_t *octets = dbt->data;
+	uint32_t crc = store_crc(0, octets, len);
+
+	return octets[0] & KEYED ? store_crc(crc, key.at, key.len) : crc;
+}
+
+/* Whatever its version. */
+bool
+store_is_whole(struct slice key, struct slice raw)
+{
+	const uint8_t *octets = (const uint8_t *)raw.at;
 	uint32_t crc = 0;
 	size_t len;
 	unsigned i;
 
-	*value = (struct slice){ NULL, 0 };
-	if (dbt->size < HEAD + TAIL) {
-		say_damaged(table, "short");
-		return STORE_DAMAGED;
-	}
-	len = dbt->size - TAIL;
+	if (raw.len < HEAD + TAIL)
+		return false;
+	len = raw.len - TAIL;
 	for (i = 0; i < TAIL; i++)
 		crc |= (uint32_t)octets[len + i] << 8 * i;
-	if (crc != store_crc(0, octets, len)) {
+	return crc == crc_of(key, octets, len);
+}
+
+static unsigned
+version_of(struct slice raw)
+{
+	return (uint8_t)raw.at[0] & (KEYED - 1u);
+}
+
+/* Take version and CRC off what lies on disk. */
+static enum store_found
+unwrap(struct store_table *table, struct slice key, const DBT *dbt,
+    struct slice *value)
+{
+	struct slice raw = { dbt->data, dbt->size };
+
+	*value = (struct slice){ NULL, 0 };
+	if (!store_is_whole(key, raw)) {
 		say_damaged(table, "checksum");
 		return STORE_DAMAGED;
 	}
-	if (octets[0] > table->version)
+	if (version_of(raw) > table->version)
 		return STORE_NEWER;
-	*value = (struct slice){ (const char *)octets + HEAD, len - HEAD };
+	*value = (struct slice){ raw.at + HEAD, raw.len - HEAD - TAIL };
 	return STORE_FOUND;
-}
-
-static bool
-is_usable(const struct store *store)
-{
-	return !store->lost && !store->gone;
 }
 
 enum store_found
@@ -607,7 +858,7 @@ store_get(struct store_table *table, struct slice key, struct slice *value)
 		fail(store, error, "get");
 		return STORE_FAILED;
 	}
-	return unwrap(table, &value_dbt, value);
+	return unwrap(table, key, &value_dbt, value);
 }
 
 /* The cursor's move for store_next; 0, DB_NOTFOUND or an error. */
@@ -620,6 +871,24 @@ seek(DBC *cursor, struct slice from, bool after, DBT *key, DBT *value)
 	    memcmp(key->data, from.at, from.len) != 0)
 		return error;
 	return cursor->get(cursor, key, value, DB_NEXT);
+}
+
+static struct slice
+slice_of_dbt(const DBT *dbt)
+{
+	return (struct slice){ dbt->data, dbt->size };
+}
+
+/* Past n records, as long as they are the damaged ones that were told. */
+static int
+pass(DBC *cursor, unsigned n, DBT *key, DBT *value)
+{
+	int error = 0;
+
+	while (error == 0 && n-- > 0 && !store_is_whole(slice_of_dbt(key),
+	    slice_of_dbt(value)))
+		error = cursor->get(cursor, key, value, DB_NEXT);
+	return error;
 }
 
 /*
@@ -643,12 +912,81 @@ copy_from(struct store *store, struct slice from, DBT *key)
 	return (struct slice){ kept, from.len };
 }
 
+/*
+ * A walk stands at a damaged record: where did it come from?  False: it does
+ * not.
+ */
+static bool
+is_passing(const struct store_table *table, struct slice from, bool after)
+{
+	const struct passed *passed = &table->store->passed;
+
+	return after && passed->table == table && slice_equal(from,
+	    (struct slice){ passed->key, passed->key_len });
+}
+
+static char *
+keep(char *memory, struct slice octets)
+{
+	char *kept = mem_grow(memory, octets.len + 1);
+
+	if (octets.len > 0)
+		memcpy(kept, octets.at, octets.len);
+	return kept;
+}
+
+/* A damaged record is told, found from there. */
+static void
+note_passed(struct store_table *table, struct slice from, bool after,
+    unsigned n, struct slice key)
+{
+	struct passed *passed = &table->store->passed;
+
+	if (n == 1) {
+		passed->table = table;
+		passed->from = keep(passed->from, from);
+		passed->from_len = from.len;
+		passed->after = after;
+	}
+	passed->n = n;
+	passed->key = keep(passed->key, key);
+	passed->key_len = key.len;
+}
+
+static int
+compare(struct slice a, struct slice b)
+{
+	size_t len = a.len < b.len ? a.len : b.len;
+	int order = len > 0 ? memcmp(a.at, b.at, len) : 0;
+
+	if (order != 0 || a.len == b.len)
+		return order;
+	return a.len < b.len ? -1 : 1;
+}
+
+/*
+ * Keys out of order hide others from a look by key: all of the table is to be
+ * read anew.
+ */
+static void
+check_order(struct store *store, struct slice before, bool after,
+    struct slice key)
+{
+	int order = compare(before, key);
+
+	if (order > 0 || (after && order == 0))
+		store_suspect(store);
+}
+
 enum store_found
 store_next(struct store_table *table, struct slice from, bool after,
     struct slice *key, struct slice *value)
 {
 	struct store *store = table->store;
 	DBT key_dbt, value_dbt = dbt_growing(store->value, 0);
+	bool passing = is_passing(table, from, after);
+	unsigned n = passing ? store->passed.n : 0;
+	enum store_found found;
 	DBC *cursor;
 	int error, closing;
 
@@ -660,8 +998,15 @@ store_next(struct store_table *table, struct slice from, bool after,
 		fail(store, error, "cursor");
 		return STORE_FAILED;
 	}
+	if (passing) {
+		from = (struct slice){ store->passed.from,
+		    store->passed.from_len };
+		after = store->passed.after;
+	}
 	from = copy_from(store, from, &key_dbt);
 	error = seek(cursor, from, after, &key_dbt, &value_dbt);
+	if (error == 0)
+		error = pass(cursor, n, &key_dbt, &value_dbt);
 	store->key = key_dbt.data;
 	store->value = value_dbt.data;
 	closing = cursor->close(cursor);
@@ -671,8 +1016,17 @@ store_next(struct store_table *table, struct slice from, bool after,
 		fail(store, error != 0 ? error : closing, "next");
 		return STORE_FAILED;
 	}
-	*key = (struct slice){ key_dbt.data, key_dbt.size };
-	return unwrap(table, &value_dbt, value);
+	*key = slice_of_dbt(&key_dbt);
+	found = unwrap(table, *key, &value_dbt, value);
+	check_order(store, from, after, *key);
+	if (passing)
+		check_order(store, (struct slice){ store->passed.key,
+		    store->passed.key_len }, true, *key);
+	if (found == STORE_DAMAGED)
+		note_passed(table, from, after, n + 1, *key);
+	else
+		store->passed.table = NULL;
+	return found;
 }
 
 /* Is there a transaction for a change, begun if need be? */
@@ -704,28 +1058,44 @@ record_room(struct store *store, size_t len)
 	return store->record + HEAD;
 }
 
-/* Put the len octets that stand in record_room, wrapping them. */
 static void
-put_wrapped(struct store_table *table, struct slice key, size_t len)
+put_raw(struct store_table *table, struct slice key, struct slice raw)
 {
 	struct store *store = table->store;
-	uint8_t *record = store->record;
-	DBT key_dbt = dbt_of(key), value_dbt;
-	uint32_t crc;
-	unsigned i;
+	DBT key_dbt = dbt_of(key), value_dbt = dbt_of(raw);
 	int error;
 
-	record[0] = table->version;
-	crc = store_crc(0, record, HEAD + len);
-	for (i = 0; i < TAIL; i++)
-		record[HEAD + len + i] = (uint8_t)(crc >> 8 * i);
-	value_dbt = dbt_of((struct slice){ (const char *)record,
-	    HEAD + len + TAIL });
-	store->changed_octets += key.len + value_dbt.size;
+	/* A walk that passes damage counts places. */
+	if (store->passed.table == table)
+		store->passed.table = NULL;
+	store->changed_octets += key.len + raw.len;
 	error = table->db->put(table->db, store->txn, &key_dbt, &value_dbt,
 	    0);
 	if (error != 0)
 		fail(store, error, "put");
+}
+
+/* Put the len octets that stand in record_room, wrapping them. */
+static void
+put_wrapped(struct store_table *table, struct slice key, size_t len)
+{
+	uint8_t *record = table->store->record;
+	uint32_t crc;
+	unsigned i;
+
+	record[0] = table->version | KEYED;
+	crc = crc_of(key, record, HEAD + len);
+	for (i = 0; i < TAIL; i++)
+		record[HEAD + len + i] = (uint8_t)(crc >> 8 * i);
+	put_raw(table, key, (struct slice){ (const char *)record,
+	    HEAD + len + TAIL });
+}
+
+void
+store_put_raw(struct store_table *table, struct slice key, struct slice raw)
+{
+	if (begin_change(table->store))
+		put_raw(table, key, raw);
 }
 
 void
@@ -812,6 +1182,8 @@ is_flushed(struct store *store)
 		return false;
 	}
 	file = status->st_cur_file;
+	store->log_octets = (uint64_t)status->st_wc_mbytes << 20 |
+	    status->st_wc_bytes;
 	whole = status->st_disk_file == file &&
 	    status->st_disk_offset == status->st_cur_offset;
 	free(status);
@@ -883,7 +1255,9 @@ write_back(struct store *store, bool flushed)
 		store->changed_octets = 0;
 		error = env->memp_trickle(env, CLEAN_PERCENT, &written);
 	}
-	if (error == 0)
+	/* Asking in vain costs a look at all log files. */
+	if (error == 0 && (!flushed ||
+	    store->log_octets >= store->options.log_file_bytes))
 		error = env->txn_checkpoint(env,
 		    store->options.log_file_bytes / 1024, 0, 0);
 	if (error == 0)

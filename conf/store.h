@@ -7,8 +7,14 @@
  * the first change and ended by store_turn_end; whether they are durable is
  * the result of that call, never of a put.
  *
- * A value on disk is: version (u8), the octets, CRC-32C of both (u32, little
- * endian).  Keys are compared as octets.  No cursor lives across calls.
+ * A value on disk is: version (u8, with 128 where the CRC covers the key, as
+ * all do that are written now), the octets, CRC-32C of both and of the key
+ * (u32, little endian).  Keys are compared as octets.  No cursor lives across
+ * calls.
+ *
+ * Files beside the tables: `lock`, `ballast`; STORE_SUSPECT, where something
+ * was met that may be damage of a table's file, for whoever opens it next;
+ * STORE_BACKUP, which says that this is a backup that was put back.
  */
 #ifndef CULVER_STORE_H
 #define CULVER_STORE_H
@@ -39,6 +45,50 @@ struct store	*store_open(const char *dir, const struct store_options *,
 /* Checkpoint and close; what no store_turn_end committed is undone. */
 void	 store_close(struct store **);
 
+#define STORE_SUSPECT	"suspect"
+#define STORE_BACKUP	"backup"
+
+/*
+ * store_open in two steps, for an owner that can do something about damage:
+ * first the lock alone, which is held until store_close, whatever the second
+ * step says; nothing else is touched.
+ */
+struct store	*store_lock(const char *dir, const struct store_options *,
+		    char *error, size_t error_size);
+/*
+ * Recover and open.  False: as store_open's NULL, and it may be tried again.
+ * *damaged: the database will not open this, although its files can all be
+ * read and written and there is room: nothing but the files is to blame.
+ */
+bool	 store_recover(struct store *, bool *damaged, char *error,
+	    size_t error_size);
+/*
+ * Its files are going to be copied while it is used: checkpoint, and from now
+ * on log files stay, until the end is said.  Between turns.  Local I/O.  False
+ * when the store failed.
+ */
+bool	 store_begin_backup(struct store *);
+void	 store_end_backup(struct store *);
+/*
+ * Flush the log: where does it end now?  False, and at no end, when unknown.
+ * Local I/O.
+ */
+struct storefile_end;
+bool	 store_log_end(struct store *, struct storefile_end *);
+/* Checkpoint and close tables and environment; the lock stays. */
+void	 store_rest(struct store *);
+/* Give the ballast up: somebody beside the store found no room. */
+void	 store_give_room(struct store *);
+/* Its folder; the store's. */
+int	 store_dir_fd(const struct store *);
+/*
+ * Something was met that may be damage: leave STORE_SUSPECT behind.  Calls
+ * that fail do it by themselves.  Local I/O, failures are ignored.
+ */
+void	 store_suspect(struct store *);
+/* Was it, since the store was opened? */
+bool	 store_is_suspect(const struct store *);
+
 /*
  * Open a table, made when missing.  version is written into new values; a
  * value of a higher version is STORE_NEWER, one of a lower version is returned
@@ -47,6 +97,10 @@ void	 store_close(struct store **);
  */
 struct store_table *store_table(struct store *, const char *name,
 		    uint8_t version);
+
+/* The same; NULL, and a sentence in why, when it cannot be opened. */
+struct store_table *store_try_table(struct store *, const char *name,
+		    uint8_t version, char *why, size_t why_size);
 
 enum store_found {
 	STORE_FOUND,
@@ -63,8 +117,9 @@ enum store_found store_get(struct store_table *, struct slice key,
 		    struct slice *value);
 /*
  * The first entry with a key >= from (after: > from).  *key and *value are
- * valid until the next call on this store.  STORE_DAMAGED: *key is good.
- * Walk by calling again with after and a copy of the key found.
+ * valid until the next call on this store.  STORE_DAMAGED: *key is where it
+ * stands, and may be what is damaged.  Walk by calling again with after and a
+ * copy of the key found: a damaged key leads no walk astray.
  */
 enum store_found store_next(struct store_table *, struct slice from,
 		    bool after, struct slice *key, struct slice *value);
@@ -80,6 +135,14 @@ enum store_found store_get_record(struct store_table *, struct slice key,
 		    const struct wire_message *, void *record);
 void	store_put_record(struct store_table *, struct slice key,
 	    const struct wire_message *, const void *record);
+/*
+ * Write a value as it lay on disk in another store (storefile_salvage),
+ * version and CRC with it, whether they are right or not.
+ */
+void	store_put_raw(struct store_table *, struct slice key,
+	    struct slice raw);
+/* Is such a value whole, under that key?  Pure. */
+bool	store_is_whole(struct slice key, struct slice raw);
 /* Decode a value that store_next returned; false: damaged. */
 bool	store_decode(struct slice value, const struct wire_message *,
 	    void *record);

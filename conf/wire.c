@@ -281,9 +281,9 @@ take_field(struct reader *reader, const struct wire_field *field,
 	bug("message field %s has no type", field->name);
 }
 
-bool
-wire_decode(const struct wire_message *row, const uint8_t *octets, size_t len,
-    void *message)
+size_t
+wire_decode_first(const struct wire_message *row, const uint8_t *octets,
+    size_t len, void *message)
 {
 	struct reader reader = { octets, len };
 	uint8_t *base = message;
@@ -292,13 +292,20 @@ wire_decode(const struct wire_message *row, const uint8_t *octets, size_t len,
 	if (row->size > 0)
 		memset(message, 0, row->size);
 	if (wire_kind(octets, len) != row->kind)
-		return false;
+		return 0;
 	take_octets(&reader, 2);
 	for (i = 0; i < row->fields_n; i++)
 		if (!take_field(&reader, &row->fields[i],
 		    base + row->fields[i].offset))
-			return false;
-	return reader.len == 0;
+			return 0;
+	return len - reader.len;
+}
+
+bool
+wire_decode(const struct wire_message *row, const uint8_t *octets, size_t len,
+    void *message)
+{
+	return wire_decode_first(row, octets, len, message) == len && len > 0;
 }
 
 /* Plain where that is unmistakable, else as JSON has it. */
@@ -371,6 +378,7 @@ wire_port_open(struct wire_port *port, int fd, const struct wire_table *table)
 {
 	port->fd = fd;
 	port->table = table;
+	port->len = port->at = 0;
 	port->octets = mem_alloc(WIRE_MAX);
 	port->message = mem_alloc(packet_room(table));
 }
@@ -415,17 +423,19 @@ wire_port_send(struct wire_port *port, unsigned kind, const void *message,
     const int *fds, int64_t deadline_ms)
 {
 	const struct wire_message *row = wire_find(port->table, kind);
+	uint8_t octets[WIRE_MAX];
 	size_t len;
 	int sent;
 
 	if (row == NULL || (row->fds > 0 && fds == NULL))
 		bug("no message %#x to send on link %s", kind,
 		    port->table->name);
-	len = wire_encode(row, message, port->octets, WIRE_MAX);
+	/* Not into port->octets: there may be more messages in there. */
+	len = wire_encode(row, message, octets, sizeof(octets));
 	if (len == 0)
 		bug("message %s is too long", row->name);
 	for (;;) {
-		sent = packet_send(port->fd, port->octets, len, fds, row->fds);
+		sent = packet_send(port->fd, octets, len, fds, row->fds);
 		if (sent != 0)
 			return sent == 1 ? 0 : -1;
 		if (!wait_ready(port->fd, POLLOUT, deadline_ms))
@@ -437,13 +447,18 @@ int
 wire_port_receive(struct wire_port *port, const void **message, int *fds,
     int64_t deadline_ms)
 {
-	struct packet packet = { .octets = port->octets };
+	struct packet packet = { .octets = port->octets, .len = port->len,
+	    .at = port->at };
 	const struct wire_message *row;
-	enum packet_state state;
+	enum packet_state state = PACKET_HERE;
 
-	while ((state = packet_receive(port->fd, &packet)) == PACKET_NONE)
-		if (!wait_ready(port->fd, POLLIN, deadline_ms))
-			return -1;
+	memset(packet.fds, 0xff, sizeof(packet.fds));
+	if (!wire_port_has_more(port))
+		while ((state = packet_receive(port->fd, &packet)) ==
+		    PACKET_NONE)
+			if (!wait_ready(port->fd, POLLIN, deadline_ms))
+				return -1;
+	port->len = port->at = 0;
 	if (state != PACKET_HERE)
 		return 0;
 	row = packet_decode(&packet, port->table, port->message);
@@ -453,6 +468,14 @@ wire_port_receive(struct wire_port *port, const void **message, int *fds,
 	}
 	if (fds != NULL)
 		memcpy(fds, packet.fds, sizeof(packet.fds));
+	port->len = packet.len;
+	port->at = packet.at;
 	*message = port->message;
 	return (int)row->kind;
+}
+
+bool
+wire_port_has_more(const struct wire_port *port)
+{
+	return port->at < port->len;
 }

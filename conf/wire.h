@@ -4,8 +4,9 @@
  *
  * A message is: kind (u16), then the fields in table order, integers little
  * endian at fixed width, TEXT and BYTES with a u32 length before them.  At
- * most WIRE_MAX octets.  A record on disk is the same octets, with the
- * table's version before and a CRC-32C behind (store.h).
+ * most WIRE_MAX octets.  A packet is one message, or several without
+ * descriptors one behind the other.  A record on disk is the same octets as a
+ * message, with the table's version before and a CRC-32C behind (store.h).
  */
 #ifndef CULVER_WIRE_H
 #define CULVER_WIRE_H
@@ -93,6 +94,12 @@ unsigned wire_kind(const uint8_t *octets, size_t len);
  */
 bool	wire_decode(const struct wire_message *, const uint8_t *octets,
 	    size_t len, void *message);
+/*
+ * The same where more may follow: the octets that this message took, or 0
+ * where wire_decode would say false.
+ */
+size_t	wire_decode_first(const struct wire_message *, const uint8_t *octets,
+	    size_t len, void *message);
 /* For debug lines: "Q_OPEN id=17 sender=a@x". Appends to *out. */
 void	wire_print(const struct wire_message *, const void *message,
 	    struct buffer *out);
@@ -107,6 +114,7 @@ struct wire_port {
 	int				 fd;
 	const struct wire_table		*table;
 	uint8_t				*octets;	/* WIRE_MAX, port's */
+	size_t				 len, at;	/* of the packet there */
 	void				*message;	/* decoded, port's */
 };
 void	wire_port_open(struct wire_port *, int fd, const struct wire_table *);
@@ -121,5 +129,10 @@ int	wire_port_send(struct wire_port *, unsigned kind, const void *message,
  */
 int	wire_port_receive(struct wire_port *, const void **message, int *fds,
 	    int64_t deadline_ms);
+/*
+ * Came more in the last packet than was received?  Then the descriptor need
+ * not be readable for the next message.  Pure.
+ */
+bool	wire_port_has_more(const struct wire_port *);
 
 #endif

@@ -694,6 +694,8 @@ attempt_stop(struct attempt *attempt)
 		next = TAILQ_NEXT(channel, in_attempt);
 		if (channel->state != CHANNEL_RUNNING)
 			channel_leave(channel);
+		else if (channel->ahead != NULL)
+			job_return(channel->ahead);
 	}
 	/* Held or stopped: nothing is known against the peer. */
 	attempt->ended.ours = attempt->manager->stopping || !attempt->proven;

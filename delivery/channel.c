@@ -9,6 +9,11 @@
  * (D_JOB), RUNNING, then READY again; CLOSING until the worker is idle.  It
  * counts as a connection of ours from its making to its freeing.
  *
+ * While a message runs and many wait, the next one is asked for already, so
+ * that queue's turn, with its flush, passes beside it and not behind it.
+ * What is drawn ahead is judged when it begins, like any other; it is given
+ * back when the session ends, or goes to a session that has nothing to do.
+ *
  * A worker is not trusted: what it says out of turn ends it, and what it
  * claims to have proven is judged again here.
  */
@@ -88,6 +93,8 @@ channel_orphan(struct channel *channel)
 
 	if (attempt == NULL)
 		return;
+	if (channel->ahead != NULL)
+		job_return(channel->ahead);
 	channel->attempt = NULL;
 	if (attempt->walker == channel) {
 		attempt->walker = NULL;
@@ -636,10 +643,44 @@ ask_for_message(struct channel *channel)
 		.size_limit = channel->size_limit
 	};
 
-	channel->state = CHANNEL_ASKED;
+	channel->asked = true;
 	channel->attempt->asked = true;
 	channel->attempt->nexts_n++;
 	manager_tell_queue(channel->manager, D_NEXT, &next);
+}
+
+/*
+ * Only while more wait than there are sessions: nobody shall want for the
+ * message that lies here behind another.
+ */
+void
+channel_look_ahead(struct channel *channel)
+{
+	const struct manager *manager = channel->manager;
+	const struct attempt *attempt = channel->attempt;
+
+	if (attempt == NULL || attempt->over || manager->stopping ||
+	    manager->queue == NULL || link_full(manager->queue) ||
+	    channel->asked || channel->ahead != NULL || channel->secondary ||
+	    channel->messages >= MESSAGES_MAX ||
+	    attempt->more < attempt->channels_n ||
+	    !TAILQ_EMPTY(&attempt->homeless))
+		return;
+	ask_for_message(channel);
+}
+
+/* The one drawn ahead is next; recipients may still be missing. */
+static void
+begin_ahead(struct channel *channel)
+{
+	struct job *job = channel->ahead;
+
+	channel->ahead = NULL;
+	channel->job = job;
+	if (job->rcpts_n < job->about.recipients)
+		channel->state = CHANNEL_FILLING;
+	else
+		job_begin(job);
 }
 
 void
@@ -661,12 +702,62 @@ channel_next(struct channel *channel)
 		return;
 	}
 	job = find_homeless(channel);
-	if (job != NULL)
+	if (job != NULL) {
 		job_run(job, channel);
-	else if (is_spare(channel))
+	} else if (channel->ahead != NULL) {
+		begin_ahead(channel);
+	} else if (!channel->asked && is_spare(channel)) {
 		quit(channel);
-	else
-		ask_for_message(channel);
+	} else {
+		if (!channel->asked)
+			ask_for_message(channel);
+		channel->state = CHANNEL_ASKED;
+	}
+}
+
+bool
+channel_take_job(struct channel *channel, struct job *job)
+{
+	/* It may have left meanwhile: nobody is to blame. */
+	if (!channel->asked || channel->attempt == NULL)
+		return false;
+	channel->asked = false;
+	job->channel = channel;
+	if (channel->state == CHANNEL_ASKED) {
+		channel->job = job;
+		channel->state = CHANNEL_FILLING;
+	} else {
+		channel->ahead = job;
+	}
+	channel->attempt->more = job->about.more;
+	channel->attempt->drained = false;
+	attempt_mark(channel->attempt);
+	return true;
+}
+
+/*
+ * Nothing waits in the queue: take what lies behind another's message, if
+ * both servers offer the same (queue chose it by that).
+ */
+static bool
+take_over(struct channel *channel)
+{
+	struct channel *other;
+	struct job *job;
+
+	TAILQ_FOREACH(other, &channel->attempt->channels, in_attempt) {
+		job = other->ahead;
+		if (job == NULL || job->rcpts_n < job->about.recipients ||
+		    other->state != CHANNEL_RUNNING ||
+		    other->has_8bitmime != channel->has_8bitmime)
+			continue;
+		other->ahead = NULL;
+		job->channel = channel;
+		channel->job = job;
+		job_begin(job);
+		return true;
+	}
+	return false;
 }
 
 void
@@ -677,15 +768,19 @@ channel_take_none(struct manager *manager, const struct d_none *none)
 	struct job *job;
 
 	attempt_take_answer(manager, none->destination);
-	if (channel == NULL || channel->state != CHANNEL_ASKED)
+	if (channel == NULL || !channel->asked || channel->attempt == NULL)
 		return;
 	attempt = channel->attempt;
+	channel->asked = false;
 	attempt->drained = true;
+	/* It runs: then it asks once more when it is ready. */
+	if (channel->state != CHANNEL_ASKED)
+		return;
 	channel->state = CHANNEL_READY;
 	job = find_homeless(channel);
 	if (job != NULL && channel_still_good(channel))
 		job_run(job, channel);
-	else
+	else if (!take_over(channel))
 		quit(channel);
 	if (attempt->walker != NULL && attempt->walker->extra)
 		channel_leave(attempt->walker);

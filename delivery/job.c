@@ -12,6 +12,11 @@
  * known.  D_RESULT of a stale job
  * (its queue died while it was past the final dot) names recipient and
  * message; numbers of jobs mean nothing to the new queue but by D_HELD.
+ *
+ * A body is asked for when the server has said 354.  Where more messages wait
+ * it is asked for when the message is drawn for its proven session, so that
+ * queue's turn passes beside the envelope: the manager keeps the pipe unread,
+ * and the worker gets it at 354 as ever.
  */
 #include "delivery/manager.h"
 
@@ -20,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct job *
 find(struct manager *manager, uint64_t number)
@@ -55,13 +61,15 @@ void
 job_free(struct job *job)
 {
 	release(job);
-	if (job->channel != NULL) {
+	if (job->channel != NULL && job->channel->ahead == job)
+		job->channel->ahead = NULL;
+	else if (job->channel != NULL)
 		job->channel->job = NULL;
-		job->channel = NULL;
-	}
 	if (job->attempt != NULL)
 		TAILQ_REMOVE(&job->attempt->homeless, job, in_attempt);
 	TAILQ_REMOVE(&job->manager->jobs, job, entry);
+	if (job->body_fd >= 0)
+		close(job->body_fd);
 	free(job->rcpts);
 	free(job->hosts);
 	free(job);
@@ -103,28 +111,22 @@ job_take(struct manager *manager, const struct d_job *about)
 	struct job *job;
 
 	attempt_take_answer(manager, about->destination);
-	/* It may have left meanwhile: nobody is to blame. */
-	if (channel == NULL || channel->state != CHANNEL_ASKED ||
-	    about->recipients == 0) {
-		say_return(manager, about->job);
-		return;
-	}
 	job = mem_alloc(sizeof(*job));
 	job->manager = manager;
 	job->about = *about;
-	job->rcpts = mem_alloc(about->recipients * sizeof(*job->rcpts));
+	job->body_fd = -1;
 	TAILQ_INIT(&job->results);
-	job->channel = channel;
-	channel->job = job;
-	channel->state = CHANNEL_FILLING;
-	channel->attempt->more = about->more;
 	TAILQ_INSERT_TAIL(&manager->jobs, job, entry);
-	attempt_mark(channel->attempt);
+	if (channel == NULL || about->recipients == 0 ||
+	    !channel_take_job(channel, job)) {
+		job_return(job);
+		return;
+	}
+	job->rcpts = mem_alloc(about->recipients * sizeof(*job->rcpts));
 }
 
-/* All is there: may it go here? */
-static void
-begin(struct job *job)
+void
+job_begin(struct job *job)
 {
 	struct channel *channel = job->channel;
 
@@ -157,24 +159,58 @@ job_take_rcpt(struct manager *manager, const struct d_rcpt *from)
 	memcpy(job->rcpts[job->rcpts_n++].recipient, from->recipient,
 	    sizeof(from->recipient));
 	job->open_n++;
-	if (job->rcpts_n == job->about.recipients)
-		begin(job);
+	if (job->rcpts_n < job->about.recipients)
+		return;
+	/* One drawn ahead waits for its turn. */
+	if (job->channel->job == job)
+		job_begin(job);
+	else
+		job_ask_body(job);
+}
+
+void
+job_ask_body(struct job *job)
+{
+	struct d_body body = { .job = job->about.job };
+
+	if (job->body_asked || job->body_fd >= 0)
+		return;
+	job->body_asked = true;
+	manager_tell_queue(job->manager, D_BODY, &body);
+}
+
+/* The body is here, and its worker waits for it. */
+static void
+hand_over_body(struct job *job)
+{
+	struct w_pipe pipe = {
+		.job = job->about.job, .size_bytes = job->body_bytes
+	};
+	int fd = job->body_fd;
+
+	job->body_fd = -1;
+	job->body_due = false;
+	/* After W_CUT it does not wait any more. */
+	if (job->channel == NULL || job->channel->cut ||
+	    job->channel->state != CHANNEL_RUNNING)
+		close(fd);
+	else
+		pool_send(job->channel->worker, W_PIPE, &pipe, &fd);
 }
 
 void
 job_take_pipe(struct manager *manager, const struct d_pipe *from, int *fds)
 {
 	struct job *job = find(manager, from->job);
-	struct w_pipe pipe = {
-		.job = from->job, .size_bytes = from->size_bytes
-	};
 
-	/* After W_CUT its worker does not wait for it any more. */
-	if (job == NULL || job->channel == NULL || job->channel->cut ||
-	    job->channel->state != CHANNEL_RUNNING)
+	if (job == NULL || !job->body_asked)
 		return;
-	pool_send(job->channel->worker, W_PIPE, &pipe, fds);
+	job->body_asked = false;
+	job->body_fd = fds[0];
+	job->body_bytes = from->size_bytes;
 	fds[0] = -1;
+	if (job->body_due)
+		hand_over_body(job);
 }
 
 void
@@ -359,6 +395,7 @@ job_run(struct job *job, struct channel *channel)
 		job->attempt = NULL;
 	}
 	job->channel = channel;
+	job->body_due = false;
 	channel->job = job;
 	channel->state = CHANNEL_RUNNING;
 	channel->messages++;
@@ -369,6 +406,9 @@ job_run(struct job *job, struct channel *channel)
 	memcpy(message.sender, job->about.sender, sizeof(message.sender));
 	pool_send(channel->worker, W_JOB, &message, NULL);
 	send_recipients(job);
+	if (job->about.more > 0)
+		job_ask_body(job);
+	channel_look_ahead(channel);
 }
 
 /* ---- from a worker ---- */
@@ -376,11 +416,14 @@ job_run(struct job *job, struct channel *channel)
 void
 job_take_body(struct job *job)
 {
-	struct d_body body = { .job = job->about.job };
-
 	/* Its queue is gone: W_CUT is on its way. */
-	if (!job->stale)
-		manager_tell_queue(job->manager, D_BODY, &body);
+	if (job->stale)
+		return;
+	job->body_due = true;
+	if (job->body_fd >= 0)
+		hand_over_body(job);
+	else
+		job_ask_body(job);
 }
 
 void

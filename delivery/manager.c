@@ -84,7 +84,7 @@ drop_jobs(struct manager *manager)
 	for (job = TAILQ_FIRST(&manager->jobs); job != NULL; job = next) {
 		next = TAILQ_NEXT(job, entry);
 		job->stale = true;
-		if (job->channel == NULL ||
+		if (job->channel == NULL || job->channel->ahead == job ||
 		    job->channel->state != CHANNEL_RUNNING)
 			job_free(job);
 		else if (!job->dotted)

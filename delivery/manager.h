@@ -203,7 +203,7 @@ enum channel_state {
 	CHANNEL_CONNECTING,
 	CHANNEL_PROVING,
 	CHANNEL_READY,		/* what next? */
-	CHANNEL_ASKED,		/* D_NEXT was sent */
+	CHANNEL_ASKED,		/* D_NEXT was sent, nothing else to do */
 	CHANNEL_FILLING,	/* D_JOB came, D_RCPTs follow */
 	CHANNEL_RUNNING,	/* a message is under way */
 	CHANNEL_CLOSING		/* until the worker lets go */
@@ -216,6 +216,8 @@ struct channel {
 	struct attempt		*attempt;	/* NULL: orphan */
 	struct pool_worker	*worker;
 	struct job		*job;
+	struct job		*ahead;		/* drawn while that runs */
+	bool			 asked;		/* D_NEXT has no answer yet */
 	struct load		*load;
 	uint64_t		 number;
 	enum channel_state	 state;
@@ -264,8 +266,12 @@ void	 channel_leave(struct channel *);
 void	 channel_orphan(struct channel *);
 /* Close at once (stop, queue gone); the job's end tells how far it was. */
 void	 channel_cut(struct channel *);
-/* From queue: D_NONE. */
+/* From queue: D_NONE; a message, of which the recipients follow. */
 void	 channel_take_none(struct manager *, const struct d_none *);
+/* False: it wants none any more. */
+bool	 channel_take_job(struct channel *, struct job *);
+/* A message begins: ask for the one behind it already? */
+void	 channel_look_ahead(struct channel *);
 /* From its worker; its worker is gone. */
 void	 channel_take(struct channel *, unsigned kind, const void *message);
 void	 channel_worker_gone(struct channel *);
@@ -291,6 +297,10 @@ struct job {
 	unsigned		 held_n;	/* told by D_HELD, of rcpts */
 	struct job_rcpt		*rcpts;
 	struct unsettled_list	 results;	/* said at its end */
+	bool			 body_asked;	/* D_BODY has no answer yet */
+	bool			 body_due;	/* its worker waits for it */
+	int			 body_fd;	/* until then; -1: none */
+	uint64_t		 body_bytes;
 	/* Hosts that it has been to; how many of them lacked something. */
 	char			(*hosts)[DOMAIN_TEXT_MAX];
 	unsigned		 hosts_n;
@@ -316,10 +326,14 @@ void	 job_settle(struct manager *, const struct d_settled *);
 void	 job_begin_sync(struct manager *);
 /* Say what is still to be said, as far as the link takes it. */
 void	 job_say_results(struct manager *);
+/* All of it is there, and its channel is ready: send it, if it may go. */
+void	 job_begin(struct job *);
 /* Does this host take such a message?  If not, *job remembers what lacks. */
 bool	 job_fits(struct job *, const struct channel *);
 /* Give it to a ready channel. */
 void	 job_run(struct job *, struct channel *);
+/* Let the body come, so that it is here when the server wants it. */
+void	 job_ask_body(struct job *);
 /* From the worker of its channel. */
 void	 job_take_body(struct job *);
 void	 job_take_dot(struct job *);

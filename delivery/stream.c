@@ -205,13 +205,25 @@ stream_is_quiet(struct stream *stream)
 	    stream->in_at == stream->in_len;
 }
 
+/* Has the TLS library read what it has not given us yet? */
+static bool
+tls_holds(const struct stream *stream)
+{
+	return stream->ssl != NULL && SSL_has_pending(stream->ssl);
+}
+
 bool
 stream_read(struct stream *stream, int64_t deadline_ms)
 {
+	bool asked = stream->out_len > 0;
 	enum some some;
 	short got;
 
 	if (!stream_flush(stream, deadline_ms))
+		return false;
+	/* An answer takes its time: a look for it now would be in vain. */
+	if (asked && stream->in_at == stream->in_len && !tls_holds(stream) &&
+	    !await(stream, stream->fd, POLLIN, &got, deadline_ms))
 		return false;
 	while (stream->in_at == stream->in_len) {
 		some = read_some(stream);

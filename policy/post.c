@@ -167,7 +167,10 @@ post_is_whole(const struct post *post)
  * The request.
  */
 
-/* Once the header is whole, all is known that will be. */
+/*
+ * Once the header is whole, all is known that will be.  RPT-5.4-4 RFC 8460
+ * 5.4: nor is more of it read than of what follows; its first line stands.
+ */
 static size_t
 on_header(char *octets, size_t one, size_t n, void *context)
 {
@@ -181,7 +184,11 @@ on_header(char *octets, size_t one, size_t n, void *context)
 	if ((n == 1 || (n == 2 && octets[0] == '\r')) &&
 	    (status >= 200 || status == 101))
 		post->answered = true;
-	return n;
+	post->header_len += n;
+	if (post->header_len <= POST_ANSWER_MAX)
+		return n;
+	post->answered = status >= 200;
+	return 0;
 }
 
 /* RPT-5.4-4 RFC 8460 5.4: thrown away, and no more of it than that. */
@@ -273,7 +280,7 @@ post_begin(struct post *post)
 	if (left_ms < SECOND_MS)
 		left_ms = SECOND_MS;
 	post->answered = false;
-	post->answer_len = 0;
+	post->header_len = post->answer_len = 0;
 	post->exchange.unverified = post->defect[0] != '\0';
 	set_host(post);
 	if (!exchange_open(&post->exchange, post->https, post->message.port,

@@ -21,6 +21,7 @@ struct post {
 	size_t			 len;		/* of it, so far */
 	int64_t			 begun_ms;	/* the first try; monotonic */
 	bool			 answered;	/* a final header is whole */
+	size_t			 header_len;	/* of its answers, so far */
 	size_t			 answer_len;	/* thrown away so far */
 	/* Why it is sent to whoever answers; "": the certificate is good. */
 	char			 defect[EXCHANGE_TEXT_MAX];

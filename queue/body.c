@@ -10,6 +10,7 @@
  */
 #include "queue/body.h"
 
+#include "conf/log.h"
 #include "conf/loop.h"
 
 #include <errno.h>
@@ -35,7 +36,6 @@ body_begin(struct body *body, struct spool *spool, struct space *space,
 		return false;
 	*body = (struct body){ .spool = spool, .space = space, .id = id,
 	    .announced = announced, .reserved = reserve, .file = -1 };
-	body->buffer = mem_alloc(CHUNK_OCTETS);
 	return true;
 }
 
@@ -155,9 +155,13 @@ enum body_read
 body_read(struct body *body, int pipe, uint8_t *room)
 {
 	bool into_file = !body->discard && wants_file(body);
-	uint8_t *octets = into_file ? room : body->buffer + body->buffered;
 	size_t len = into_file ? BODY_ROOM : CHUNK_OCTETS - body->buffered;
+	uint8_t *octets;
 	ssize_t n;
+
+	if (!into_file && body->buffer == NULL)
+		body->buffer = mem_alloc(CHUNK_OCTETS);
+	octets = into_file ? room : body->buffer + body->buffered;
 
 	do
 		n = read(pipe, octets, len);
@@ -167,6 +171,27 @@ body_read(struct body *body, int pipe, uint8_t *room)
 	if (n == -1)
 		return errno == EAGAIN ? BODY_DRY : BODY_FAILED;
 	return take(body, octets, (size_t)n, into_file);
+}
+
+enum body_read
+body_take(struct body *body, const uint8_t *octets, size_t len)
+{
+	if (body->size_bytes != 0)
+		bug("a body of which %llu octets are here comes as a whole",
+		    (unsigned long long)body->size_bytes);
+	body->size_bytes = len;
+	if (!reserve_more(body))
+		return BODY_FULL;
+	while (len > 0) {
+		size_t n = len < CHUNK_OCTETS ? len : CHUNK_OCTETS;
+
+		spool_put_chunk(body->spool, body->id, body->chunks++, octets,
+		    n);
+		octets += n;
+		len -= n;
+	}
+	body->turn = spool_turn(body->spool);
+	return BODY_EOF;
 }
 
 bool

@@ -54,6 +54,12 @@ enum body_read {
  */
 enum body_read body_read(struct body *, int pipe, uint8_t *room);
 /*
+ * Instead of any body_read: here is all of it (borrowed, at most 256 KiB).  It
+ * is stored at once; body_finish must be called in the same turn, or
+ * body_drop.  BODY_EOF or BODY_FULL.  Local I/O.
+ */
+enum body_read body_take(struct body *, const uint8_t *octets, size_t len);
+/*
  * Is what lies in a file on stable storage?  Counts *files up where there is
  * one: its folder is to be synced as well.  Local I/O, waits for the device.
  * False: as BODY_FAILED.

@@ -13,6 +13,9 @@ void	bulk_count(void *queue, struct control *, int argc, char **argv);
 void	bulk_mailq(void *queue, struct control *, int argc, char **argv);
 /* ID..., a filter, or --all */
 void	bulk_flush(void *queue, struct control *, int argc, char **argv);
+void	bulk_hold(void *queue, struct control *, int argc, char **argv);
+void	bulk_release(void *queue, struct control *, int argc, char **argv);
 void	bulk_remove(void *queue, struct control *, int argc, char **argv);
+void	bulk_bounce(void *queue, struct control *, int argc, char **argv);
 
 #endif

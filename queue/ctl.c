@@ -26,6 +26,18 @@ ctl_refuse(struct control *control, int status, const char *text,
 	control_end(control, status);
 }
 
+void
+ctl_refuse_value(struct control *control, const char *option,
+    const char *wanted, const char *value)
+{
+	if (value != NULL)
+		control_error(control, "%s wants %s, not \"%s\"", option,
+		    wanted, value);
+	else
+		control_error(control, "%s wants %s", option, wanted);
+	control_end(control, CONTROL_USAGE);
+}
+
 /* The message that the only argument names; false: it was answered. */
 static bool
 named_message(struct queue *queue, struct control *control, int argc,
@@ -35,7 +47,8 @@ named_message(struct queue *queue, struct control *control, int argc,
 
 	if (argc != 1 || !queue_id_parse(argv[0], &id)) {
 		ctl_refuse(control, CONTROL_USAGE, "the id of one message is "
-		    "wanted", argc > 0 ? argv[0] : "");
+		    "wanted, 16 digits as queue list shows them", argc > 0 ?
+		    argv[argc - 1] : "");
 		return false;
 	}
 	if (spool_get_message(queue->spool, id, message) == STORE_FOUND)
@@ -182,10 +195,16 @@ const struct control_verb queue_verbs[] = {
 	{ "queue", "count", true, bulk_count },
 	{ "queue", "mailq", true, bulk_mailq },
 	{ "queue", "flush", true, bulk_flush },
+	{ "queue", "hold", false, bulk_hold },
+	{ "queue", "release", false, bulk_release },
 	{ "queue", "remove", false, bulk_remove },
+	{ "queue", "bounce", false, bulk_bounce },
 	{ "queue", "show", false, show },
 	{ "queue", "message", false, message_octets },
 	{ "domain", "list", false, domains_list },
+	{ "domain", "show", false, domains_show },
+	{ "domain", "hold", false, domains_hold },
+	{ "domain", "release", false, domains_release },
 	{ "explain", NULL, false, explain },
 	{ NULL, NULL, false, NULL }
 };

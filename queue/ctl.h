@@ -13,4 +13,8 @@ extern const struct control_verb queue_verbs[];
 void	ctl_refuse(struct control *, int status, const char *text,
 	    const char *about);
 
+/* End it with what the option wants as its value; NULL: there was none. */
+void	ctl_refuse_value(struct control *, const char *option,
+	    const char *wanted, const char *value);
+
 #endif

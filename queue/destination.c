@@ -8,6 +8,7 @@
 #include "queue/destination.h"
 
 #include "conf/log.h"
+#include "conf/loop.h"
 
 #define SLICE_PLACES	100	/* looked at to mend a destination */
 
@@ -62,10 +63,37 @@ destination_for(struct spool *spool, const char *domain, uint32_t class,
 	return true;
 }
 
+uint64_t
+destination_held_until(const struct destination *destination,
+    uint64_t now_ms)
+{
+	uint64_t until_ms = destination->held_until_ms;
+
+	if (!destination->held)
+		return 0;
+	if (until_ms == 0)
+		return HELD_FOR_EVER;
+	return until_ms > now_ms ? until_ms : 0;
+}
+
 static uint64_t
 later(uint64_t a_ms, uint64_t b_ms)
 {
 	return a_ms > b_ms ? a_ms : b_ms;
+}
+
+/* Where does the entry of what is due then belong?  0: nowhere. */
+static uint64_t
+entry_of(const struct destination *destination, uint64_t due_ms)
+{
+	uint64_t next_ms = later(due_ms, destination->backoff_ms);
+
+	if (!DUE_IS_TIME(due_ms))
+		return 0;
+	if (!destination->held)
+		return next_ms;
+	return destination->held_until_ms == 0 ? 0 :
+	    later(next_ms, destination->held_until_ms);
 }
 
 /* Move the index entry to next_ms (0: none). */
@@ -88,9 +116,9 @@ void
 destination_owe(struct spool *spool, struct destination *destination,
     uint64_t due_ms, uint64_t arrived_ms)
 {
-	uint64_t next_ms = later(due_ms, destination->backoff_ms);
-	bool sooner = !destination->held && DUE_IS_TIME(due_ms) &&
-	    (destination->next_ms == 0 || next_ms < destination->next_ms);
+	uint64_t next_ms = entry_of(destination, due_ms);
+	bool sooner = next_ms != 0 && (destination->next_ms == 0 ||
+	    next_ms < destination->next_ms);
 	bool older = destination->oldest_ms == 0 ||
 	    arrived_ms < destination->oldest_ms;
 
@@ -106,7 +134,9 @@ destination_owe(struct spool *spool, struct destination *destination,
 static void
 rest(struct spool *spool, struct destination *destination)
 {
-	move_entry(spool, destination, 0);
+	/* The end of a hold is met, so that nothing stays behind it. */
+	move_entry(spool, destination, destination->held ?
+	    destination->held_until_ms : 0);
 	spool_drop_attempts(spool, destination->number);
 	destination->oldest_ms = 0;
 	if (destination->held || destination->proof[0] != '\0') {
@@ -121,15 +151,21 @@ void
 destination_settle(struct spool *spool, struct destination *destination)
 {
 	struct due from = { .destination = destination->number }, first;
-	uint64_t next_ms = 0;
+	uint64_t next_ms;
 
+	if (destination_held_until(destination, (uint64_t)loop_wall_ms()) ==
+	    0) {
+		destination->held = false;
+		destination->held_until_ms = 0;
+	}
 	if (!spool_next_due(spool, &from, false, &first)) {
 		if (!spool_turn_lost(spool))
 			rest(spool, destination);
 		return;
 	}
-	if (!destination->held && DUE_IS_TIME(first.due_ms))
-		next_ms = later(first.due_ms, destination->backoff_ms);
+	next_ms = entry_of(destination, first.due_ms);
+	if (next_ms == 0 && destination->held)
+		next_ms = destination->held_until_ms;
 	move_entry(spool, destination, next_ms);
 	spool_put_destination(spool, destination);
 }

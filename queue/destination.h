@@ -8,12 +8,22 @@
  * of one record.  An entry that is too early costs one look (settle mends
  * it); too late would lose time, so changes only ever lower it, but for
  * settle, which looks.
+ *
+ * A held destination has no entry, or one where its hold ends by itself: then
+ * it is met like any other, and settled.
  */
 #ifndef CULVER_QUEUE_DESTINATION_H
 #define CULVER_QUEUE_DESTINATION_H
 
 #include "queue/spool.h"
 
+#define HELD_FOR_EVER	UINT64_MAX	/* until it is released */
+
+/*
+ * Until when is it held, as of now_ms?  Wall clock, or HELD_FOR_EVER; 0: it is
+ * not, or the hold has ended.  Pure.
+ */
+uint64_t destination_held_until(const struct destination *, uint64_t now_ms);
 /*
  * The destination of that next hop and class, made if there is none.
  * Local I/O.  False: the turn is lost.
@@ -31,7 +41,8 @@ void	destination_owe(struct spool *, struct destination *, uint64_t due_ms,
  * Write the record with what the caller changed in it (back-off, held) and
  * look where its entry belongs now.  Where nothing waits any more attempts
  * are forgotten, and the destination too unless it has shown what TLS it can
- * or is held: destination->number is 0 then.
+ * or is held: destination->number is 0 then.  A hold that is over is taken
+ * off.
  */
 void	destination_settle(struct spool *, struct destination *);
 /*

@@ -690,3 +690,17 @@ dispatch_serves(const struct dispatch *dispatch, uint64_t destination)
 
 	return active != NULL && active->handed;
 }
+
+void
+dispatch_hold(struct dispatch *dispatch, uint64_t destination,
+    uint64_t until_ms)
+{
+	struct active *active = flight_find(dispatch->flight, destination);
+	const struct d_destination hold = { destination };
+
+	if (active == NULL)
+		return;
+	flight_hold(active, until_ms);
+	if (until_ms != 0 && active->handed && dispatch->link != NULL)
+		link_send(dispatch->link, D_HOLD, &hold, NULL);
+}

@@ -29,6 +29,12 @@ bool	 dispatch_idle(const struct dispatch *);
 bool	 dispatch_has(const struct dispatch *, const struct recipient *);
 /* Is this destination being served? */
 bool	 dispatch_serves(const struct dispatch *, uint64_t destination);
+/*
+ * The operator held a destination until then, and its record says so; 0:
+ * released it.  What runs there may end, nothing more is given out.
+ */
+void	 dispatch_hold(struct dispatch *, uint64_t destination,
+	    uint64_t until_ms);
 
 /* The turn is about to end: apply results and ends of attempts. */
 void	 dispatch_before_commit(struct dispatch *);

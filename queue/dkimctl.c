@@ -5,32 +5,33 @@
  * first, as who we are; then the program confines itself as it does beside a
  * relay, and only then is looked at what came from outside: standard input.
  *
+ * Sentences begin with the name under which it was started: culverctl has it
+ * started as culverctl, for that is what the operator called.
+ *
  * It asks no DNS: see `culver-policy ctl check txt`.
  */
 #include "queue/dkimctl.h"
 
-#include "conf/addr.h"
 #include "conf/control.h"
+#include "conf/keyline.h"
 #include "conf/log.h"
 #include "conf/proc.h"
 #include "conf/words.h"
 #include "queue/dkim.h"
+#include "queue/dkimfile.h"
 #include "queue/dkimjudge.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 /* One verb's command line. */
 struct request {
-	struct domain		 domain;
-	char			 selector[64];
-	char			 name[DOMAIN_TEXT_MAX];	/* of the record */
+	struct keyline		 names;
 	const char		*file;
 	enum dkimkey_type	 type;
 	unsigned		 bits;
@@ -39,17 +40,33 @@ struct request {
 static int	say(int status, const char *format, ...)
 		    __attribute__((format(printf, 2, 3)));
 
-/* A sentence on standard error; returns status. */
+/*
+ * A sentence on standard error; returns status.  Words that were typed are
+ * cut by the format: see KEYLINE_SHOWN_MAX.
+ */
 static int
 say(int status, const char *format, ...)
 {
+	struct buffer shown = { NULL, 0, 0 };
+	char sentence[2048];
 	va_list values;
 
-	fputs("culver-sign: ", stderr);
 	va_start(values, format);
-	vfprintf(stderr, format, values);
+	vsnprintf(sentence, sizeof(sentence), format, values);
 	va_end(values);
-	fputc('\n', stderr);
+	keyline_show(&shown, sentence, sizeof(sentence));
+	fprintf(stderr, "%s: %s\n", program_invocation_short_name,
+	    shown.text);
+	buffer_free(&shown);
+	return status;
+}
+
+/* The sentence of why, which is freed; returns status. */
+static int
+say_why(int status, struct buffer *why)
+{
+	say(status, "%s", why->text);
+	buffer_free(why);
 	return status;
 }
 
@@ -71,31 +88,7 @@ answer(int status, struct buffer *json)
  * The command line.
  */
 
-/* domain and selector, and the name that both make; 0, or the exit status. */
-static int
-take_names(struct request *request, const char *domain, const char *selector)
-{
-	char name[2 * DOMAIN_TEXT_MAX];
-	struct domain labels, whole;
-
-	if (!domain_parse(slice_of(domain), &request->domain) ||
-	    domain_is_literal(&request->domain))
-		return say(CONTROL_USAGE, "\"%s\" is no domain (letters "
-		    "beyond ASCII: write its xn-- form)", domain);
-	/* RFC 6376 3.1: sub-domains, as of a mail address */
-	if (!domain_parse(slice_of(selector), &labels) ||
-	    domain_is_literal(&labels) || strchr(labels.name, '_') != NULL ||
-	    !slice_store(slice_of(labels.name), request->selector,
-	    sizeof(request->selector)))
-		return say(CONTROL_USAGE, "\"%s\" is no selector: letters, "
-		    "digits and hyphens are, at most 63", selector);
-	snprintf(name, sizeof(name), "%s._domainkey.%s", request->selector,
-	    request->domain.name);
-	if (!domain_parse(slice_of(name), &whole))
-		return say(CONTROL_USAGE, "%s is too long a name", name);
-	memcpy(request->name, whole.name, sizeof(request->name));
-	return 0;
-}
+_Static_assert(KEYLINE_SHOWN_MAX == 200, "as say's formats have it");
 
 /* --NAME VALUE; 0, or the exit status. */
 static int
@@ -113,15 +106,15 @@ take_option(struct request *request, const char *name, const char *value,
 		    DKIMKEY_ED25519 : DKIMKEY_RSA;
 		return strcmp(value, "ed25519") == 0 ||
 		    strcmp(value, "rsa") == 0 ? 0 : say(CONTROL_USAGE,
-		    "--type is rsa or ed25519, not \"%s\"", value);
+		    "--type is rsa or ed25519, not \"%.200s\"", value);
 	}
 	if (!makes || strcmp(name, "--bits") != 0)
-		return say(CONTROL_USAGE, "%s is no option here", name);
+		return say(CONTROL_USAGE, "%.200s is no option here", name);
 	/* DKIM-8301-3.2-1 RFC 8301 3.2 */
 	if (!slice_number(slice_of(value), DKIMSECRET_BITS_MOST, &bits) ||
 	    bits < DKIMSECRET_BITS_LEAST)
 		return say(CONTROL_USAGE, "--bits is a number from %d to %d, "
-		    "not \"%s\"", DKIMSECRET_BITS_LEAST,
+		    "not \"%.200s\"", DKIMSECRET_BITS_LEAST,
 		    DKIMSECRET_BITS_MOST, value);
 	request->bits = (unsigned)bits;
 	return 0;
@@ -131,109 +124,58 @@ take_option(struct request *request, const char *name, const char *value,
 static int
 take_words(struct request *request, int argc, char **argv, bool makes)
 {
+	struct buffer why = { NULL, 0, 0 };
 	const char *names[2];
 	int names_n = 0, status, i;
 
 	memset(request, 0, sizeof(*request));
 	for (i = 0; i < argc; i++) {
 		if (strncmp(argv[i], "--", 2) != 0 && names_n == 2)
-			return say(CONTROL_USAGE, "\"%s\" is one word too "
+			return say(CONTROL_USAGE, "\"%.200s\" is one word too "
 			    "many", argv[i]);
 		if (strncmp(argv[i], "--", 2) != 0) {
 			names[names_n++] = argv[i];
 			continue;
 		}
 		if (i + 1 == argc)
-			return say(CONTROL_USAGE, "%s needs a value",
+			return say(CONTROL_USAGE, "%.200s needs a value",
 			    argv[i]);
 		status = take_option(request, argv[i], argv[i + 1], makes);
 		if (status != 0)
 			return status;
 		i++;
 	}
+	if (request->file != NULL && request->file[0] == '\0')
+		return say(CONTROL_USAGE, "--file names no file");
 	if (names_n != 2 || request->file == NULL)
 		return say(CONTROL_USAGE, "DOMAIN SELECTOR --file PATH are "
 		    "wanted");
 	if (request->type == DKIMKEY_ED25519 && request->bits != 0)
 		return say(CONTROL_USAGE, "--bits is for RSA keys");
-	return take_names(request, names[0], names[1]);
+	return keyline_parse(names[0], names[1], &request->names, &why) ? 0 :
+	    say_why(CONTROL_USAGE, &why);
 }
 
 /*
- * Files.
- */
-
-/*
  * The key file, opened as who we are; then the program is confined, and the
- * key read.  0, or the exit status.
+ * key read.  0, or the exit status.  *warning: see dkimfile_open.
  */
 static int
-load_key(const char *file, struct dkimsecret **secret)
+load_key(const char *file, struct dkimsecret **secret, struct buffer *warning)
 {
+	struct buffer why = { NULL, 0, 0 };
 	const char *error;
-	int fd;
+	int fd, status;
 
-	fd = open(file, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	fd = dkimfile_open(file, warning, &status, &why);
 	if (fd == -1)
-		return say(errno == EACCES ? CONTROL_DENIED : CONTROL_NO,
-		    "%s: %s", file, strerror(errno));
+		return say_why(status, &why);
 	dkimsecret_begin();
 	proc_confine_alone(PROGRAM_SIGN, NULL, NULL);
 	*secret = dkimsecret_read(fd, &error);
 	close(fd);
 	return *secret != NULL ? 0 :
-	    say(CONTROL_DATA, "%s: %s", file, error);
-}
-
-static bool
-write_all(int fd, const struct buffer *pem)
-{
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < pem->len) {
-		n = write(fd, pem->text + done, pem->len - done);
-		if (n == -1 && errno != EINTR)
-			return false;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return fsync(fd) == 0;
-}
-
-/* A name in a folder lasts when the folder is written, too. */
-static bool
-sync_folder(const char *file)
-{
-	char *folder = mem_copy(file), *slash = strrchr(folder, '/');
-	bool done;
-	int fd;
-
-	if (slash != NULL)
-		slash[slash == folder] = '\0';
-	fd = open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY |
-	    O_CLOEXEC);
-	done = fd != -1 && fsync(fd) == 0;
-	if (fd != -1)
-		close(fd);
-	free(folder);
-	return done;
-}
-
-/* A file that was not there; none is left that is not whole. */
-static bool
-write_file(const char *file, const struct buffer *pem)
-{
-	int fd, error;
-
-	fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd == -1)
-		return false;
-	if (write_all(fd, pem) && close(fd) == 0 && sync_folder(file))
-		return true;
-	error = errno;
-	unlink(file);
-	errno = error;
-	return false;
+	    say(CONTROL_DATA, "%.200s: %s", file, error);
 }
 
 /*
@@ -262,7 +204,7 @@ run_key(int argc, char **argv)
 }
 
 /*
- * dkim generate: a key, and what is to be published of it.
+ * The record: what is to be published of a key.
  */
 
 /* `"NAME":VALUE,` */
@@ -272,6 +214,24 @@ put_member(struct buffer *json, const char *name, const char *value)
 	buffer_printf(json, "\"%s\":", name);
 	buffer_json(json, slice_of(value));
 	buffer_add(json, SLICE(","));
+}
+
+/* `"warnings":[...]`; NULL is none. */
+static void
+put_warnings(struct buffer *json, const char *const *warnings, size_t n)
+{
+	const char *comma = "";
+	size_t i;
+
+	buffer_add(json, SLICE("\"warnings\":["));
+	for (i = 0; i < n; i++) {
+		if (warnings[i] == NULL)
+			continue;
+		buffer_add(json, slice_of(comma));
+		buffer_json(json, slice_of(warnings[i]));
+		comma = ",";
+	}
+	buffer_add(json, SLICE("]"));
 }
 
 /*
@@ -317,6 +277,10 @@ put_record(struct buffer *json, const char *name,
 	buffer_free(&zone);
 }
 
+/*
+ * dkim generate: a key.
+ */
+
 /* The line of culver.conf(5). */
 static void
 put_config(struct buffer *json, const struct request *request,
@@ -325,73 +289,128 @@ put_config(struct buffer *json, const struct request *request,
 	struct buffer line = { NULL, 0, 0 };
 
 	words_put(&line, "dkim");
-	words_put(&line, request->domain.name);
-	words_put(&line, request->selector);
+	words_put(&line, request->names.domain.name);
+	words_put(&line, request->names.selector);
 	words_put(&line, file);
 	buffer_add(json, SLICE("\"config\":"));
 	buffer_json(json, (struct slice){ line.text, line.len });
 	buffer_free(&line);
+	buffer_add(json, SLICE(","));
 }
 
 static int
 describe(const struct request *request, const struct dkimsecret *secret,
     const char *file)
 {
+	const char *const warnings[] = {
+		dkimjudge_weakness(secret),
+		/* RFC 8463 6 */
+		dkimsecret_type(secret) != DKIMKEY_ED25519 ? NULL :
+		    "many receivers verify only RSA yet: best is one key of "
+		    "each type for the domain"
+	};
 	struct buffer json = { NULL, 0, 0 };
 
 	buffer_add(&json, SLICE("{"));
-	put_member(&json, "domain", request->domain.name);
-	put_member(&json, "selector", request->selector);
+	put_member(&json, "domain", request->names.domain.name);
+	put_member(&json, "selector", request->names.selector);
 	put_member(&json, "file", file);
 	put_member(&json, "type", dkimsecret_type_name(secret));
 	buffer_printf(&json, "\"bits\":%u,", dkimsecret_bits(secret));
-	put_record(&json, request->name, secret);
+	put_record(&json, request->names.name, secret);
 	put_config(&json, request, file);
+	put_warnings(&json, warnings, 2);
 	buffer_add(&json, SLICE("}"));
 	return answer(CONTROL_OK, &json);
 }
 
+/* As a shell takes it for one word. */
+static void
+put_shell_word(struct buffer *out, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%,:=";
+
+	if (word[strspn(word, plain)] == '\0') {
+		buffer_add(out, slice_of(word));
+		return;
+	}
+	buffer_add(out, SLICE("'"));
+	for (; *word != '\0'; word++)
+		buffer_printf(out, *word == '\'' ? "'\\%c'" : "%c", *word);
+	buffer_add(out, SLICE("'"));
+}
+
+/* No key is overwritten; but its record is to be had. */
+static int
+say_exists(const struct request *request, const char *file)
+{
+	struct buffer why = { NULL, 0, 0 };
+
+	buffer_printf(&why, "%.200s exists already, and is left as it is; the "
+	    "record of its key is printed by: culverctl dkim check %s %s "
+	    "--file ", file, request->names.domain.name,
+	    request->names.selector);
+	put_shell_word(&why, file);
+	return say_why(CONTROL_NO, &why);
+}
+
 /* The key's octets go into the file, and nowhere else.  0, or the status. */
 static int
-keep_key(const struct dkimsecret *secret, const char *file)
+keep_key(const struct request *request, const struct dkimsecret *secret,
+    const char *file)
 {
 	struct buffer pem = { NULL, 0, 0 };
 	int status = 0;
 
 	if (!dkimsecret_print(secret, &pem))
 		status = say(CONTROL_AGAIN, "libcrypto writes no such key");
-	else if (!write_file(file, &pem))
-		status = say(errno == EACCES ? CONTROL_DENIED : CONTROL_NO,
-		    "%s: %s", file, strerror(errno));
+	else if (!dkimfile_make(file, &pem))
+		status = errno == EEXIST ? say_exists(request, file) :
+		    say(errno == EACCES ? CONTROL_DENIED : CONTROL_NO,
+		    "%.200s: %s", file, strerror(errno));
 	dkimsecret_wipe(&pem);
+	return status;
+}
+
+/* A new key in this file, as the configuration can name it. */
+static int
+make_key(const struct request *request, const char *file)
+{
+	struct dkimsecret *secret;
+	const char *error;
+	int status;
+
+	secret = dkimsecret_make(request->type, request->bits != 0 ?
+	    request->bits : DKIMSECRET_BITS_WANTED, &error);
+	if (secret == NULL)
+		return say(CONTROL_AGAIN, "%s", error);
+	status = keep_key(request, secret, file);
+	if (status == 0) {
+		proc_confine_alone(PROGRAM_SIGN, NULL, NULL);
+		status = describe(request, secret, file);
+	}
+	dkimsecret_free(&secret);
 	return status;
 }
 
 static int
 run_generate(int argc, char **argv)
 {
-	struct dkimsecret *secret;
+	struct buffer path = { NULL, 0, 0 }, why = { NULL, 0, 0 };
 	struct request request;
-	char path[PATH_MAX];
-	const char *error;
 	int status;
 
 	status = take_words(&request, argc, argv, true);
 	if (status != 0)
 		return status;
-	secret = dkimsecret_make(request.type, request.bits != 0 ?
-	    request.bits : DKIMSECRET_BITS_WANTED, &error);
-	if (secret == NULL)
-		return say(CONTROL_AGAIN, "%s", error);
-	status = keep_key(secret, request.file);
-	if (status == 0) {
-		/* The configuration names keys by absolute paths. */
-		if (realpath(request.file, path) == NULL)
-			snprintf(path, sizeof(path), "%s", request.file);
-		proc_confine_alone(PROGRAM_SIGN, NULL, NULL);
-		status = describe(&request, secret, path);
-	}
-	dkimsecret_free(&secret);
+	status = dkimfile_place(request.file, &path, &why);
+	if (status != 0)
+		say(status, "%s", why.text);
+	else
+		status = make_key(&request, path.text);
+	buffer_free(&path);
+	buffer_free(&why);
 	return status;
 }
 
@@ -399,23 +418,25 @@ run_generate(int argc, char **argv)
  * dkim check: is the key published?
  */
 
+/* file_warning: of the file, or NULL. */
 static int
-say_verdict(const struct request *request, const struct dkimjudge *judge)
+say_verdict(const struct request *request, const struct dkimsecret *secret,
+    const struct dkimjudge *judge, const char *file_warning)
 {
+	const char *warnings[DKIMJUDGE_WARNINGS_MAX + 1] = { file_warning };
 	struct buffer json = { NULL, 0, 0 };
-	size_t i;
 
+	memcpy(warnings + 1, judge->warnings, sizeof(judge->warnings));
 	buffer_add(&json, SLICE("{"));
-	put_member(&json, "domain", request->domain.name);
-	put_member(&json, "selector", request->selector);
+	put_member(&json, "domain", request->names.domain.name);
+	put_member(&json, "selector", request->names.selector);
 	put_member(&json, "verdict", dkimjudge_name(judge->verdict));
 	put_member(&json, "text", judge->text);
-	buffer_add(&json, SLICE("\"warnings\":["));
-	for (i = 0; i < judge->warnings_n; i++) {
-		buffer_add(&json, slice_of(i > 0 ? "," : ""));
-		buffer_json(&json, slice_of(judge->warnings[i]));
-	}
-	buffer_add(&json, SLICE("]}"));
+	/* RPT-3-15 RFC 8460 3 */
+	if (judge->verdict != DKIMJUDGE_FITS)
+		put_record(&json, request->names.name, secret);
+	put_warnings(&json, warnings, judge->warnings_n + 1);
+	buffer_add(&json, SLICE("}"));
 	return answer(judge->verdict == DKIMJUDGE_FITS ? CONTROL_OK :
 	    judge->verdict == DKIMJUDGE_UNKNOWN ? CONTROL_AGAIN : CONTROL_NO,
 	    &json);
@@ -451,7 +472,7 @@ judge_input(const struct request *request, const struct dkimsecret *secret,
 	if (!dkimline_parse((struct slice){ input.text, input.len }, region,
 	    &found))
 		found.name = SLICE("");
-	dkimjudge_judge(secret, request->name, &found, judge);
+	dkimjudge_judge(secret, request->names.name, &found, judge);
 	buffer_free(&input);
 	region_free(&region);
 }
@@ -459,19 +480,22 @@ judge_input(const struct request *request, const struct dkimsecret *secret,
 static int
 run_check(int argc, char **argv)
 {
-	struct dkimsecret *secret;
+	struct buffer warning = { NULL, 0, 0 };
+	struct dkimsecret *secret = NULL;
 	struct dkimjudge judge;
 	struct request request;
 	int status;
 
 	status = take_words(&request, argc, argv, false);
 	if (status == 0)
-		status = load_key(request.file, &secret);
-	if (status != 0)
-		return status;
-	judge_input(&request, secret, &judge);
+		status = load_key(request.file, &secret, &warning);
+	if (status == 0) {
+		judge_input(&request, secret, &judge);
+		status = say_verdict(&request, secret, &judge, warning.text);
+	}
 	dkimsecret_free(&secret);
-	return say_verdict(&request, &judge);
+	buffer_free(&warning);
+	return status;
 }
 
 /*
@@ -517,7 +541,7 @@ static int
 sign_input(const struct request *request, const struct dkimsecret *secret)
 {
 	const struct dkim_terms terms = {
-		request->domain.name, request->selector, time(NULL)
+		request->names.domain.name, request->names.selector, time(NULL)
 	};
 	struct buffer field = { NULL, 0, 0 };
 	struct dkim *dkim = dkim_new();
@@ -540,17 +564,18 @@ sign_input(const struct request *request, const struct dkimsecret *secret)
 static int
 run_sign(int argc, char **argv)
 {
-	struct dkimsecret *secret;
+	struct buffer warning = { NULL, 0, 0 };
+	struct dkimsecret *secret = NULL;
 	struct request request;
 	int status;
 
 	status = take_words(&request, argc, argv, false);
 	if (status == 0)
-		status = load_key(request.file, &secret);
-	if (status != 0)
-		return status;
-	status = sign_input(&request, secret);
+		status = load_key(request.file, &secret, &warning);
+	if (status == 0)
+		status = sign_input(&request, secret);
 	dkimsecret_free(&secret);
+	buffer_free(&warning);
 	return status;
 }
 
@@ -571,8 +596,10 @@ dkimctl_run(int argc, char **argv)
 	size_t i;
 	int words;
 
-	log_start(program_name(PROGRAM_SIGN));
+	log_start(program_invocation_short_name);
 	log_set_level(LOG_LEVEL_ERROR);
+	/* Then a file that may not grow is an error, as a full disk is. */
+	signal(SIGXFSZ, SIG_IGN);
 	/* No setting is needed; who asks for all programs says it to all. */
 	if (argc >= 2 && strcmp(argv[0], "-c") == 0) {
 		argc -= 2;

@@ -7,13 +7,16 @@
 
 /*
  * `culver-sign ctl [-c FILE] ...`, answered on standard output; needs neither
- * relay nor settings.  Local I/O.  Returns the exit status (conf/control.h):
+ * relay nor settings.  Local I/O.  What is wrong is a sentence on standard
+ * error, behind the name under which it was started.  Returns the exit status
+ * (conf/control.h):
  *
  *	key			standard input: is this file a key that signs?
  *	dkim generate DOMAIN SELECTOR --file PATH [--type T] [--bits N]
  *	dkim check DOMAIN SELECTOR --file PATH
  *				standard input: the line of `culver-policy
- *				ctl check txt SELECTOR._domainkey.DOMAIN`
+ *				ctl check txt SELECTOR._domainkey.DOMAIN`;
+ *				what does not fit gets the record of the file
  *	dkim sign DOMAIN SELECTOR --file PATH
  *				standard input: a message, LF will do
  */

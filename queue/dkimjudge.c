@@ -56,9 +56,6 @@ look_at_tags(struct dkimjudge *judge, const struct dkimkey *key)
 	if (key->testing)
 		warn(judge, "t=y says that the domain is testing: verifiers "
 		    "treat its mail as if it were not signed");
-	if (!key->sha256)
-		warn(judge, "h= does not name sha256: verifiers refuse what "
-		    "this key signs");
 }
 
 static void
@@ -68,6 +65,11 @@ look_at_key(struct dkimjudge *judge, const struct dkimsecret *secret,
 	if (key->revoked)
 		conclude(judge, DKIMJUDGE_UNUSABLE, "the key at %s is "
 		    "revoked: its p= is empty", name);
+	else if (!key->sha256)
+		/* DKIM-8301-3.1-1 RFC 8301 3.1: nothing is signed otherwise */
+		conclude(judge, DKIMJUDGE_UNUSABLE, "the h= at %s does not "
+		    "name sha256: verifiers refuse what such a key signs",
+		    name);
 	else if (key->type != dkimsecret_type(secret))
 		conclude(judge, DKIMJUDGE_ANOTHER, "the key at %s is of "
 		    "another type than the file's, which is %s", name,
@@ -120,15 +122,24 @@ look_at_answer(struct dkimjudge *judge, const struct dkimsecret *secret,
 		look_at_record(judge, secret, name, found->records[0]);
 }
 
+/* DKIM-8301-3.2-1 RFC 8301 3.2 */
+const char *
+dkimjudge_weakness(const struct dkimsecret *secret)
+{
+	if (dkimsecret_type(secret) != DKIMKEY_RSA ||
+	    dkimsecret_bits(secret) >= DKIMSECRET_BITS_WANTED)
+		return NULL;
+	return "the RSA key has less than 2048 bits (RFC 8301 3.2)";
+}
+
 void
 dkimjudge_judge(const struct dkimsecret *secret, const char *name,
     const struct dkimline *found, struct dkimjudge *judge)
 {
+	const char *weakness = dkimjudge_weakness(secret);
+
 	memset(judge, 0, sizeof(*judge));
 	look_at_answer(judge, secret, name, found);
-	/* DKIM-8301-3.2-1 RFC 8301 3.2 */
-	if (dkimsecret_type(secret) == DKIMKEY_RSA &&
-	    dkimsecret_bits(secret) < DKIMSECRET_BITS_WANTED)
-		warn(judge, "the RSA key has less than 2048 bits (RFC 8301 "
-		    "3.2)");
+	if (weakness != NULL)
+		warn(judge, weakness);
 }

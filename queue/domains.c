@@ -1,16 +1,26 @@
 /*
- * What is known of each destination?
+ * What is known of each destination, and is it held?
  *
- * Called by ctl.c for `domain list`.  How much waits is counted up to a
- * thousand: a count of a million would hold up the mail.
+ * Called by ctl.c for `domain list`, `show`, `hold` and `release`.  A domain
+ * has a destination for each class of mail; the verbs are for all of them, and
+ * a hold stands in their records, also of those that no mail has met yet: so
+ * it is one change however much waits, and holds what comes later.  When it
+ * ends by itself the index has its time (destination.h).
+ *
+ * How much waits is counted up to a thousand: a count of a million would hold
+ * up the mail.
  */
 #include "queue/domains.h"
 
+#include "conf/log.h"
 #include "queue/ctl.h"
+#include "queue/destination.h"
+#include "queue/listing.h"
 #include "queue/row.h"
 #include "queue/turn.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define SLICE_ROWS	500
 #define SLICE_PLACES	2000	/* looked at to count what waits */
@@ -35,14 +45,15 @@ static const char *
 state_of(const struct queue *queue, const struct destination *destination,
     uint32_t waiting)
 {
+	uint64_t now_ms = (uint64_t)loop_wall_ms();
+
+	if (destination_held_until(destination, now_ms) != 0)
+		return "held";
 	if (dispatch_serves(queue->dispatch, destination->number))
 		return "active";
-	if (destination->held)
-		return "held";
 	if (waiting == 0)
 		return "idle";
-	return destination->backoff_ms > (uint64_t)loop_wall_ms() ?
-	    "backoff" : "waiting";
+	return destination->backoff_ms > now_ms ? "backoff" : "waiting";
 }
 
 static const char *
@@ -56,35 +67,63 @@ class_of(uint32_t class)
 }
 
 static void
+add_last(struct buffer *row, const struct destination *destination)
+{
+	if (destination->failed_ms == 0) {
+		row_null(row, "last");
+		return;
+	}
+	row_open(row, "last", '{');
+	row_time(row, "time", destination->failed_ms);
+	row_text(row, "host", destination->host);
+	row_text(row, "address", destination->address);
+	row_text(row, "enhanced", destination->enhanced);
+	row_text(row, "rule", destination->rule);
+	row_text(row, "clause", destination->clause);
+	row_text(row, "text", destination->text);
+	row_close(row, '}');
+}
+
+/* What `list` and `show` have in common; the row stays open. */
+static void
+add_destination(const struct queue *queue, struct buffer *row,
+    const struct destination *destination, uint32_t waiting)
+{
+	uint64_t now_ms = (uint64_t)loop_wall_ms();
+	uint64_t until_ms = destination_held_until(destination, now_ms);
+
+	row_open(row, NULL, '{');
+	row_text(row, "domain", destination->domain);
+	row_text(row, "class", class_of(destination->class));
+	row_text(row, "state", state_of(queue, destination, waiting));
+	row_number(row, "waiting", waiting);
+	row_number(row, "failures", destination->step);
+	/* Where nothing waits, or all is held, nothing is next. */
+	row_time(row, "next", until_ms != 0 || waiting == 0 ? 0 :
+	    destination->next_ms);
+	row_bool(row, "held", until_ms != 0);
+	row_time(row, "held_until", until_ms == HELD_FOR_EVER ? 0 : until_ms);
+	row_text(row, "proof", destination->proof[0] != '\0' ?
+	    destination->proof : "none");
+	add_last(row, destination);
+}
+
+static void
+say_row(struct control *control, struct buffer *row)
+{
+	row_close(row, '}');
+	control_line(control, row);
+	buffer_free(row);
+}
+
+static void
 say_destination(struct queue *queue, struct control *control,
     const struct destination *destination, uint32_t waiting)
 {
 	struct buffer row = { NULL, 0, 0 };
 
-	row_open(&row, NULL, '{');
-	row_text(&row, "domain", destination->domain);
-	row_text(&row, "class", class_of(destination->class));
-	row_text(&row, "state", state_of(queue, destination, waiting));
-	row_number(&row, "waiting", waiting);
-	row_number(&row, "failures", destination->step);
-	row_time(&row, "next", destination->next_ms);
-	row_text(&row, "proof", destination->proof);
-	if (destination->failed_ms == 0) {
-		row_null(&row, "last");
-	} else {
-		row_open(&row, "last", '{');
-		row_time(&row, "time", destination->failed_ms);
-		row_text(&row, "host", destination->host);
-		row_text(&row, "address", destination->address);
-		row_text(&row, "enhanced", destination->enhanced);
-		row_text(&row, "rule", destination->rule);
-		row_text(&row, "clause", destination->clause);
-		row_text(&row, "text", destination->text);
-		row_close(&row, '}');
-	}
-	row_close(&row, '}');
-	control_line(control, &row);
-	buffer_free(&row);
+	add_destination(queue, &row, destination, waiting);
+	say_row(control, &row);
 }
 
 static void
@@ -114,11 +153,230 @@ list_domains(void *program, struct control *control, void *memory)
 void
 domains_list(void *program, struct control *control, int argc, char **argv)
 {
-	if (argc > 0) {
+	(void)program;
+	if (argc > 0)
 		ctl_refuse(control, CONTROL_USAGE, "not understood", argv[0]);
+	else
+		control_again(control, list_domains,
+		    mem_alloc(sizeof(struct domains)), free);
+}
+
+/* ---- one domain ---- */
+
+/* What is asked of a domain. */
+struct request {
+	const char	*verb;
+	struct domain	 domain;
+	bool		 has_domain;
+	uint64_t	 for_ms;	/* 0: for ever */
+};
+
+static bool
+take_for(struct request *request, struct control *control, const char *value)
+{
+	if (value != NULL && listing_duration(value, &request->for_ms) &&
+	    request->for_ms > 0)
+		return true;
+	ctl_refuse_value(control, "--for", DURATION_WANTED, value);
+	return false;
+}
+
+/* False: it was refused. */
+static bool
+take_words(struct request *request, struct control *control, bool takes_for,
+    int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		const char *word = argv[i];
+
+		if (takes_for && strcmp(word, "--for") == 0) {
+			if (!take_for(request, control, argv[++i]))
+				return false;
+		} else if (!request->has_domain && domain_parse(slice_of(word),
+		    &request->domain)) {
+			request->has_domain = true;
+		} else {
+			ctl_refuse(control, CONTROL_USAGE,
+			    request->has_domain || word[0] == '-' ?
+			    "not understood" : "no domain", word);
+			return false;
+		}
+	}
+	if (request->has_domain)
+		return true;
+	ctl_refuse(control, CONTROL_USAGE, "which domain?", "");
+	return false;
+}
+
+/* Its destination of that class, if there is one that can be read. */
+static bool
+find(struct queue *queue, const struct request *request, uint32_t class,
+    struct destination *destination)
+{
+	uint64_t number = spool_get_name(queue->spool, request->domain.name,
+	    class);
+
+	return number != 0 && spool_get_destination(queue->spool, number,
+	    destination) == STORE_FOUND;
+}
+
+static void
+show_destination(struct queue *queue, struct control *control,
+    const struct destination *destination)
+{
+	struct buffer row = { NULL, 0, 0 };
+
+	add_destination(queue, &row, destination, count_waiting(queue->spool,
+	    destination->number));
+	row_time(&row, "backoff", destination->backoff_ms >
+	    (uint64_t)loop_wall_ms() ? destination->backoff_ms : 0);
+	row_time(&row, "oldest", destination->oldest_ms);
+	row_number(&row, "attempts", destination->attempts);
+	row_number(&row, "failed", destination->failures);
+	if (destination->shown[0] == '\0')
+		row_null(&row, "shown");
+	else
+		row_text(&row, "shown", destination->shown);
+	say_row(control, &row);
+}
+
+void
+domains_show(void *program, struct control *control, int argc, char **argv)
+{
+	struct request request = { .verb = "domain show" };
+	struct destination destination;
+	struct queue *queue = program;
+	unsigned n = 0;
+
+	if (!take_words(&request, control, false, argc, argv))
+		return;
+	for (uint32_t class = 1; class < CLASSES_N; class++)
+		if (find(queue, &request, class, &destination)) {
+			show_destination(queue, control, &destination);
+			n++;
+		}
+	if (n == 0)
+		ctl_refuse(control, CONTROL_NO, "nothing is known of this "
+		    "domain", request.domain.name);
+	else
+		control_end(control, CONTROL_OK);
+}
+
+/* ---- hold and release ---- */
+
+/* What a change did to the destinations of a domain. */
+struct outcome_of {
+	unsigned	n;		/* they are */
+	uint64_t	numbers[CLASSES_N];
+	uint64_t	until_ms;	/* as flight_hold has it */
+};
+
+static void
+add_held(struct outcome_of *outcome, struct queue *queue,
+    struct destination *destination)
+{
+	outcome->numbers[outcome->n++] = destination->number;
+	destination_settle(queue->spool, destination);
+}
+
+static void
+log_change(struct control *control, const struct request *request,
+    uint64_t for_ms, unsigned n)
+{
+	struct event event;
+
+	event_begin(&event, LOG_LEVEL_INFO, "admin");
+	event_text(&event, "verb", request->verb);
+	event_text(&event, "domain", request->domain.name);
+	if (for_ms != 0)
+		event_number(&event, "for", (int64_t)(for_ms / 1000));
+	control_who(control, &event);
+	event_number(&event, "destinations", n);
+	event_end(&event);
+}
+
+static void
+say_change(struct control *control, const struct request *request,
+    const struct outcome_of *outcome)
+{
+	struct buffer row = { NULL, 0, 0 };
+
+	row_open(&row, NULL, '{');
+	row_text(&row, "done", request->verb);
+	row_text(&row, "domain", request->domain.name);
+	row_bool(&row, "held", outcome->until_ms != 0);
+	row_time(&row, "held_until", outcome->until_ms == HELD_FOR_EVER ? 0 :
+	    outcome->until_ms);
+	say_row(control, &row);
+}
+
+/* It is safe, and is told to whoever serves them; or nothing happened. */
+static void
+finish(struct queue *queue, struct control *control,
+    const struct request *request, const struct outcome_of *outcome)
+{
+	spool_want_flush(queue->spool);
+	if (!turn_end(queue)) {
+		ctl_refuse(control, CONTROL_AGAIN, "the store could not take "
+		    "the change, see the log", "");
 		return;
 	}
-	(void)program;
-	control_again(control, list_domains,
-	    mem_alloc(sizeof(struct domains)), free);
+	for (unsigned i = 0; i < outcome->n; i++)
+		dispatch_hold(queue->dispatch, outcome->numbers[i],
+		    outcome->until_ms);
+	log_change(control, request, request->for_ms, outcome->n);
+	say_change(control, request, outcome);
+	control_end(control, CONTROL_OK);
+}
+
+void
+domains_hold(void *program, struct control *control, int argc, char **argv)
+{
+	struct request request = { .verb = "domain hold" };
+	struct outcome_of outcome = { .until_ms = HELD_FOR_EVER };
+	struct destination destination;
+	struct queue *queue = program;
+
+	if (!take_words(&request, control, true, argc, argv))
+		return;
+	if (request.for_ms != 0)
+		outcome.until_ms = (uint64_t)loop_wall_ms() + request.for_ms;
+	for (uint32_t class = 1; class < CLASSES_N; class++) {
+		if (!destination_for(queue->spool, request.domain.name, class,
+		    &destination))
+			break;		/* the turn is lost: finish says so */
+		destination.held = true;
+		destination.held_until_ms = request.for_ms == 0 ? 0 :
+		    outcome.until_ms;
+		add_held(&outcome, queue, &destination);
+	}
+	finish(queue, control, &request, &outcome);
+}
+
+void
+domains_release(void *program, struct control *control, int argc,
+    char **argv)
+{
+	struct request request = { .verb = "domain release" };
+	struct outcome_of outcome = { .until_ms = 0 };
+	struct destination destination;
+	struct queue *queue = program;
+
+	if (!take_words(&request, control, false, argc, argv))
+		return;
+	for (uint32_t class = 1; class < CLASSES_N; class++) {
+		if (!find(queue, &request, class, &destination) ||
+		    !destination.held)
+			continue;
+		destination.held = false;
+		destination.held_until_ms = 0;
+		/* At once: whoever releases it wants to see it go. */
+		destination.backoff_ms = 0;
+		add_held(&outcome, queue, &destination);
+	}
+	if (outcome.n == 0)
+		ctl_refuse(control, CONTROL_NO, "this domain is not held",
+		    request.domain.name);
+	else
+		finish(queue, control, &request, &outcome);
 }

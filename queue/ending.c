@@ -24,6 +24,7 @@
 #include "queue/result.h"
 #include "queue/schedule.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SLICE_PLACES	100
@@ -293,14 +294,50 @@ conclude(struct walk *walk, struct destination *destination)
 	destination->backoff_ms = 0;
 }
 
+/* Once for each fall: what was seen last is in the record. */
+static void
+alarm_fall(struct walk *walk, const struct destination *destination,
+    const char *shown)
+{
+	struct event event;
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s once proved its TLS (%s) and does not "
+	    "now (%s)", destination->domain, destination->proof, shown);
+	event_begin(&event, LOG_LEVEL_ERROR, "alarm");
+	event_text(&event, "what", "tls-proof");
+	event_text(&event, "text", text);
+	event_text(&event, "domain", destination->domain);
+	event_text(&event, "proof", destination->proof);
+	event_text(&event, "shown", shown);
+	ledger_add(&walk->books->ledger, &event);
+}
+
+/* What the attempt showed of the destination's TLS. */
+static void
+keep_proof(struct walk *walk, struct destination *destination,
+    const struct trail *trail)
+{
+	const char *proof = trail_proof(trail, destination->proof);
+	const char *shown = trail_shown(trail);
+
+	memmove(destination->proof, proof, strlen(proof) + 1);
+	if (shown[0] == '\0')
+		return;
+	if (trail_is_weaker(shown, destination->proof) &&
+	    (destination->shown[0] == '\0' ||
+	    trail_is_weaker(shown, destination->shown)))
+		alarm_fall(walk, destination, shown);
+	memcpy(destination->shown, shown, strlen(shown) + 1);
+}
+
 static void
 finish(struct walk *walk, struct destination *destination,
     struct trail *trail)
 {
 	const struct d_ended *said = &walk->ending->said;
-	const char *proof = trail_proof(trail, destination->proof);
 
-	memmove(destination->proof, proof, strlen(proof) + 1);
+	keep_proof(walk, destination, trail);
 	if (walk->ending->walked)
 		destination->oldest_ms = walk->ending->oldest_ms;
 	conclude(walk, destination);
@@ -317,8 +354,10 @@ needs_walk(const struct walk *walk, const struct destination *destination)
 
 	if (said->ours || walk->ending->walked)
 		return false;
+	/* Held meanwhile: then nothing expires. */
 	return said->outcome == OUTCOME_FAILED ||
 	    (said->outcome == OUTCOME_DEFERRED &&
+	    destination_held_until(destination, walk->ending->ended_ms) == 0 &&
 	    (destination->class == CLASS_REPORT ||
 	    (destination->oldest_ms != 0 &&
 	    is_life_over(walk, destination->oldest_ms))));

@@ -9,6 +9,8 @@
  */
 #include "queue/flight.h"
 
+#include "queue/destination.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,9 +112,16 @@ flight_hand(struct flight *flight, struct active *active,
 		flight->handed++;
 	active->handed = true;
 	active->results = 0;
+	active->held_until_ms = destination_held_until(destination, now_ms);
 	active->trail.destination = destination->number;
 	active->trail.attempt = destination->attempts + 1;
 	active->trail.began_ms = now_ms;
+}
+
+void
+flight_hold(struct active *active, uint64_t until_ms)
+{
+	active->held_until_ms = until_ms;
 }
 
 void
@@ -291,6 +300,8 @@ fill_window(struct active *active, struct spool *spool, uint64_t now_ms)
 const struct due *
 flight_peek(struct active *active, struct spool *spool, uint64_t now_ms)
 {
+	if (active->held_until_ms > now_ms)
+		return NULL;
 	if (active->window_n == 0)
 		fill_window(active, spool, now_ms);
 	if (active->window_n == 0 && active->scanned) {

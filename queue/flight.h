@@ -45,6 +45,7 @@ struct active {
 	bool			 handed;	/* D_DUE was said, or D_NEXT
 						   heard: D_ENDED will come */
 	unsigned		 results;	/* heard in this attempt */
+	uint64_t		 held_until_ms;	/* nothing is drawn before */
 	LIST_HEAD(, job)	 jobs;
 	struct trail		 trail;
 	/*
@@ -75,6 +76,8 @@ struct active	*flight_add(struct flight *, const struct destination *);
 /* It was handed to delivery as its next attempt (counted). */
 void	 flight_hand(struct flight *, struct active *,
 	    const struct destination *, uint64_t now_ms);
+/* The operator held it, as destination_held_until says; 0: released it. */
+void	 flight_hold(struct active *, uint64_t until_ms);
 /*
  * Its attempt is over.  Freed, unless jobs of an older delivery or queue
  * still run: then it stays, not handed.
@@ -105,7 +108,7 @@ bool	 flight_has(const struct flight *, uint64_t destination, uint64_t id,
 
 /*
  * The next place of the destination that is due by now_ms and not in flight;
- * NULL: none.  It stays the next until flight_pop.
+ * NULL: none, or the destination is held.  It stays the next until flight_pop.
  */
 const struct due *flight_peek(struct active *, struct spool *,
 	    uint64_t now_ms);

@@ -161,12 +161,11 @@ hand_out(struct handout *handout, struct link *link, const struct soon *entry,
 	if (active == NULL)
 		active = flight_add(handout->flight, &destination);
 	flight_hand(handout->flight, active, &destination, now_ms);
-	if (!destination.held && flight_peek(active, handout->spool, now_ms)
-	    != NULL) {
+	if (flight_peek(active, handout->spool, now_ms) != NULL) {
 		say_due(link, &destination, active);
 		return;
 	}
-	/* The entry is too early; or older jobs have all of it. */
+	/* It is too early, or held anew; or older jobs have all of it. */
 	add_number(LIST_EMPTY(&active->jobs) ? &handout->unsettled :
 	    &handout->passed, number);
 	flight_end(handout->flight, active);

@@ -9,8 +9,10 @@
  */
 #include "queue/listing.h"
 
-#include "queue/row.h"
+#include "conf/loop.h"
 #include "conf/stamp.h"
+#include "queue/destination.h"
+#include "queue/row.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,14 +52,15 @@ listing_state(const struct dispatch *dispatch,
 {
 	if (dispatch_has(dispatch, recipient))
 		return RECIPIENT_ACTIVE;
-	if (recipient->due_ms == DUE_HELD || destination->held)
+	if (recipient->due_ms == DUE_HELD || destination_held_until(
+	    destination, (uint64_t)loop_wall_ms()) != 0)
 		return RECIPIENT_HELD;
 	return RECIPIENT_WAITING;
 }
 
-/* The destination of a recipient; most often that of the one before. */
-static void
-look_up(struct spool *spool, const struct recipient *recipient,
+/* Most often it is that of the recipient before. */
+void
+listing_destination(struct spool *spool, const struct recipient *recipient,
     struct destination *destination)
 {
 	if (destination->number == recipient->destination)
@@ -115,6 +118,23 @@ add_last(struct buffer *row, const struct recipient *recipient,
 	row_close(row, '}');
 }
 
+/* Who releases it, and when it goes on by itself. */
+static void
+add_hold(struct buffer *row, const struct recipient *recipient,
+    const struct destination *destination)
+{
+	bool own = recipient->due_ms == DUE_HELD;
+	uint64_t until_ms = destination_held_until(destination,
+	    (uint64_t)loop_wall_ms());
+
+	if (own || until_ms != 0)
+		row_text(row, "held_by", own ? "message" : "domain");
+	else
+		row_null(row, "held_by");
+	row_time(row, "held_until", own || until_ms == HELD_FOR_EVER ? 0 :
+	    until_ms);
+}
+
 static void
 add_recipient(struct buffer *row, const struct dispatch *dispatch,
     const struct recipient *recipient, const struct destination *destination)
@@ -130,14 +150,16 @@ add_recipient(struct buffer *row, const struct dispatch *dispatch,
 	row_number(row, "attempts", attempts_of(recipient, destination));
 	row_time(row, "next", state == RECIPIENT_HELD ||
 	    !DUE_IS_TIME(next_ms) ? 0 : next_ms);
+	add_hold(row, recipient, destination);
 	add_last(row, recipient, destination);
 	row_close(row, '}');
 }
 
 /* ---- one message ---- */
 
-static bool
-fits_envelope(const struct filter *filter, const struct message *message)
+bool
+listing_fits_message(const struct filter *filter,
+    const struct message *message)
 {
 	if (filter->own && (!message->local || message->uid != filter->uid))
 		return false;
@@ -148,9 +170,10 @@ fits_envelope(const struct filter *filter, const struct message *message)
 	    message->arrived_ms < filter->before_ms;
 }
 
-static bool
-fits_recipient(const struct dispatch *dispatch, const struct filter *filter,
-    const struct recipient *recipient, const struct destination *destination)
+bool
+listing_fits_recipient(const struct dispatch *dispatch,
+    const struct filter *filter, const struct recipient *recipient,
+    const struct destination *destination)
 {
 	struct mailbox mailbox;
 
@@ -164,18 +187,20 @@ fits_recipient(const struct dispatch *dispatch, const struct filter *filter,
 
 bool
 listing_fits(struct spool *spool, const struct dispatch *dispatch,
-    const struct filter *filter, const struct message *message)
+    const struct filter *filter, const struct message *message,
+    unsigned *rows)
 {
 	struct destination destination = { .number = 0 };
 	struct recipient recipient;
 	uint32_t number = 0;
 
-	if (!fits_envelope(filter, message))
+	if (!listing_fits_message(filter, message))
 		return false;
 	while (spool_next_recipient(spool, message->id, number, &recipient)
 	    == STORE_FOUND) {
-		look_up(spool, &recipient, &destination);
-		if (fits_recipient(dispatch, filter, &recipient,
+		(*rows)++;
+		listing_destination(spool, &recipient, &destination);
+		if (listing_fits_recipient(dispatch, filter, &recipient,
 		    &destination))
 			return true;
 		number = recipient.number + 1;
@@ -219,7 +244,7 @@ listing_row(struct spool *spool, const struct dispatch *dispatch,
 	row_open(row, "recipients", '[');
 	while (spool_next_recipient(spool, message->id, number, &recipient)
 	    == STORE_FOUND) {
-		look_up(spool, &recipient, &destination);
+		listing_destination(spool, &recipient, &destination);
 		add_recipient(row, dispatch, &recipient, &destination);
 		number = recipient.number + 1;
 	}
@@ -293,7 +318,7 @@ mark_of(struct spool *spool, const struct dispatch *dispatch, uint64_t id)
 	    STORE_FOUND) {
 		enum recipient_state state;
 
-		look_up(spool, &recipient, &destination);
+		listing_destination(spool, &recipient, &destination);
 		state = listing_state(dispatch, &recipient, &destination);
 		if (state == RECIPIENT_ACTIVE)
 			return "*";
@@ -322,7 +347,7 @@ listing_mailq(struct spool *spool, const struct dispatch *dispatch,
 	    message->sender[0] != '\0' ? message->sender : "MAILER-DAEMON");
 	while (spool_next_recipient(spool, message->id, number, &recipient)
 	    == STORE_FOUND) {
-		look_up(spool, &recipient, &destination);
+		listing_destination(spool, &recipient, &destination);
 		reason_of(&recipient, &destination, reason, sizeof(reason));
 		add_mailq_recipient(text, &recipient, reason, before,
 		    sizeof(before));

@@ -25,8 +25,10 @@ enum {
 	/* smtpd to queue; every one names the message by id */
 	Q_OPEN = 0x0401,
 	Q_RCPT,
+	Q_PLACE,	/* may DATA begin?  (ignored without recipients) */
 	Q_DATA,		/* fd: read end of the body's pipe */
 	Q_END,		/* the body is whole: this many octets */
+	Q_WHOLE,	/* a small body, all of it, instead of Q_DATA, Q_END */
 	Q_ABORT,	/* forget it */
 	/* queue to smtpd */
 	Q_RCPT_ANSWER,
@@ -118,7 +120,15 @@ struct q_end {
 	bool		eight_bit;	/* an octet above 127 was seen */
 	char		msgid[256];	/* Message-ID, for the log */
 };
-struct q_id {		/* Q_ABORT, Q_GO, Q_TAKEN */
+#define SMALL_BODY_MAX	(48u << 10)
+struct q_whole {
+	uint64_t	id;
+	bool		eight_bit;	/* as in q_end */
+	char		msgid[256];
+	uint32_t	body_len;
+	uint8_t		body[SMALL_BODY_MAX];
+};
+struct q_id {		/* Q_PLACE, Q_ABORT, Q_GO, Q_TAKEN */
 	uint64_t	id;
 };
 struct q_refused {
@@ -155,10 +165,15 @@ struct q_key {
 };
 
 /*
- * Order on a link: Q_OPEN, Q_RCPT/Q_RCPT_ANSWER each, Q_DATA, Q_GO, octets in
- * the pipe, Q_END, Q_TAKEN.  smtpd writes Received and the message (CRLF,
- * dots removed) into the pipe and closes it; the message is taken only if the
- * pipe ends at exactly q_end.size_bytes.
+ * Order on a link: Q_OPEN, Q_RCPT/Q_RCPT_ANSWER each, Q_PLACE, Q_GO; then
+ * Q_WHOLE, or, where the body is larger, Q_DATA, octets in the pipe, Q_END;
+ * Q_TAKEN.  Who has only large ones may leave Q_PLACE out: Q_GO answers Q_DATA
+ * then.  Q_PLACE may be said before the answers to RCPTs are there: it comes
+ * behind them, and counts only if one of them was taken.
+ *
+ * smtpd writes Received and the message (CRLF, dots removed) into Q_WHOLE or
+ * the pipe, which it closes; the message is taken only if the pipe ends at
+ * exactly q_end.size_bytes.
  */
 
 struct d_due {

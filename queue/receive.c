@@ -6,8 +6,8 @@
  *
  *	open	sender and recipients come in; memory only
  *	waiting	wants to send DATA, and too many others do already
- *	data	Q_GO was said; the body is read from its pipe
- *	whole	pipe ended, count right: written by the end of this turn
+ *	data	Q_GO was said; the body comes whole, or through its pipe
+ *	whole	it is here, count right: written by the end of this turn
  *
  * From each it ends by Q_TAKEN, Q_REFUSED, Q_ABORT or the death of its link.
  * It does not judge addresses or relaying: smtpd does.
@@ -63,6 +63,7 @@ struct intake {
 	struct source		*source;
 	struct q_open		 open;
 	enum state		 state;
+	bool			 placed;	/* by Q_PLACE: no pipe yet */
 	struct addressees	 addressees;
 	int			 pipe;	/* -1: not yet, or at its end */
 	struct watch		*watch;
@@ -138,6 +139,7 @@ serve(struct receiver *receiver, int fd, bool reports)
 	LIST_INSERT_HEAD(&receiver->sources, source, sources);
 	source->link = link_new(receiver->loop, fd, &intake_wire, &calls,
 	    source);
+	link_gather(source->link);
 }
 
 void
@@ -399,6 +401,8 @@ start_data(struct intake *intake)
 	receiver->in_data++;
 	intake->go_ms = loop_now_ms();
 	link_send(intake->source->link, Q_GO, &go, NULL);
+	if (intake->placed)
+		return;
 	if (intake->open.size_bytes > FITS_OCTETS) {
 		watch_pipe(intake);
 		return;
@@ -432,10 +436,59 @@ say_known(struct intake *intake)
 }
 
 static void
+wait_for_place(struct intake *intake)
+{
+	struct receiver *receiver = intake->source->receiver;
+
+	intake->state = STATE_WAITING;
+	TAILQ_INSERT_TAIL(&receiver->waiting, intake, line);
+	start_waiting(receiver);
+}
+
+/* smtpd may ask before it knows whether one of its recipients was taken. */
+static void
+on_place(struct intake *intake)
+{
+	if (intake->state != STATE_OPEN || intake->known ||
+	    intake->source->receiver->stopping) {
+		refuse(intake, 451, "4.3.0 try again");
+		return;
+	}
+	if (intake->addressees.n == 0)
+		return;
+	intake->placed = true;
+	wait_for_place(intake);
+}
+
+/* Nothing of its body has come yet. */
+static bool
+is_fresh(const struct intake *intake)
+{
+	return intake->state == STATE_DATA && intake->placed && !intake->ended;
+}
+
+/* What is in DATA already goes on when we are stopping. */
+static void
+on_late_pipe(struct intake *intake, int *fd)
+{
+	intake->placed = false;
+	intake->pipe = *fd;
+	*fd = -1;
+	if (fcntl(intake->pipe, F_SETFL, O_NONBLOCK) == -1)
+		refuse(intake, 451, "4.3.0 try again");
+	else
+		watch_pipe(intake);
+}
+
+static void
 on_data(struct intake *intake, int *fd)
 {
 	struct receiver *receiver = intake->source->receiver;
 
+	if (is_fresh(intake)) {
+		on_late_pipe(intake, fd);
+		return;
+	}
 	if (intake->state != STATE_OPEN || intake->pipe != -1 ||
 	    intake->addressees.n == 0 || receiver->stopping ||
 	    fcntl(*fd, F_SETFL, O_NONBLOCK) == -1) {
@@ -448,9 +501,7 @@ on_data(struct intake *intake, int *fd)
 	}
 	intake->pipe = *fd;
 	*fd = -1;
-	intake->state = STATE_WAITING;
-	TAILQ_INSERT_TAIL(&receiver->waiting, intake, line);
-	start_waiting(receiver);
+	wait_for_place(intake);
 }
 
 /* Both Q_END and the end of the pipe are there: are they about the same? */
@@ -550,7 +601,7 @@ on_pipe(void *context, int what)
 static void
 on_end(struct intake *intake, const struct q_end *end)
 {
-	if (intake->state != STATE_DATA || intake->ended) {
+	if (intake->state != STATE_DATA || intake->placed || intake->ended) {
 		refuse(intake, 451, "4.3.0 try again");
 		return;
 	}
@@ -561,6 +612,29 @@ on_end(struct intake *intake, const struct q_end *end)
 		judge_whole(intake);
 	else
 		read_pipe(intake);
+}
+
+static void
+on_whole(struct intake *intake, const struct q_whole *whole)
+{
+	if (!is_fresh(intake)) {
+		refuse(intake, 451, "4.3.0 try again");
+		return;
+	}
+	intake->ended = true;
+	intake->end = mem_alloc(sizeof(*intake->end));
+	intake->end->size_bytes = whole->body_len;
+	intake->end->eight_bit = whole->eight_bit;
+	memcpy(intake->end->msgid, whole->msgid, sizeof(whole->msgid));
+	if (body_take(&intake->body, whole->body, whole->body_len) ==
+	    BODY_FULL) {
+		say_full(intake);
+		drop(intake);
+	} else if (is_too_large(intake)) {
+		refuse(intake, 552, "5.3.4 message too large");
+	} else {
+		judge_whole(intake);
+	}
 }
 
 /* ---- the link ---- */
@@ -589,10 +663,14 @@ on_intake(struct source *source, unsigned kind, const void *message,
 		return;		/* crossed our Q_REFUSED: it is forgotten */
 	if (kind == Q_RCPT)
 		on_rcpt(intake, message);
+	else if (kind == Q_PLACE)
+		on_place(intake);
 	else if (kind == Q_DATA)
 		on_data(intake, &fds[0]);
 	else if (kind == Q_END)
 		on_end(intake, message);
+	else if (kind == Q_WHOLE)
+		on_whole(intake, message);
 	else if (kind == Q_ABORT)
 		drop(intake);
 }

@@ -75,7 +75,10 @@ static const struct wire_field destination_fields[] = {
 	WIRE_FIELD_TEXT(struct destination, host),
 	WIRE_FIELD_TEXT(struct destination, address),
 	WIRE_FIELD_TEXT(struct destination, text),
+	WIRE_FIELD(struct destination, held_until_ms, WIRE_U64, 0),
+	WIRE_FIELD_TEXT(struct destination, shown),
 };
+#define DESTINATION_FIELDS_1	17
 
 static const struct wire_field intake_fields[] = {
 	WIRE_FIELD(struct intake_mark, since_ms, WIRE_U64, 0),
@@ -134,6 +137,7 @@ record_decode(struct slice value, const struct wire_message *row,
 	} first[] = {
 		{ &record_message, MESSAGE_FIELDS_1 },
 		{ &record_recipient, RECIPIENT_FIELDS_1 },
+		{ &record_destination, DESTINATION_FIELDS_1 },
 		{ &record_key, KEY_FIELDS_1 },
 	};
 

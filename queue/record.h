@@ -100,6 +100,10 @@ struct destination {
 	char		host[DOMAIN_TEXT_MAX];
 	char		address[ADDRESS_TEXT_MAX];
 	char		text[REASON_TEXT_MAX];
+	/* Since version 2. */
+	uint64_t	held_until_ms;	/* 0: until it is released */
+	/* The TLS that the last attempt saw: "none", ...; "" not known. */
+	char		shown[16];
 };
 
 /* A message of which parts are stored and which does not exist yet. */

@@ -11,9 +11,14 @@
 #include "queue/spool.h"
 
 #include "conf/log.h"
+#include "conf/storefile.h"
+#include "queue/fault.h"
+#include "queue/format.h"
+#include "queue/salvage.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +31,15 @@
 #define TURN_OCTETS	(1u << 20)
 #define TURN_EVENTS	256
 #define BALLAST_OCTETS	(48ull << 20)
+#define OPENS_FILE	"opens"
+#define OPENS_MAX	5	/* then all of it is looked through */
 
 struct spool {
 	struct store		*store;
 	struct store_table	*messages, *recipients, *due, *destinations;
 	struct store_table	*names, *soon, *chunks, *intakes, *keys;
 	struct store_table	*attempts, *unsigned_ids;
+	char			*dir;
 	int			 dir_fd;
 	int			 bodies_fd;
 	struct soon		 soon_lowest;	/* written, not yet told */
@@ -44,6 +52,8 @@ struct spool {
 	bool			 flush;
 	uint64_t		*unlinks;	/* files of deleted messages */
 	size_t			 unlinks_n, unlinks_size;
+	size_t			 unlinks_kept;	/* of earlier turns */
+	bool			 keep_bodies;	/* a backup copies them */
 };
 
 /* A key in the making. */
@@ -128,22 +138,213 @@ open_folders(struct spool *spool, const char *dir, char *error, size_t size)
 	return true;
 }
 
-static void
-open_tables(struct spool *spool)
-{
-	struct store *store = spool->store;
+/* Names and versions, in the order of `places`. */
+static const struct format_table tables[] = {
+	{ "messages", VERSION_2 },
+	{ "recipients", VERSION_2 },
+	{ "due", VERSION },
+	{ "destinations", VERSION_2 },
+	{ "names", VERSION },
+	{ "soon", VERSION },
+	{ "chunks", VERSION },
+	{ "intakes", VERSION },
+	{ "keys", VERSION_2 },
+	{ "attempts", VERSION },
+	{ "unsigned", VERSION },
+};
+#define TABLES_N	(sizeof(tables) / sizeof(tables[0]))
 
-	spool->messages = store_table(store, "messages", VERSION_2);
-	spool->recipients = store_table(store, "recipients", VERSION_2);
-	spool->due = store_table(store, "due", VERSION);
-	spool->destinations = store_table(store, "destinations", VERSION);
-	spool->names = store_table(store, "names", VERSION);
-	spool->soon = store_table(store, "soon", VERSION);
-	spool->chunks = store_table(store, "chunks", VERSION);
-	spool->intakes = store_table(store, "intakes", VERSION);
-	spool->keys = store_table(store, "keys", VERSION_2);
-	spool->attempts = store_table(store, "attempts", VERSION);
-	spool->unsigned_ids = store_table(store, "unsigned", VERSION);
+/* Where the table of that number stands in a spool. */
+static struct store_table **
+place_of(struct spool *spool, size_t n)
+{
+	static const size_t places[TABLES_N] = {
+		offsetof(struct spool, messages),
+		offsetof(struct spool, recipients),
+		offsetof(struct spool, due),
+		offsetof(struct spool, destinations),
+		offsetof(struct spool, names),
+		offsetof(struct spool, soon),
+		offsetof(struct spool, chunks),
+		offsetof(struct spool, intakes),
+		offsetof(struct spool, keys),
+		offsetof(struct spool, attempts),
+		offsetof(struct spool, unsigned_ids)
+	};
+
+	return (struct store_table **)(void *)((char *)spool + places[n]);
+}
+
+static bool
+open_tables(struct spool *spool, char *error, size_t size)
+{
+	for (size_t i = 0; i < TABLES_N; i++) {
+		*place_of(spool, i) = store_try_table(spool->store,
+		    tables[i].name, tables[i].version, error, size);
+		if (*place_of(spool, i) == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* ---- is it to be trusted? ---- */
+
+/* How often was it opened since it last ran well for a while? */
+static unsigned
+opens_of(const struct spool *spool)
+{
+	char text[16] = "";
+	int fd = openat(spool->dir_fd, OPENS_FILE,
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd == -1)
+		return 0;
+	if (read(fd, text, sizeof(text) - 1) <= 0)
+		text[0] = '\0';
+	close(fd);
+	return (unsigned)strtoul(text, NULL, 10);
+}
+
+static void
+note_open(const struct spool *spool)
+{
+	unsigned opens = opens_of(spool) + 1;
+	int fd = openat(spool->dir_fd, OPENS_FILE, O_WRONLY | O_CREAT |
+	    O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd == -1)
+		return;
+	dprintf(fd, "%u\n", opens);
+	close(fd);
+}
+
+void
+spool_is_well(struct spool *spool)
+{
+	unlinkat(spool->dir_fd, OPENS_FILE, 0);
+}
+
+bool
+spool_is_suspect(const struct spool *spool)
+{
+	return store_is_suspect(spool->store);
+}
+
+/* Was something odd, or does it die again and again? */
+static bool
+is_distrusted(const struct spool *spool)
+{
+	return faccessat(spool->dir_fd, STORE_SUSPECT, F_OK, 0) == 0 ||
+	    opens_of(spool) >= OPENS_MAX;
+}
+
+/* The store is at rest: look at its files.  end: of its log, or NULL. */
+static bool
+is_damaged(const struct spool *spool, const struct storefile_end *end,
+    char *error, size_t size)
+{
+	const char *table = salvage_damaged_table(spool->dir, end);
+
+	if (table != NULL)
+		snprintf(error, size, "the file of table %s is damaged",
+		    table);
+	return table != NULL;
+}
+
+/*
+ * Recover.  Where that ended in a fault before, the files are looked at as
+ * they lie: only what is damaged makes a working library fault there.
+ */
+static bool
+recover(struct spool *spool, bool *damaged, char *error, size_t size)
+{
+	bool recovered;
+
+	*damaged = fault_in_recovery(spool->dir_fd, STORE_SUSPECT) &&
+	    is_damaged(spool, NULL, error, size);
+	if (*damaged)
+		return false;
+	fault_watch(spool->dir_fd, STORE_SUSPECT, true);
+	recovered = store_recover(spool->store, damaged, error, size);
+	fault_watch(spool->dir_fd, STORE_SUSPECT, false);
+	return recovered;
+}
+
+/* Recovered: look at all of it, and recover again. */
+static bool
+look_through(struct spool *spool, bool *damaged, char *error, size_t size)
+{
+	struct storefile_end end;
+
+	/* What recovery wrote is in the files then. */
+	store_log_end(spool->store, &end);
+	store_rest(spool->store);
+	*damaged = is_damaged(spool, &end, error, size);
+	if (*damaged)
+		return false;
+	unlinkat(spool->dir_fd, STORE_SUSPECT, 0);
+	log_line(LOG_LEVEL_INFO, "the queue's files were looked through: "
+	    "they are sound");
+	return recover(spool, damaged, error, size);
+}
+
+/*
+ * Open store and tables; *damaged: it cannot be, for no other reason than
+ * that the files are damaged.
+ */
+static bool
+open_store(struct spool *spool, bool *damaged, char *error, size_t size)
+{
+	bool distrusted = is_distrusted(spool);
+	struct storefile_end end;
+
+	note_open(spool);
+	if (!recover(spool, damaged, error, size) || (distrusted &&
+	    !look_through(spool, damaged, error, size)))
+		return false;
+	store_log_end(spool->store, &end);
+	if (open_tables(spool, error, size))
+		return true;
+	store_rest(spool->store);
+	*damaged = is_damaged(spool, &end, error, size);
+	return false;
+}
+
+/* Damaged, or a salvage was cut off: into a new store with it. */
+static bool
+open_new(struct spool *spool, char *error, size_t size)
+{
+	bool damaged;
+
+	if (!salvage_make_way(spool->dir_fd, error, size))
+		return false;
+	unlinkat(spool->dir_fd, STORE_SUSPECT, 0);
+	spool_is_well(spool);
+	return open_store(spool, &damaged, error, size) &&
+	    salvage_fill(spool, spool->dir, error, size);
+}
+
+static bool
+open_or_salvage(struct spool *spool, char *error, size_t size)
+{
+	bool damaged;
+
+	if (salvage_is_pending(spool->dir_fd))
+		return open_new(spool, error, size);
+	if (open_store(spool, &damaged, error, size))
+		return true;
+	return damaged && salvage_begin(spool->dir_fd, error, error, size) &&
+	    open_new(spool, error, size);
+}
+
+/* Before the first record of these versions. */
+static bool
+write_format(struct spool *spool, char *error, size_t size)
+{
+	if (format_write(spool->dir_fd, tables, TABLES_N, error, size))
+		return true;
+	store_give_room(spool->store);
+	return format_write(spool->dir_fd, tables, TABLES_N, error, size);
 }
 
 struct spool *
@@ -157,14 +358,18 @@ spool_open(const char *dir, char *error, size_t error_size)
 	struct spool *spool = mem_alloc(sizeof(*spool));
 
 	spool->turn = 1;
+	spool->dir = mem_copy(dir);
 	spool->dir_fd = spool->bodies_fd = -1;
-	spool->store = store_open(dir, &options, error, error_size);
+	spool->store = store_lock(dir, &options, error, error_size);
 	if (spool->store == NULL ||
-	    !open_folders(spool, dir, error, error_size)) {
+	    !open_folders(spool, dir, error, error_size) ||
+	    !format_allows(spool->dir_fd, tables, TABLES_N, error,
+	    error_size) ||
+	    !open_or_salvage(spool, error, error_size) ||
+	    !write_format(spool, error, error_size)) {
 		spool_close(&spool);
 		return NULL;
 	}
-	open_tables(spool);
 	return spool;
 }
 
@@ -176,12 +381,18 @@ spool_close(struct spool **pointer)
 	*pointer = NULL;
 	if (spool == NULL)
 		return;
+	/* It was not the queue's files that ended us. */
+	if (spool->dir_fd != -1 && spool->messages != NULL &&
+	    !spool_is_suspect(spool))
+		spool_is_well(spool);
 	store_close(&spool->store);
+	fault_watch(-1, NULL, false);
 	if (spool->bodies_fd != -1)
 		close(spool->bodies_fd);
 	if (spool->dir_fd != -1)
 		close(spool->dir_fd);
 	free(spool->unlinks);
+	free(spool->dir);
 	free(spool);
 }
 
@@ -260,16 +471,48 @@ unlink_later(struct spool *spool, uint64_t id)
 	spool->flush = true;
 }
 
+static void
+unlink_bodies(struct spool *spool)
+{
+	for (size_t i = 0; i < spool->unlinks_n; i++)
+		unlink_body(spool, spool->unlinks[i]);
+	spool->unlinks_n = spool->unlinks_kept = 0;
+}
+
+bool
+spool_begin_backup(struct spool *spool)
+{
+	if (spool->keep_bodies || !store_begin_backup(spool->store))
+		return false;
+	spool->keep_bodies = true;
+	return true;
+}
+
+bool
+spool_log_end(struct spool *spool, struct storefile_end *end)
+{
+	return store_log_end(spool->store, end);
+}
+
+void
+spool_end_backup(struct spool *spool)
+{
+	store_end_backup(spool->store);
+	spool->keep_bodies = false;
+}
+
 enum durability
 spool_turn_end(struct spool *spool)
 {
 	enum durability result = store_turn_end(spool->store, spool->flush);
 
-	if (result == STORE_DURABLE)
-		for (size_t i = 0; i < spool->unlinks_n; i++)
-			unlink_body(spool, spool->unlinks[i]);
+	/* Those of a lost turn keep their messages. */
+	if (result != STORE_DURABLE)
+		spool->unlinks_n = spool->unlinks_kept;
+	spool->unlinks_kept = spool->unlinks_n;
+	if (!spool->keep_bodies)
+		unlink_bodies(spool);
 	spool->turn++;
-	spool->unlinks_n = 0;
 	spool->events = 0;
 	spool->octets = 0;
 	spool->flush = false;
@@ -513,6 +756,30 @@ spool_next_recipient(struct spool *spool, uint64_t id, uint32_t number,
 	}
 }
 
+enum store_found
+spool_walk_recipients(struct spool *spool, uint64_t id, uint32_t number,
+    bool after, struct recipient *recipient)
+{
+	struct key key = recipient_key(id, number);
+	struct slice found, value;
+	enum store_found result = store_next(spool->recipients,
+	    key_slice(&key), after, &found, &value);
+
+	if (result == STORE_ABSENT || result == STORE_FAILED)
+		return result;
+	if (found.len != 12)
+		return STORE_ABSENT;
+	id = u64_at(found, 0);
+	number = u32_at(found, 8);
+	if (result == STORE_FOUND &&
+	    !record_decode(value, &record_recipient, recipient))
+		result = STORE_DAMAGED;
+	recipient->id = id;
+	recipient->number = number;
+	judge(result, "recipient", id, number);
+	return result == STORE_FOUND ? STORE_FOUND : STORE_DAMAGED;
+}
+
 bool
 spool_is_owed(struct spool *spool, uint64_t id)
 {
@@ -663,7 +930,7 @@ spool_get_chunk(struct spool *spool, uint64_t id, uint32_t n,
 }
 
 void
-spool_drop_body(struct spool *spool, uint64_t id)
+spool_drop_chunks(struct spool *spool, uint64_t id)
 {
 	struct key from = chunk_key(id, 0);
 	struct slice found, value;
@@ -680,8 +947,29 @@ spool_drop_body(struct spool *spool, uint64_t id)
 		key = chunk_key(id, u32_at(found, 8));
 		store_delete(spool->chunks, key_slice(&key));
 	}
+}
+
+void
+spool_drop_body(struct spool *spool, uint64_t id)
+{
+	spool_drop_chunks(spool, id);
 	/* No record names it, so it need not wait for the turn's end. */
 	unlink_body(spool, id);
+}
+
+bool
+spool_next_chunk_id(struct spool *spool, uint64_t after, uint64_t *id)
+{
+	struct key key = chunk_key(after, UINT32_MAX);
+	struct slice found, value;
+	enum store_found result = store_next(spool->chunks, key_slice(&key),
+	    true, &found, &value);
+
+	if (result == STORE_ABSENT || result == STORE_FAILED ||
+	    found.len != 12 || u64_at(found, 0) <= after)
+		return false;
+	*id = u64_at(found, 0);
+	return true;
 }
 
 char *
@@ -706,6 +994,16 @@ spool_unmark_intake(struct spool *spool, uint64_t id)
 	struct key key = key_of(id);
 
 	store_delete(spool->intakes, key_slice(&key));
+}
+
+bool
+spool_has_intake(struct spool *spool, uint64_t id)
+{
+	struct key key = key_of(id);
+	struct slice value;
+
+	return store_get(spool->intakes, key_slice(&key), &value) !=
+	    STORE_ABSENT;
 }
 
 bool
@@ -1027,4 +1325,54 @@ spool_drop_attempts(struct spool *spool, uint64_t destination)
 	struct key key = attempt_key(destination, 0, 0);
 
 	drop_attempt_keys(spool, &key, 8);
+}
+
+/* ---- salvage ---- */
+
+/* Could it be a key of that table? */
+static bool
+is_key(const char *table, struct slice key)
+{
+	static const struct {
+		const char	*table;
+		size_t		 len;	/* 0: text */
+	} lengths[] = {
+		{ "messages", 8 }, { "recipients", 12 }, { "chunks", 12 },
+		{ "destinations", 8 }, { "intakes", 8 }, { "attempts", 20 },
+		{ "keys", 0 }
+	};
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
+		if (strcmp(lengths[i].table, table) == 0)
+			return lengths[i].len != 0 ?
+			    key.len == lengths[i].len :
+			    key.len > 0 && key.len < KEY_TEXT_MAX;
+	return false;
+}
+
+static struct store_table *
+table_of(struct spool *spool, const char *name)
+{
+	for (size_t i = 0; i < TABLES_N; i++)
+		if (strcmp(tables[i].name, name) == 0)
+			return *place_of(spool, i);
+	return NULL;
+}
+
+void
+spool_put_raw(struct spool *spool, const char *name, struct slice key,
+    struct slice raw)
+{
+	struct store_table *table = table_of(spool, name);
+	struct slice value;
+	enum store_found there;
+
+	if (table == NULL || !is_key(name, key))
+		return;
+	/* The same key twice: one that is whole wins. */
+	there = store_get(table, key, &value);
+	if (there == STORE_ABSENT || (there == STORE_DAMAGED &&
+	    store_is_whole(key, raw)))
+		store_put_raw(table, key, raw);
+	spool->octets += key.len + raw.len;
 }

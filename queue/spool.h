@@ -39,8 +39,10 @@ struct spool;
 
 /*
  * Open the queue in dir, made when missing (parents are not).  Local I/O, may
- * take seconds after a crash.  NULL, and a sentence in error, when it cannot
- * be: see store_open.
+ * take seconds after a crash.  A queue whose files are damaged so that the
+ * database refuses them is salvaged into new ones (salvage.h), which takes as
+ * long as reading and writing all of it.  NULL, and a sentence in error, when
+ * it cannot be: see store_open; and where a newer culver has written it.
  */
 struct spool	*spool_open(const char *dir, char *error, size_t error_size);
 /* What spool_turn_end did not make durable is undone.  Nulls the pointer. */
@@ -50,6 +52,24 @@ int	 spool_bodies_fd(const struct spool *);
 /* Where the store lies, for space.c. */
 int	 spool_dir_fd(const struct spool *);
 uint64_t spool_flushes(const struct spool *);
+/*
+ * It has run for a while: a later end is none of the queue's files' doing.
+ * Who opens it many times without this has them looked through first.
+ */
+void	 spool_is_well(struct spool *);
+/*
+ * Was something met that only a look at all of the files can judge?  It is
+ * taken at the next opening, and what is damaged is salvaged there.
+ */
+bool	 spool_is_suspect(const struct spool *);
+/*
+ * For backup.c: see store_begin_backup; the files of deleted messages stay as
+ * well, until the first turn after the end.
+ */
+bool	 spool_begin_backup(struct spool *);
+struct storefile_end;
+bool	 spool_log_end(struct spool *, struct storefile_end *);
+void	 spool_end_backup(struct spool *);
 
 /* ---- the turn ---- */
 
@@ -69,6 +89,15 @@ uint64_t spool_turn(const struct spool *);
  * GONE: end the program.
  */
 enum durability spool_turn_end(struct spool *);
+
+/* ---- salvage ---- */
+
+/*
+ * Put an entry of another queue's table as it lay there, unless one that is
+ * whole has its key; what cannot be one of that table is left out.
+ */
+void	 spool_put_raw(struct spool *, const char *table, struct slice key,
+	    struct slice raw);
 
 /* ---- messages ---- */
 
@@ -105,6 +134,13 @@ enum store_found spool_get_recipient(struct spool *, uint64_t id,
 /* The first recipient of the message with that number or above. */
 enum store_found spool_next_recipient(struct spool *, uint64_t id,
 	    uint32_t number, struct recipient *);
+/*
+ * The first recipient of any message at or (after) behind that place.
+ * STORE_DAMAGED: it is there and cannot be used; its id and number are set,
+ * and an alarm has said so.
+ */
+enum store_found spool_walk_recipients(struct spool *, uint64_t id,
+	    uint32_t number, bool after, struct recipient *);
 /*
  * Is the message owed to anybody?  A recipient whose record is damaged counts,
  * and so does a turn that is lost.
@@ -149,12 +185,17 @@ enum store_found spool_get_chunk(struct spool *, uint64_t id, uint32_t n,
 	    struct slice *octets);
 /* All chunks and the file of an id that has no message. */
 void	 spool_drop_body(struct spool *, uint64_t id);
+void	 spool_drop_chunks(struct spool *, uint64_t id);
+/* The first id above `after` that has chunks; false: none, or turn lost. */
+bool	 spool_next_chunk_id(struct spool *, uint64_t after, uint64_t *id);
 /* The name of an id's body file in spool_bodies_fd's folder. */
 char	*spool_body_name(uint64_t id, char name[ID_TEXT_MAX]);
 
 /* Parts of this message are stored, and it does not exist yet. */
 void	 spool_mark_intake(struct spool *, uint64_t id, uint64_t now_ms);
 void	 spool_unmark_intake(struct spool *, uint64_t id);
+/* A lost turn says yes. */
+bool	 spool_has_intake(struct spool *, uint64_t id);
 /* The first mark with an id above `after`; false: none, or turn lost. */
 bool	 spool_next_intake(struct spool *, uint64_t after, uint64_t *id);
 

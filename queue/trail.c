@@ -93,9 +93,25 @@ static const char *const proofs[] = { "", "encrypt", "pkix", "dane" };
 #define PROOFS_N	(sizeof(proofs) / sizeof(proofs[0]))
 
 static size_t
-proof_of(const struct d_host *host)
+rank_of(const char *proof)
 {
-	if (!host->ready || strcmp(host->starttls, "done") != 0)
+	size_t rank = PROOFS_N - 1;
+
+	while (rank > 0 && strcmp(proofs[rank], proof) != 0)
+		rank--;
+	return rank;
+}
+
+bool
+trail_is_weaker(const char *proof, const char *than)
+{
+	return rank_of(proof) < rank_of(than);
+}
+
+static size_t
+shown_by(const struct d_host *host)
+{
+	if (strcmp(host->starttls, "done") != 0)
 		return 0;
 	if (slice_begins(slice_of(host->requirement), SLICE("dane")) &&
 	    strcmp(host->result, "success") == 0 && !host->interim)
@@ -106,19 +122,45 @@ proof_of(const struct d_host *host)
 const char *
 trail_proof(const struct trail *trail, const char *best)
 {
-	size_t rank = 0, shown;
+	size_t rank = rank_of(best), shown;
 	struct d_host host;
 
-	while (rank < PROOFS_N - 1 && strcmp(proofs[rank], best) != 0)
-		rank++;
 	for (unsigned i = 0; i < trail->hosts_n; i++) {
 		if (!trail->hosts[i].ready || !decode(&trail->hosts[i], &host))
 			continue;
-		shown = proof_of(&host);
+		shown = shown_by(&host);
 		if (shown > rank)
 			rank = shown;
 	}
 	return proofs[rank];
+}
+
+/* A handshake that broke off says nothing about what would have been shown. */
+static bool
+is_seen(const struct d_host *host)
+{
+	return host->connected && (strcmp(host->starttls, "done") == 0 ||
+	    strcmp(host->starttls, "absent") == 0 ||
+	    strcmp(host->starttls, "refused") == 0);
+}
+
+const char *
+trail_shown(const struct trail *trail)
+{
+	struct d_host host;
+	size_t rank = 0;
+	bool seen = false;
+
+	for (unsigned i = 0; i < trail->hosts_n; i++) {
+		if (!decode(&trail->hosts[i], &host) || !is_seen(&host))
+			continue;
+		seen = true;
+		if (shown_by(&host) > rank)
+			rank = shown_by(&host);
+	}
+	if (!seen)
+		return "";
+	return rank == 0 ? "none" : proofs[rank];
 }
 
 static struct attempt

@@ -47,6 +47,14 @@ bool	trail_decider(const struct trail *, const struct d_ended *,
  */
 const char *trail_proof(const struct trail *, const char *best);
 /*
+ * What TLS was seen in this attempt, at the best of its hosts, whether it was
+ * enough or not: "none", "encrypt", "pkix", "dane"; "" nothing was seen of it.
+ * A static text.
+ */
+const char *trail_shown(const struct trail *);
+/* Is this worth less than that ("", "none" nothing)?  Pure. */
+bool	trail_is_weaker(const char *proof, const char *than);
+/*
  * Write attempt and hosts in this turn, with its end if it is over (ended not
  * NULL), and put its number into the destination's record, which the caller
  * writes.  Local I/O.

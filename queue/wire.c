@@ -59,6 +59,13 @@ static const struct wire_field end_fields[] = {
 	WIRE_FIELD_TEXT(struct q_end, msgid),
 };
 
+static const struct wire_field whole_fields[] = {
+	WIRE_FIELD(struct q_whole, id, WIRE_U64, 0),
+	WIRE_FIELD(struct q_whole, eight_bit, WIRE_BOOL, 0),
+	WIRE_FIELD_TEXT(struct q_whole, msgid),
+	WIRE_FIELD_BYTES(struct q_whole, body),
+};
+
 static const struct wire_field id_fields[] = {
 	WIRE_FIELD(struct q_id, id, WIRE_U64, 0),
 };
@@ -84,8 +91,10 @@ static const struct wire_field key_fields[] = {
 static const struct wire_message intake_rows[] = {
 	WIRE_ROW(Q_OPEN, struct q_open, open_fields, 0),
 	WIRE_ROW(Q_RCPT, struct q_rcpt, rcpt_fields, 0),
+	WIRE_ROW(Q_PLACE, struct q_id, id_fields, 0),
 	WIRE_ROW(Q_DATA, struct q_data, data_fields, 1),
 	WIRE_ROW(Q_END, struct q_end, end_fields, 0),
+	WIRE_ROW(Q_WHOLE, struct q_whole, whole_fields, 0),
 	WIRE_ROW(Q_ABORT, struct q_id, id_fields, 0),
 	WIRE_ROW(Q_RCPT_ANSWER, struct q_rcpt_answer, rcpt_answer_fields, 0),
 	WIRE_ROW(Q_GO, struct q_id, id_fields, 0),

@@ -297,26 +297,29 @@ make_receivers_due(struct book *book, const struct report_state *state,
 	}
 }
 
+/* It is asked for anew, as if for the first time; not when it would be due. */
+static void
+ask_anew(struct report_state *state)
+{
+	state->phase = REPORT_ASKING;
+	state->first_s = 0;
+	state->attempts = 0;
+}
+
 /* Without a relay: it is the first thing that the next one does. */
 static bool
 make_due(struct book *book, struct report_state *state, struct buffer *error)
 {
 	int64_t now_s = time(NULL);
 
-	switch ((enum report_phase)state->phase) {
-	case REPORT_DONE:
-	case REPORT_GIVEN_UP:
+	if (state->phase == REPORT_DONE || (state->phase == REPORT_GIVEN_UP &&
+	    state->number != 0)) {
 		buffer_printf(error, "its report is %s already",
 		    report_phase_name(state->phase));
 		return false;
-	case REPORT_UNWANTED:
-		state->phase = REPORT_ASKING;
-		break;
-	case REPORT_COUNTING:
-	case REPORT_ASKING:
-	case REPORT_SENDING:
-		break;
 	}
+	if (state->phase != REPORT_SENDING)
+		ask_anew(state);
 	make_receivers_due(book, state, now_s);
 	state->next_s = now_s;
 	book_put_report(book, state);

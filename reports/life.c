@@ -8,6 +8,9 @@
  * began.
  *
  * A timer looks at the wall clock once a minute at least, for it may jump.
+ * While it is not believed (steady.h) nothing becomes due and nothing is
+ * forgotten, or half a day would leave as a whole one; what is being done goes
+ * on.
  */
 #include "reports/work.h"
 
@@ -16,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define BEGIN_MS	3000	/* after the start: links are there by then */
 #define LOOK_MS		60000
@@ -23,6 +27,9 @@
 #define LOOKS_A_TURN	64
 #define WALKS_A_TURN	100
 #define AGAIN_S		60
+#define PLACE_S		20	/* until one more may wait to be posted */
+/* No report and no receiver waits longer than that for its next time. */
+#define NEXT_MAX_S	86400
 #define FORGET_MS	3600000
 #define TEXT_PAUSE_MS	60000
 #define TEXT_TRIES	3
@@ -147,8 +154,7 @@ work_new(struct life *life, const struct report_state *state,
 	work->day = state->day;
 	memcpy(work->domain, state->domain, sizeof(work->domain));
 	work->extra = extra;
-	LIST_INSERT_HEAD(&life->works, work, works);
-	life->works_n++;
+	TAILQ_INSERT_TAIL(&life->works, work, works);
 	return work;
 }
 
@@ -157,8 +163,7 @@ work_free(struct work *work)
 {
 	unsigned n;
 
-	LIST_REMOVE(work, works);
-	work->life->works_n--;
+	TAILQ_REMOVE(&work->life->works, work, works);
 	for (n = 0; n < RUA_MAX; n++)
 		trial_free(&work->trials[n]);
 	free(work->rua);
@@ -185,14 +190,37 @@ find_work(const struct life *life, const struct report_state *state,
 {
 	struct work *work;
 
-	LIST_FOREACH(work, &life->works, works)
+	TAILQ_FOREACH(work, &life->works, works)
 		if (work->extra == extra && work->day == state->day &&
 		    strcmp(work->domain, state->domain) == 0)
 			return work;
 	return NULL;
 }
 
-/* The receivers whose time has come; false: none. */
+static bool
+is_busy(const struct work *work)
+{
+	unsigned n;
+
+	for (n = 0; n < RUA_MAX; n++)
+		if (work->trials[n] != NULL && !trial_waits(work->trials[n]))
+			return true;
+	return work->step != WORK_SENDING;
+}
+
+/* What waits for a slow receiver keeps no others from theirs. */
+static bool
+has_room(const struct life *life)
+{
+	const struct work *work;
+	unsigned busy = 0;
+
+	TAILQ_FOREACH(work, &life->works, works)
+		busy += is_busy(work);
+	return busy < WORKS_MAX;
+}
+
+/* The receivers whose time has come; false: none, settle it. */
 static bool
 start_trials(struct work *work, const struct report_state *state)
 {
@@ -207,7 +235,11 @@ start_trials(struct work *work, const struct report_state *state)
 		    !is_open(&receiver) || receiver.next_s > now_s)
 			continue;
 		work->trials[n] = trial_new(work, &receiver);
-		any = true;
+		if (work->trials[n] == NULL) {
+			receiver.next_s = now_s + PLACE_S;
+			work_put_receiver(work, state, &receiver);
+		}
+		any |= work->trials[n] != NULL;
 	}
 	return any;
 }
@@ -267,11 +299,14 @@ answer_kept(struct work *work)
 	struct report_state state;
 
 	making_log(work);
-	if (!work_get_report(work, &state) || state.phase != REPORT_SENDING ||
-	    !start_trials(work, &state))
+	if (!work_get_report(work, &state) || state.phase != REPORT_SENDING) {
 		work_end(work);
-	else
+	} else if (!start_trials(work, &state)) {
+		work_settle(work, &state);
+		work_end(work);
+	} else {
 		loop_again(work->life->loop);
+	}
 }
 
 static void
@@ -349,7 +384,7 @@ look_at_extras(struct life *life, int64_t now_s)
 
 	LIST_FOREACH(extra, &life->extras, extras) {
 		state = extra->state;
-		if (life->works_n < WORKS_MAX && state.next_s <= now_s &&
+		if (has_room(life) && state.next_s <= now_s &&
 		    find_work(life, &state, extra) == NULL)
 			take_up(life, &state, extra);
 	}
@@ -363,7 +398,7 @@ wait_ms(struct life *life, int64_t now_s)
 	struct extra *extra;
 	int64_t next_s = now_s + LOOK_MS / 1000;
 
-	if (life->works_n >= WORKS_MAX)
+	if (!has_room(life))
 		return LOOK_MS;		/* one that ends looks again */
 	if (book_soonest_report(life->book, &state) && state.next_s < next_s)
 		next_s = state.next_s;
@@ -376,14 +411,12 @@ wait_ms(struct life *life, int64_t now_s)
 
 /* RPT-4.1-3 RFC 8460 4.1: each missed day is a report of its own. */
 static void
-look(struct life *life)
+look_at_due(struct life *life, int64_t now_s)
 {
 	struct report_state state;
-	int64_t now_s = loop_wall_s();
 	unsigned n;
 
-	life->look = false;
-	for (n = 0; life->works_n < WORKS_MAX &&
+	for (n = 0; has_room(life) &&
 	    book_soonest_report(life->book, &state) && state.next_s <= now_s;
 	    n++) {
 		if (n == LOOKS_A_TURN) {
@@ -393,33 +426,129 @@ look(struct life *life)
 		}
 		look_at(life, &state, now_s);
 	}
-	look_at_extras(life, now_s);
-	timer_set(life->timer, wait_ms(life, now_s));
 }
 
-/* ---- once after the start ---- */
+static void
+look(struct life *life)
+{
+	int64_t now_s = loop_wall_s();
+
+	life->look = false;
+	if (!life->doubted)
+		look_at_due(life, now_s);
+	look_at_extras(life, now_s);
+	timer_set(life->timer, life->doubted ? LOOK_MS :
+	    wait_ms(life, now_s));
+}
+
+/* ---- the clock ---- */
+
+static int64_t
+boot_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Read all that is open once more, and forget nothing at once. */
+static void
+begin_walk(struct life *life)
+{
+	life->walked = false;
+	life->walk_day = 0;
+	life->walk_domain[0] = '\0';
+	life->forget_ms = loop_now_ms() + FORGET_MS;
+	loop_again(life->loop);
+}
 
 static void
-wake_owed(struct life *life, struct report_state *state)
+look_at_clock(struct life *life)
+{
+	const struct steady_time now = {
+		loop_wall_ms(), loop_now_ms(), boot_ms()
+	};
+	bool moved, before = life->doubted;
+
+	life->doubted = !steady_look(&life->steady, &now, &moved);
+	if (life->doubted && !before)
+		log_line(LOG_LEVEL_ERROR, "the clock went far ahead at once: "
+		    "no report is made, and nothing is forgotten, until it is "
+		    "back or an hour has passed");
+	if (moved)
+		begin_walk(life);
+}
+
+/* ---- after the start, and when clock or settings changed ---- */
+
+/* Asked for: what became of those that queue has. */
+static void
+walk_receivers(struct life *life, struct report_state *state, int64_t now_s)
 {
 	struct receiver_state receiver;
-	int64_t now_s = loop_wall_s();
-	bool any = false;
 	uint32_t n;
 
 	for (n = 0; n < state->receivers; n++) {
 		if (!book_get_receiver(life->book, state, n, &receiver) ||
-		    receiver.phase != RECEIVER_OWED)
+		    !is_open(&receiver))
 			continue;
-		receiver.next_s = now_s;
+		if (receiver.last_s > now_s)
+			receiver.last_s = now_s;
+		if (receiver.phase == RECEIVER_OWED ||
+		    receiver.next_s > now_s + NEXT_MAX_S)
+			receiver.next_s = now_s;
 		book_put_receiver(life->book, state, &receiver);
-		any = true;
+		if (receiver.next_s < state->next_s)
+			state->next_s = receiver.next_s;
 	}
-	if (any)
-		put_next(life, state, now_s);
 }
 
-/* What does queue know of what it was handed?  Some reports a turn. */
+/* A clock that was far ahead wrote times that would not come for long. */
+static void
+walk_report(struct life *life, struct report_state *state)
+{
+	int64_t now_s = loop_wall_s(), next_s = state->next_s;
+	int64_t first_s = state->first_s;
+
+	if (state->phase == REPORT_COUNTING) {
+		if (next_s > now_s)
+			state->next_s = life_due_s(life->config, state->day,
+			    state->domain);
+	} else if (state->phase == REPORT_ASKING ||
+	    state->phase == REPORT_SENDING) {
+		if (first_s > now_s)
+			state->first_s = now_s;
+		if (next_s > now_s + NEXT_MAX_S)
+			state->next_s = now_s;
+		if (state->phase == REPORT_SENDING)
+			walk_receivers(life, state, now_s);
+	}
+	if (state->next_s != next_s || state->first_s != first_s)
+		book_put_report(life->book, state);
+}
+
+/*
+ * A relay that was off for so long, or a clock that is wrong since before the
+ * start: there is time to find out.
+ */
+static void
+end_walk(struct life *life)
+{
+	int64_t last_s = ((int64_t)life->walk_day + 1 + BOOK_DAYS) * DAY_S;
+
+	life->walked = true;
+	if (!life->started && life->walk_day > 0 && last_s < loop_wall_s()) {
+		steady_doubt(&life->steady);
+		life->doubted = true;
+		log_line(LOG_LEVEL_ERROR, "nothing was counted for more than "
+		    "%d days, or the clock is far ahead: reports of days "
+		    "before wait for an hour", BOOK_DAYS);
+	}
+	life->started = true;
+}
+
+/* Some reports a turn. */
 static void
 walk(struct life *life)
 {
@@ -429,14 +558,13 @@ walk(struct life *life)
 	for (n = 0; n < WALKS_A_TURN && !life->walked; n++) {
 		if (!book_next_report(life->book, life->walk_day,
 		    life->walk_domain, &state)) {
-			life->walked = true;
+			end_walk(life);
 			break;
 		}
 		life->walk_day = state.day;
 		memcpy(life->walk_domain, state.domain,
 		    sizeof(life->walk_domain));
-		if (state.phase == REPORT_SENDING)
-			wake_owed(life, &state);
+		walk_report(life, &state);
 	}
 	life->look = true;
 	if (!life->walked)
@@ -478,12 +606,40 @@ forget(struct life *life)
 {
 	int64_t today = loop_wall_s() / DAY_S;
 
-	if (loop_now_ms() < life->forget_ms || today <= BOOK_DAYS)
+	if (life->doubted || loop_now_ms() < life->forget_ms ||
+	    today <= BOOK_DAYS)
 		return;
 	if (book_forget_before(life->book, (uint32_t)(today - BOOK_DAYS)))
 		loop_again(life->loop);
 	else
 		life->forget_ms = loop_now_ms() + FORGET_MS;
+}
+
+/* ---- lost turns ---- */
+
+/* Nothing of the turn exists: all is written again, but not at once. */
+static void
+turn_lost(struct life *life)
+{
+	life->hold_ms = loop_now_ms() + HOLD_MS;
+	life->look = true;
+	timer_set(life->timer, HOLD_MS);
+	if (life->behind_ms == 0)
+		life->behind_ms = life->hold_ms;
+}
+
+/*
+ * What policy told is lost: it tells it again on a fresh link, but not while
+ * a disk that is full would lose it at once.
+ */
+static void
+restart_behind(struct life *life, int64_t now_ms)
+{
+	if (life->behind_ms == 0 || now_ms < life->behind_ms)
+		return;
+	life->behind_ms = 0;
+	if (book_is_behind(life->book, PROGRAM_POLICY))
+		asker_restart(life->asker);
 }
 
 /* ---- what others call ---- */
@@ -494,10 +650,12 @@ life_turn(struct life *life)
 	int64_t now_ms = loop_now_ms(), now_s = loop_wall_s();
 	struct work *work;
 
+	restart_behind(life, now_ms);
 	if (life->config == NULL || !life->config->tls_report ||
 	    now_ms < life->hold_ms)
 		return;
 	ask_for_text(life);
+	look_at_clock(life);
 	if (now_ms < life->begin_ms)
 		return;
 	if (!life->walked)
@@ -505,19 +663,8 @@ life_turn(struct life *life)
 	forget(life);
 	if (life->look && life->walked)
 		look(life);
-	LIST_FOREACH(work, &life->works, works)
+	TAILQ_FOREACH(work, &life->works, works)
 		work_write(work, now_s);
-}
-
-/* Nothing of the turn exists: all is written again, but not at once. */
-static void
-turn_lost(struct life *life)
-{
-	life->hold_ms = loop_now_ms() + HOLD_MS;
-	life->look = true;
-	timer_set(life->timer, HOLD_MS);
-	if (book_is_behind(life->book, PROGRAM_POLICY))
-		asker_restart(life->asker);
 }
 
 void
@@ -531,8 +678,8 @@ life_turn_ended(struct life *life, bool kept)
 	sequence = kept ? book_kept(life->book, PROGRAM_POLICY) : 0;
 	if (sequence != 0)
 		asker_kept(life->asker, sequence);
-	for (work = LIST_FIRST(&life->works); work != NULL; work = next) {
-		next = LIST_NEXT(work, works);
+	for (work = TAILQ_FIRST(&life->works); work != NULL; work = next) {
+		next = TAILQ_NEXT(work, works);
 		work_turn_ended(work, kept);
 	}
 }
@@ -581,7 +728,7 @@ life_new(struct loop *loop, struct book *book)
 	life->begin_ms = loop_now_ms() + BEGIN_MS;
 	life->forget_ms = loop_now_ms() + FORGET_MS;
 	life->no_key_day = -1;
-	LIST_INIT(&life->works);
+	TAILQ_INIT(&life->works);
 	LIST_INIT(&life->extras);
 	timer_set(life->timer, BEGIN_MS);
 	book_set_due(book, due_of, life);
@@ -599,8 +746,8 @@ life_free(struct life **pointer)
 	asker_free(&life->asker);
 	mailer_free(&life->mailer);
 	poster_free(&life->poster);
-	while (!LIST_EMPTY(&life->works))
-		work_free(LIST_FIRST(&life->works));
+	while (!TAILQ_EMPTY(&life->works))
+		work_free(TAILQ_FIRST(&life->works));
 	while (!LIST_EMPTY(&life->extras))
 		today_free(life, LIST_FIRST(&life->extras));
 	timer_free(&life->timer);
@@ -613,6 +760,15 @@ life_set(struct life *life, const struct config *config)
 {
 	life->config = config;
 	life->look = true;
+	/* What only counts is due at another time, perhaps. */
+	if (life->started)
+		begin_walk(life);
+}
+
+bool
+life_doubts_clock(const struct life *life)
+{
+	return life->doubted;
 }
 
 void
@@ -698,6 +854,8 @@ life_send_now(struct life *life, uint32_t day, const char *domain,
 
 	life->look = true;
 	loop_again(life->loop);
+	/* Who says so looked at the day, too. */
+	steady_believe(&life->steady);
 	if (day >= today)
 		return today_begin(life, day, domain, error);
 	if (book_get_report(life->book, day, domain, &state))

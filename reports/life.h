@@ -28,6 +28,9 @@ void	 life_turn(struct life *);
 /* After book_turn_end: was the turn kept?  Only then things leave. */
 void	 life_turn_ended(struct life *, bool kept);
 
+/* Does it wait because the wall clock went far ahead at once (steady.h)? */
+bool	 life_doubts_clock(const struct life *);
+
 /*
  * `report send': now, not when it would be due.  A day that is over: the
  * day's report, for every receiver that waits; today: what was counted so

@@ -162,6 +162,9 @@ on_turn_end(void *context)
 		reporting->alarm = false;
 	parent_alarm("reports-disk", reporting->alarm, "the disk did not take "
 	    "what was counted for TLS reports; it is told again");
+	parent_alarm("reports-clock", life_doubts_clock(reporting->life),
+	    "the clock is far ahead of what was counted last: reports wait "
+	    "until it is back, or for an hour");
 	set_flush_timer(reporting);
 }
 

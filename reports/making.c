@@ -130,7 +130,7 @@ is_receiver_of(struct life *life, uint32_t day, const char *domain,
 
 /*
  * RPT-1.1-2 RFC 8460 1.1: does it learn all of this from the reports of the
- * recipients' domains?
+ * recipients' domains?  Where there are more than are noted, nobody knows.
  */
 static bool
 has_it_already(const struct work *work, const char *uri)
@@ -146,7 +146,7 @@ has_it_already(const struct work *work, const char *uri)
 	    work->day, work->domain, n, other); n++)
 		if (!is_receiver_of(life, work->day, other, uri))
 			return false;
-	return n > 0;
+	return n > 0 && n < CONTRIBUTORS_MAX;
 }
 
 /* ---- writing ---- */

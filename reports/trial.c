@@ -33,6 +33,10 @@
 #define REFUSALS_MAX	3
 #define ALONE_DAYS	30
 #define KEY_MAX		64
+#define POSTS_A_HOST	(POSTER_MAX / 2)
+/* With their beginning written, until there is a place for a post. */
+#define WAITS_MAX	256
+#define WAITS_A_HOST	64
 
 enum trial_step { STEP_BEGIN, STEP_READY, STEP_OUT, STEP_END };
 
@@ -518,13 +522,55 @@ on_pinned(void *context, const struct r_pinned *pinned)
 	free(what);
 }
 
+/* For this host, or NULL: for all: how many wait, or are with poster? */
+static unsigned
+count_trials(const struct life *life, const char *host, bool posting)
+{
+	const struct trial *trial;
+	const struct work *work;
+	unsigned n, found = 0;
+
+	TAILQ_FOREACH(work, &life->works, works)
+		for (n = 0; n < RUA_MAX; n++) {
+			trial = work->trials[n];
+			if (trial != NULL && (posting ? trial->posting :
+			    trial_waits(trial)) && (host == NULL ||
+			    strcmp(trial->to.host, host) == 0))
+				found++;
+		}
+	return found;
+}
+
+bool
+trial_waits(const struct trial *trial)
+{
+	return trial->to.scheme == RUA_HTTPS && !trial->posting &&
+	    (trial->step == STEP_BEGIN || trial->step == STEP_READY);
+}
+
+/*
+ * One that does not answer, under however many names, leaves room for others:
+ * to post, and to wait for that.
+ */
+static bool
+has_place(const struct life *life, const char *host)
+{
+	return life->posting < POSTER_MAX &&
+	    count_trials(life, host, true) < POSTS_A_HOST;
+}
+
+static bool
+may_wait(const struct life *life, const char *host)
+{
+	return count_trials(life, NULL, false) < WAITS_MAX &&
+	    count_trials(life, host, false) < WAITS_A_HOST;
+}
+
 static void
 leave_by_https(struct trial *trial)
 {
 	struct life *life = trial->work->life;
 
-	if (life->posting >= POSTER_MAX)
-		return;
 	life->posting++;
 	trial->posting = true;
 	trial->step = STEP_OUT;
@@ -552,15 +598,20 @@ read_uri(const char *uri, struct rua_receiver *to)
 	return found;
 }
 
-/* T51: who refused three reports is left alone; NULL: it is not. */
+/*
+ * T51: who refused three reports is left alone; NULL: it is not.  A clock that
+ * was wrong then does not make its peace longer.
+ */
 static const char *
 peace_of(struct life *life, const char *uri, char text[128])
 {
+	int64_t now_s = loop_wall_s();
 	char day[DAY_TEXT_MAX];
 	struct refuser refuser;
 
 	book_get_refuser(life->book, uri, &refuser);
-	if (refuser.until_s <= loop_wall_s())
+	if (refuser.until_s <= now_s ||
+	    refuser.until_s > now_s + (int64_t)ALONE_DAYS * DAY_S)
 		return NULL;
 	snprintf(text, 128, "refused %u reports, left alone until %s",
 	    refuser.refusals, day_print((uint32_t)(refuser.until_s / DAY_S),
@@ -590,6 +641,9 @@ trial_new(struct work *work, const struct receiver_state *receiver)
 	} else if (!owed && trial->to.scheme == RUA_MAILTO &&
 	    !config_signs_reports(work->life->config)) {
 		trial_end(trial, ENDING_NO_KEY, 0, "no dkim key");
+	} else if (trial_waits(trial) &&
+	    !may_wait(work->life, trial->to.host)) {
+		trial_free(&trial);
 	}
 	return trial;
 }
@@ -626,6 +680,9 @@ leave(struct trial *trial)
 {
 	struct report_state state;
 
+	if (trial_waits(trial) && !has_place(trial->work->life,
+	    trial->to.host))
+		return;
 	if (!work_get_report(trial->work, &state))
 		trial_end(trial, ENDING_EXPIRED, 0, "its day is "
 		    "forgotten");

@@ -14,10 +14,12 @@
 #include "reports/life.h"
 #include "reports/mailer.h"
 #include "reports/poster.h"
+#include "reports/steady.h"
 
 #include <sys/queue.h>
 
-#define WORKS_MAX	16	/* reports in the making at a time */
+/* Reports in the making at a time; none that only wait (trial_waits). */
+#define WORKS_MAX	16
 
 /* A report that counts for nothing later, in memory alone: today.c. */
 struct extra {
@@ -36,8 +38,7 @@ struct life {
 	struct mailer		*mailer;
 	struct poster		*poster;
 	struct timer		*timer;		/* look again */
-	LIST_HEAD(, work)	 works;
-	unsigned		 works_n;
+	TAILQ_HEAD(, work)	 works;
 	LIST_HEAD(, extra)	 extras;
 	unsigned		 extras_n;
 	unsigned		 posting;	/* trials with poster, or on
@@ -45,7 +46,12 @@ struct life {
 	bool			 look;		/* something may be due */
 	int64_t			 begin_ms;	/* monotonic: nothing is */
 	int64_t			 hold_ms;	/* written before these */
-	/* Once after the start: what queue has is asked for. */
+	int64_t			 behind_ms;	/* policy is, until then; 0 */
+	struct steady		 steady;	/* the wall clock */
+	bool			 doubted;	/* it is, since the last turn */
+	/* After the start, and when clock or settings changed: what queue has
+	   is asked for, and times that cannot be are mended. */
+	bool			 started;	/* the first walk is over */
 	bool			 walked;
 	uint32_t		 walk_day;
 	char			 walk_domain[DOMAIN_TEXT_MAX];
@@ -68,7 +74,7 @@ enum work_step {
 
 /* A report that something is done for now. */
 struct work {
-	LIST_ENTRY(work)	 works;
+	TAILQ_ENTRY(work)	 works;
 	struct life		*life;
 	uint32_t		 day;
 	char			 domain[DOMAIN_TEXT_MAX];
@@ -123,9 +129,14 @@ bool	 making_must_wait(struct life *, const struct report_state *);
 
 /* ---- trial.c ---- */
 
-/* For a receiver whose time has come. */
+/*
+ * For a receiver whose time has come.  NULL: too many wait for a place to be
+ * posted to as it is.
+ */
 struct trial	*trial_new(struct work *, const struct receiver_state *);
 void	 trial_free(struct trial **);
+/* Has it nothing to do but to wait until others were posted? */
+bool	 trial_waits(const struct trial *);
 /* Write its beginning, or its end. */
 void	 trial_write(struct trial *, int64_t now_s);
 /* The turn has ended.  True: the trial is over (free it). */

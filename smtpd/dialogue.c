@@ -301,6 +301,7 @@ begin_data(struct visitor *visitor)
 		return;
 	}
 	if (transaction->accepted == 0) {
+		transaction_no_data(transaction);
 		reply_fault(visitor, COMMAND_DATA, 554,
 		    "5.5.1 no valid recipient");
 		return;
@@ -351,6 +352,22 @@ obey(struct visitor *visitor, struct command *command)
 }
 
 /*
+ * A line that has to wait for queue's answers to RCPTs.  Where it is DATA
+ * queue can be asked for its 354 together with them: one way there and back
+ * for the whole group.
+ */
+static void
+look_ahead(struct visitor *visitor, struct slice line)
+{
+	struct transaction *transaction = visitor->transaction;
+	struct command command;
+
+	if (command_verb(line) == COMMAND_DATA && transaction != NULL &&
+	    transaction->known && command_parse(line, &command).code == 0)
+		transaction_data_ahead(transaction);
+}
+
+/*
  * Only RCPT may be taken while queue's answer to another is awaited; there is
  * no more order to keep than that of the replies (EXT-2920-3.2-6).
  */
@@ -361,8 +378,10 @@ dialogue_line(struct visitor *visitor, struct slice line)
 	struct answer answer;
 
 	if (visitor_awaits(visitor) && (command_verb(line) != COMMAND_RCPT ||
-	    visitor->slots_n == VISITOR_SLOTS_MAX))
+	    visitor->slots_n == VISITOR_SLOTS_MAX)) {
+		look_ahead(visitor, line);
 		return false;
+	}
 	answer = command_parse(line, &command);
 	if (answer.code != 0)
 		reply_fault(visitor, command.verb, answer.code, answer.text);

@@ -3,8 +3,11 @@
  *
  * Called by dialogue.c; owns the link to queue and the write ends of the
  * pipes.  A transaction's life: opened, RCPTs asked and answered, waiting for
- * a pipe, waiting for Q_GO, in data, ended, taken; refused or dropped from
- * anywhere.  It knows no SMTP.
+ * a place among those in DATA, waiting for Q_GO, in data, ended, taken;
+ * refused or dropped from anywhere.  It knows no SMTP.
+ *
+ * Most messages are small and go to queue in one piece, without a pipe: making
+ * one, passing it on and reading it cost more than the octets.
  *
  * The link's death is no fact about a client: what was under way is refused
  * for now (451) and sessions go on with the next link.
@@ -29,7 +32,8 @@ struct transactions {
 	struct link			*link;		/* NULL: none */
 	struct transaction		*chains[CHAINS];	/* known ones */
 	struct transaction		*first_waiting, **last_waiting;
-	unsigned			 data_n;	/* that have a pipe */
+	unsigned			 data_n;	/* in DATA */
+	struct q_whole			 whole;		/* room to build one in */
 };
 
 static void	on_message(void *context, struct link *link, unsigned kind,
@@ -105,7 +109,7 @@ leave_chain(struct transaction *transaction)
 	*place = transaction->next;
 }
 
-/* It may wait for a pipe; that queue is short. */
+/* It may wait for a place; that queue is short. */
 static void
 leave_waiting(struct transaction *transaction)
 {
@@ -117,6 +121,7 @@ leave_waiting(struct transaction *transaction)
 	if (*place == NULL)
 		return;
 	*place = transaction->next_waiting;
+	transaction->next_waiting = NULL;
 	if (*place == NULL)
 		all->last_waiting = place;
 }
@@ -160,28 +165,14 @@ refuse(struct transaction *transaction, unsigned code, const char *text)
 	all->calls->refused(transaction->visitor);
 }
 
-/*
- * Give the next a pipe and ask for its 354.  The pipe's other end is not
- * ours from then on.
- */
 static void
 start(struct transaction *transaction)
 {
-	struct q_data data = { .id = transaction->id };
-	int ends[2];
+	struct q_id place = { .id = transaction->id };
 
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
-		log_line(LOG_LEVEL_ERROR, "no pipe for a message: %s",
-		    strerror(errno));
-		link_send(transaction->all->link, Q_ABORT,
-		    &(struct q_id){ transaction->id }, NULL);
-		refuse(transaction, 451, "4.3.0 try again later");
-		return;
-	}
-	transaction->pipe = ends[1];
 	transaction->counted = true;
 	transaction->all->data_n++;
-	link_send(transaction->all->link, Q_DATA, &data, &ends[0]);
+	link_send(transaction->all->link, Q_PLACE, &place, NULL);
 }
 
 static void
@@ -217,6 +208,7 @@ transactions_link(struct transactions *all, int fd)
 	}
 	all->link = link_new(all->loop, fd, &intake_wire, &link_calls,
 	    all);
+	link_gather(all->link);
 	all->calls->drained(all->context);
 }
 
@@ -283,8 +275,10 @@ on_message(void *context, struct link *link, unsigned kind,
 		break;
 	case Q_GO:
 		transaction = find(all, id->id);
-		if (transaction != NULL && transaction->pipe != -1)
-			all->calls->go(transaction->visitor);
+		if (transaction == NULL || !transaction->counted)
+			break;
+		transaction->went = true;
+		all->calls->go(transaction->visitor);
 		break;
 	case Q_TAKEN:
 		transaction = find(all, id->id);
@@ -312,6 +306,7 @@ transaction_open(struct transactions *all, struct q_open *open,
 	transaction->visitor = visitor;
 	transaction->pipe = -1;
 	transaction->sender = mem_copy(open->sender);
+	transaction->announced = open->size_bytes;
 	do
 		transaction->id = open->id = queue_id_new();
 	while (find(all, open->id) != NULL);
@@ -338,15 +333,43 @@ transaction_rcpt(struct transaction *transaction,
 }
 
 void
-transaction_data(struct transaction *transaction)
+transaction_data_ahead(struct transaction *transaction)
 {
 	struct transactions *all = transaction->all;
 
+	if (transaction->asked_place)
+		return;
 	if (!transaction->known)
 		bug("data for a transaction that queue does not know");
+	transaction->asked_place = true;
 	*all->last_waiting = transaction;
 	all->last_waiting = &transaction->next_waiting;
 	start_waiting(all);
+}
+
+void
+transaction_no_data(struct transaction *transaction)
+{
+	struct transactions *all = transaction->all;
+
+	if (!transaction->asked_place)
+		return;
+	/* Queue ignored it too: it took no recipient either. */
+	transaction->asked_place = false;
+	leave_waiting(transaction);
+	if (transaction->counted)
+		all->data_n--;
+	transaction->counted = false;
+	start_waiting(all);
+}
+
+void
+transaction_data(struct transaction *transaction)
+{
+	if (transaction->went)
+		transaction->all->calls->go(transaction->visitor);
+	else
+		transaction_data_ahead(transaction);
 }
 
 void
@@ -402,7 +425,7 @@ write_runs(struct transaction *transaction, const struct iovec *runs,
 }
 
 static void
-end_if_whole(struct transaction *transaction)
+send_end(struct transaction *transaction)
 {
 	struct q_end end = {
 		.id = transaction->id,
@@ -410,12 +433,36 @@ end_if_whole(struct transaction *transaction)
 		.eight_bit = transaction->data.eight_bit
 	};
 
+	strcpy(end.msgid, transaction->data.msgid);
+	link_send(transaction->all->link, Q_END, &end, NULL);
+}
+
+/* Its octets are those that are held. */
+static void
+send_whole(struct transaction *transaction)
+{
+	struct q_whole *whole = &transaction->all->whole;
+
+	whole->id = transaction->id;
+	whole->eight_bit = transaction->data.eight_bit;
+	strcpy(whole->msgid, transaction->data.msgid);
+	whole->body_len = (uint32_t)transaction->held.len;
+	if (whole->body_len > 0)
+		memcpy(whole->body, transaction->held.text, whole->body_len);
+	link_send(transaction->all->link, Q_WHOLE, whole, NULL);
+}
+
+static void
+end_if_whole(struct transaction *transaction)
+{
 	if (!transaction->whole || transaction->full)
 		return;
-	close_pipe(transaction);
-	strcpy(end.msgid, transaction->data.msgid);
 	transaction->ended = true;
-	link_send(transaction->all->link, Q_END, &end, NULL);
+	if (transaction->piped)
+		send_end(transaction);
+	else
+		send_whole(transaction);
+	close_pipe(transaction);
 }
 
 static void
@@ -433,6 +480,46 @@ on_room(void *context, int what)
 	transaction->all->calls->room(transaction->visitor);
 }
 
+/* May all that came be kept, until it goes in one piece? */
+static bool
+is_small(const struct transaction *transaction)
+{
+	return !transaction->piped &&
+	    transaction->size_bytes <= SMALL_BODY_MAX &&
+	    transaction->announced <= SMALL_BODY_MAX;
+}
+
+/* Give it a pipe.  The other end is not ours from then on. */
+static void
+open_pipe(struct transaction *transaction)
+{
+	struct q_data data = { .id = transaction->id };
+	int ends[2];
+
+	transaction->piped = true;
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
+		log_line(LOG_LEVEL_ERROR, "no pipe for a message: %s",
+		    strerror(errno));
+		link_send(transaction->all->link, Q_ABORT,
+		    &(struct q_id){ transaction->id }, NULL);
+		refuse(transaction, 451, "4.3.0 try again later");
+		return;
+	}
+	transaction->pipe = ends[1];
+	link_send(transaction->all->link, Q_DATA, &data, &ends[0]);
+}
+
+static void
+keep_runs(struct transaction *transaction, const struct iovec *runs,
+    int runs_n)
+{
+	int i;
+
+	for (i = 0; i < runs_n; i++)
+		buffer_add(&transaction->held, (struct slice){
+		    runs[i].iov_base, runs[i].iov_len });
+}
+
 void
 transaction_write(struct transaction *transaction, const struct iovec *runs,
     int runs_n)
@@ -444,7 +531,13 @@ transaction_write(struct transaction *transaction, const struct iovec *runs,
 		bug("octets for a full pipe, or in %d runs", runs_n);
 	for (i = 0; i < runs_n; i++)
 		transaction->size_bytes += runs[i].iov_len;
-	if (transaction->pipe == -1)	/* queue let it go */
+	if (is_small(transaction)) {
+		keep_runs(transaction, runs, runs_n);
+		return;
+	}
+	if (!transaction->piped)
+		open_pipe(transaction);
+	if (transaction->pipe == -1)	/* there is none, or queue let it go */
 		return;
 	if (transaction->held.len > 0)
 		all[n++] = (struct iovec){ transaction->held.text,
@@ -464,7 +557,8 @@ transaction_end(struct transaction *transaction)
 {
 	if (!transaction->known)
 		bug("the end of a message that queue does not know");
-	/* The text before an empty message is not written yet. */
+	/* The text before an empty message is not written yet, where there is
+	 * a pipe. */
 	if (!transaction->full)
 		transaction_write(transaction, NULL, 0);
 	transaction->whole = true;

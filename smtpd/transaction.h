@@ -30,7 +30,8 @@ struct transaction {
 	uint64_t	 id;
 	bool		 known;		/* to queue */
 	bool		 full;		/* the pipe takes nothing just now */
-	uint64_t	 size_bytes;	/* that went, or are to go, into it */
+	bool		 went;		/* Q_GO came */
+	uint64_t	 size_bytes;	/* of the message so far */
 	struct {
 		unsigned	code;	/* 0: not refused */
 		char		text[256];
@@ -39,18 +40,21 @@ struct transaction {
 	struct transactions *all;
 	struct transaction *next;	/* of its chain */
 	struct transaction *next_waiting;
-	bool		 counted;	/* among those that have a pipe */
+	uint64_t	 announced;	/* octets, 0: not */
+	bool		 asked_place;	/* `go` is awaited, or came */
+	bool		 counted;	/* among those in DATA: Q_PLACE said */
 	bool		 whole;		/* transaction_end was called */
 	bool		 ended;		/* Q_END was sent */
+	bool		 piped;		/* too large to go as one message */
 	int		 pipe;		/* write end, -1: none */
 	struct watch	*watch;		/* of it, while it is full */
-	struct buffer	 held;		/* octets that it has not taken */
+	struct buffer	 held;		/* octets that queue was not given */
 };
 
 /*
  * What happens to a transaction, each with its visitor.  None is called
- * inside a function of this header but transaction_data and
- * transactions_link.
+ * inside a function of this header but transaction_data (go, refused),
+ * transaction_write (refused) and transactions_link.
  */
 struct transaction_calls {
 	void	(*rcpt_answer)(void *visitor, uint32_t number, unsigned code,
@@ -88,18 +92,27 @@ struct transaction *transaction_open(struct transactions *all,
 void	 transaction_rcpt(struct transaction *transaction,
 	    const struct mailbox *recipient);
 /*
- * Ask for 354.  `go` or `refused` follows; refused perhaps at once.  At most
- * TRANSACTION_DATA_MAX have a pipe; others wait for their turn here.
+ * Ask for 354.  `go` or `refused` follows; either perhaps at once.  At most
+ * TRANSACTION_DATA_MAX are in DATA; others wait for their turn here.
  */
 #define TRANSACTION_DATA_MAX	256
 void	 transaction_data(struct transaction *transaction);
+/*
+ * DATA was read, and stands behind RCPTs whose answers are awaited: ask queue
+ * already.  transaction_data comes when it is DATA's turn, or, when no
+ * recipient was taken, transaction_no_data.  May be called again.
+ */
+void	 transaction_data_ahead(struct transaction *transaction);
+void	 transaction_no_data(struct transaction *transaction);
 /* After `go`: put text before the first octets, without writing it yet. */
 void	 transaction_prepend(struct transaction *transaction,
 	    struct slice text);
 /*
  * Hand over octets of the message, after `go`, in at most
- * TRANSACTION_RUNS_MAX runs.  What the pipe does not take is kept, `full` is
- * set, and `room` follows; don't write until then.
+ * TRANSACTION_RUNS_MAX runs.  Up to SMALL_BODY_MAX octets are kept here, and
+ * go with the end; of a larger message goes what its pipe takes, the rest is
+ * kept.  When it takes no more, `full` is set, and `room` follows; don't write
+ * until then.
  */
 #define TRANSACTION_RUNS_MAX	64
 void	 transaction_write(struct transaction *transaction,

@@ -15,6 +15,7 @@ import os
 import pwd
 import random
 import re
+import resource
 import select
 import shutil
 import socket
@@ -22,12 +23,16 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import dkim
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else os.environ.get('BUILD', 'build')
 PROGRAM = os.path.join(BUILD, 'libexec/culver-sign')
+CULVERCTL = os.path.join(BUILD, 'bin/culverctl')
+CULVERD = os.path.join(BUILD, 'bin/culverd')
+FAULT = os.path.join(BUILD, 'tests/preload/fault.so')
 MESSAGES = 1000
 # A confined program has no /proc, in which the leak check looks.
 os.environ.setdefault('ASAN_OPTIONS', 'detect_leaks=0:abort_on_error=1')
@@ -375,7 +380,9 @@ def test_generate(folder):
                 record['value'].startswith(
                     f'v=DKIM1; k={kind}; s=*; p=') and
                 ''.join(strings) == record['value'] and
-                max(map(len, strings)) <= 255)
+                max(map(len, strings)) <= 255 and
+               ['verify only RSA' in warning for warning in
+                said['warnings']] == [True] * (kind == 'ed25519'))
         ok(good, f'RPT-3-15 dkim generate prints the record of a {kind} key',
            f'{said} {error}')
         ok(os.stat(files[selector]).st_mode & 0o7777 == 0o600,
@@ -400,8 +407,10 @@ def test_generate(folder):
        f'{statuses}')
     status, said, error = generate('small', f'{folder}/small.pem', '--bits',
                                    '1024')
-    ok(status == 0 and said['bits'] == 1024, 'dkim generate --bits 1024',
-       error)
+    ok(status == 0 and said['bits'] == 1024 and
+       ['2048' in warning for warning in said['warnings']] == [True],
+       'DKIM-8301-3.2-1 dkim generate --bits 1024 is warned of at once',
+       f'{said} {error}')
     return files
 
 
@@ -448,6 +457,10 @@ def test_check(folder, files):
          (1, 'unusable', 0)),
         ('rsa', {'outcome': 'ok', 'records': ['v=DKIM1; p=']},
          (1, 'unusable', 0)),
+        ('rsa', {'outcome': 'ok', 'records': [
+            rsa.replace('s=*', 'h=sha1')]}, (1, 'unusable', 0)),
+        ('rsa', {'outcome': 'ok', 'records': [
+            rsa.replace('s=*', 'h=sha1:sha256')]}, (0, 'fits', 0)),
         ('rsa', {'outcome': 'ok', 'records': ['\xff']}, (1, 'unusable', 0)),
         ('rsa', {'outcome': 'none'}, (1, 'absent', 0)),
         ('rsa', {'outcome': 'again', 'text': 'SERVFAIL'},
@@ -477,6 +490,276 @@ def test_ctl_sign(files):
         ok(status == 0 and said is True,
            f'DKIM-6376-5.3-1 dkim sign ({selector}): signed as it is sent, '
            'with CRLF', f'{said} {error}')
+
+
+class Resolver:
+    """A DNS server with one zone of TXT records; what is not there is not."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(('127.0.0.1', 0))
+        self.port, self.records = self.socket.getsockname()[1], {}
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            question, peer = self.socket.recvfrom(4096)
+            labels, at = [], 12
+            while question[at] != 0:
+                labels.append(question[at + 1:at + 1 + question[at]])
+                at += 1 + question[at]
+            value = self.records.get(b'.'.join(labels).decode().lower())
+            strings = [value[n:n + 255].encode()
+                       for n in range(0, len(value or ''), 255)]
+            octets = b''.join(bytes([len(one)]) + one for one in strings)
+            answer = b'' if value is None else struct.pack(
+                '>HHHIH', 0xc00c, 16, 1, 60, len(octets)) + octets
+            self.socket.sendto(question[:2] + struct.pack(
+                '>HHHHH', 0x8180 | 3 * (value is None), 1, value is not None,
+                0, 0) + question[12:at + 5] + answer, peer)
+
+
+def culverctl(folder, *words, **options):
+    """(status, output, error) of a verb of dkim, as an operator sees it."""
+    options = {'stdout': subprocess.PIPE, **options}
+    done = subprocess.run(
+        [CULVERCTL, '-c', f'{folder}/culver.conf', *words],
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        timeout=PATIENCE_S, **options)
+    return (done.returncode, (done.stdout or b'').decode(),
+            done.stderr.decode('utf-8', 'surrogateescape'))
+
+
+def test_full(folder):
+    """A record that was not printed is known to be lost, and comes again."""
+    file = f'{folder}/full disk.key'
+    words = ['dkim', 'generate', DOMAIN, 'full']
+    wrong = []
+    with open('/dev/full', 'w') as full:
+        for verb in (['dkim', 'generate', DOMAIN, 'full', '--file', file],
+                     ['--json', 'dkim', 'generate', DOMAIN, 'full2',
+                      '--file', f'{file}2'],
+                     ['config'], ['--json', 'config', 'workers'], ['-h'],
+                     ['-V']):
+            status, _, error = culverctl(folder, *verb, stdout=full)
+            if status != 75 or 'culverctl: standard output' not in error:
+                wrong.append(f'{verb}: {status} {error}')
+        # the program itself
+        done = subprocess.run(
+            [PROGRAM, 'ctl', 'dkim', 'sign', DOMAIN, 's', '--file', file],
+            input=REPORT, stdout=full, stderr=subprocess.PIPE)
+        if done.returncode != 75 or b'standard output' not in done.stderr:
+            wrong.append(f'{done}')
+    ok(not wrong, 'what standard output did not take is no success',
+       f'{wrong}')
+    status, out, error = culverctl(folder, *words, '--file', file)
+    how = re.search(r"culverctl (dkim check \S+ \S+ --file )'(.*?)'", error)
+    ok(status == 1 and not out and 'exists' in error and how is not None and
+       how.group(2) == file, 'dkim generate says how the record of a key '
+       'that exists is to be had', error)
+    found = culverctl(folder, *how.group(1).split(), file)
+    status, out, error = culverctl(folder, '--json', *how.group(1).split(),
+                                   file)
+    said = json.loads(out)
+    record = said['record']
+    ok(found[0] == status == 1 and said['verdict'] == 'absent' and
+       record['name'] == f'full._domainkey.{DOMAIN}' and
+       record['type'] == 'TXT' and record['zone'] in found[1] and
+       record['zone'].startswith(f'{record["name"]}. IN TXT ('),
+       'dkim check prints the record of a key that is not published',
+       f'{found} {said} {error}')
+    return record
+
+
+def test_published(folder, resolver, record):
+    words = ['dkim', 'check', DOMAIN.upper() + '.', 'FULL', '--file',
+             f'{folder}/full disk.key']
+    rows = [(record['value'], 0, 'fits', False),
+            (zone[f'rsa._domainkey.{DOMAIN}'], 1, 'another-key', True),
+            (record['value'].replace('s=*', 'h=sha1'), 1, 'unusable', True)]
+    for value, wanted, verdict, printed in rows:
+        resolver.records[record['name']] = value
+        status, out, error = culverctl(folder, '--json', *words)
+        said = json.loads(out)
+        text = culverctl(folder, *words)[1]
+        ok(status == wanted and said['verdict'] == verdict and
+           said.get('record') == (record if printed else None) and
+           (record['zone'] in text) == printed,
+           f'dkim check, any case and a final dot: {verdict}',
+           f'{status} {out} {error} {text}')
+
+
+def test_files(folder):
+    """What culverd would not take."""
+    os.mkfifo(f'{folder}/fifo')
+    wrong = []
+    for name in ('fifo', '.'):
+        status, out, error = culverctl(folder, 'dkim', 'check', DOMAIN, 'x',
+                                       '--file', f'{folder}/{name}')
+        if status != 65 or out or 'is not a file' not in error:
+            wrong.append(f'{name}: {status} {out} {error}')
+    ok(not wrong, 'dkim check waits for no pipe', f'{wrong}')
+    open_key = f'{folder}/open.key'
+    shutil.copy(f'{folder}/rsa.pem', open_key)
+    os.chmod(open_key, 0o640)
+    line = {'outcome': 'ok', 'records': [zone[f'rsa._domainkey.{DOMAIN}']]}
+    ok(check('rsa', open_key, **line)[:3] == (0, 'fits', 1),
+       'dkim check warns of a key file that others may read')
+    os.chmod(open_key, 0o600)
+    if os.geteuid() == 0:
+        os.chown(open_key, 4711, 4711)
+        ok(check('rsa', open_key, **line)[:3] == (0, 'fits', 1),
+           'dkim check warns of a key file that belongs to others')
+
+
+def test_names(folder):
+    """One key, however its names are written."""
+    config = f'{folder}/named'
+    os.mkdir(config)
+    open(f'{config}/culver.conf', 'w').close()
+    first = culverctl(config, 'dkim', 'generate', 'Example.ORG.', 'TLS')
+    again = culverctl(config, 'dkim', 'generate', 'example.org', 'tls')
+    ok(first[0] == 0 and 'tls._domainkey.example.org. IN TXT' in first[1] and
+       sorted(os.listdir(config)) == ['culver.conf', 'example.org.tls.key']
+       and again[0] == 1 and 'exists' in again[2],
+       'a domain in any case, with a final dot or not, has one key file',
+       f'{first} {again} {os.listdir(config)}')
+    said = {culverctl(config, 'dkim', verb, 'exämple.org', 'tls', *more)[::2]
+            for verb in ('generate', 'check')
+            for more in ([], ['--file', f'{config}/u.key'])}
+    ok(len(said) == 1 and next(iter(said))[0] == 64 and
+       'write its xn-- form' in next(iter(said))[1] and
+       len(os.listdir(config)) == 2,
+       'letters beyond ASCII: both verbs say what to write', f'{said}')
+    said = culverctl(config, 'dkim', 'generate', 'example.org', 'a_b')
+    ok(said[0] == 64 and said[2].startswith('culverctl: "a_b" is no selector'),
+       'a selector that is none', f'{said}')
+
+
+def take_line(folder, line):
+    """Does culverd take this line?"""
+    open(f'{folder}/line.conf', 'w').write(line + '\n')
+    done = subprocess.run([CULVERD, '-n', '-c', f'{folder}/line.conf'],
+                          capture_output=True, text=True)
+    return '' if done.returncode == 0 and line in done.stdout else \
+        f'{line}: {done}'
+
+
+def test_paths(folder):
+    """Only what a line can name is made, and culverd takes each line."""
+    deep = folder + '/deep'
+    os.mkdir(deep)
+    wrong = []
+    for name in ('plain', 'a b', 'a"b', 'a\\b', '#a', ' ', "it's", 'é€',
+                 'x' * (255 - len(deep) - 1)):
+        status, out, error = culverctl(
+            folder, 'dkim', 'generate', DOMAIN, 's', '--type', 'ed25519',
+            '--file', f'{deep}/{name}')
+        line = ''.join(one for one in out.split('\n')
+                       if one.startswith('dkim '))
+        wrong += [f'{name}: {status} {error}'] if status != 0 else \
+            filter(None, [take_line(folder, line)])
+    ok(not wrong, 'culverd takes the line that dkim generate prints, '
+       'whatever the path', f'{wrong}')
+    before = sorted(os.listdir(deep))
+    wrong = []
+    for name, reason in (
+            ('x' * (256 - len(deep) - 1), '256 octets'),
+            ('y' * 250, 'octets, and a dkim line takes 255'),
+            ('a\nb', 'control character'), ('a\tb', 'control character'),
+            ('a\x7fb', 'control character'), ('a\x9bb', 'control character'),
+            (b'a\xe9b', 'not UTF-8')):
+        name = os.fsdecode(name)
+        status, out, error = culverctl(
+            folder, 'dkim', 'generate', DOMAIN, 's', '--file',
+            f'{deep}/{name}')
+        if status != 1 or out or reason not in error or \
+                error.count('\n') != 1 or len(error) > 400:
+            wrong.append(f'{name!a}: {status} {error}')
+    ok(not wrong and sorted(os.listdir(deep)) == before,
+       'a path that no line can name is refused, and no key is made',
+       f'{wrong}')
+    status, out, error = culverctl(folder, 'dkim', 'generate', DOMAIN, 's',
+                                   '--file', f'{deep}/none/s.key')
+    ok(status == 1 and error.startswith('culverctl: ') and
+       f'the folder {deep}/none ' in error and 's.key' not in error,
+       'a folder that is missing is named', error)
+    # From the folder that one is in, as from any other.
+    status, out, error = culverctl(
+        os.path.abspath(folder), 'dkim', 'generate', DOMAIN, 's', '--file',
+        'here.key', cwd=deep, executable=os.path.abspath(CULVERCTL))
+    ok(status == 0 and f'dkim {DOMAIN} s {deep}/here.key' in out,
+       'a path from here becomes a whole one', f'{out} {error}')
+
+
+def test_no_room(folder):
+    """A file that cannot be written whole is not there afterwards."""
+    empty = f'{folder}/no-room'
+    os.mkdir(empty)
+    command = [PROGRAM, 'ctl', 'dkim', 'generate', DOMAIN, 's', '--file',
+               f'{empty}/s.key']
+    done = subprocess.run(
+        command, capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+    ok(done.returncode == 1 and 'File too large' in done.stderr and
+       not os.listdir(empty), 'ulimit -f 0 leaves no key file', f'{done}')
+    if not os.path.exists(FAULT):
+        return
+    for call, name in ((1, 'write'), (2, 'fsync')):
+        page = f'{folder}/fault'
+        with open(page, 'wb') as file:
+            file.write(struct.pack('<32sIIQQQQI', b'culver-sign', call, 28, 1,
+                                   9, 0, 0, 0).ljust(4096, b'\0'))
+        done = subprocess.run(
+            command, capture_output=True, text=True,
+            env={**os.environ, 'CULVER_FAULT': page, 'LD_PRELOAD': FAULT})
+        ok(done.returncode == 1 and 'No space left' in done.stderr and
+           not os.listdir(empty), f'a full disk ({name}) leaves no key file',
+           f'{done}')
+
+
+def test_words(folder):
+    """What was typed is shown short and harmless, in culverctl's name."""
+    long = 'x' * 5000
+    wrong = []
+    for words in (
+            [long, 's'], ['\x1b[2Jé\n', 's'], [DOMAIN, long],
+            [DOMAIN, '\x1b\x9b'], [DOMAIN, 's', long],
+            [DOMAIN, 's', '--' + long, 'x'], [DOMAIN, 's', '--\n', 'x'],
+            [DOMAIN, 's', '--type', long], [DOMAIN, 's', '--bits', long],
+            [DOMAIN, 's', '--file', f'/{long}/\x1b\n'],
+            [DOMAIN, 's', '--file', f'/no/{long[:4000]}'],
+            [DOMAIN, 's', '--file', '/no\n/\x1b'], [DOMAIN, 's', '--file'],
+            [DOMAIN, 's', '--file', '']):
+        for verb in ('generate', 'check'):
+            status, out, error = culverctl(folder, 'dkim', verb, *words)
+            usage = f'usage: culverctl dkim {verb} DOMAIN'
+            error, _, more = error.partition('\n')
+            if status == 0 or out or not error.startswith('culverctl: ') or \
+                    more and not more.startswith(usage) or \
+                    more.count('\n') > 1 or len(error) > 300 or \
+                    re.search('x{201}|[\x00-\x1f\x7f-\x9f]', error):
+                wrong.append(f'{verb} {words!a:.60}: {status} {error!a:.999}')
+    ok(not wrong, 'errors show at most 200 octets of a word, and no control '
+       'character', '\n# '.join(wrong))
+    status, out, error = culverctl(folder, 'dkim', 'generate', DOMAIN, 'w',
+                                   '--bits', '1024', '--file',
+                                   f'{folder}/w.key')
+    ok(status == 0 and '  warning ' in out and '2048' in out,
+       'dkim generate prints its warnings for people', f'{out} {error}')
+
+
+def test_operator(folder):
+    resolver = Resolver()
+    with open(f'{folder}/culver.conf', 'w') as config:
+        config.write(f'resolver 127.0.0.1:{resolver.port}\n')
+    record = test_full(folder)
+    test_published(folder, resolver, record)
+    test_files(folder)
+    test_names(folder)
+    test_paths(folder)
+    test_no_room(folder)
+    test_words(folder)
 
 
 def wrong_field(signature, now):
@@ -678,6 +961,7 @@ def main():
         test_key(folder, files)
         test_check(folder, files)
         test_ctl_sign(files)
+        test_operator(folder)
         sign = Sign(empty, [(DOMAIN, 'rsa', files['rsa']),
                             (DOMAIN, 'ed', files['ed'])])
         test_random(sign)

@@ -2,21 +2,28 @@
 """How fast does culver work, beside Postfix, in one run?
 
     make bench            or: tests/bench/bench.py [--rounds N] [--build DIR]
-                              [--only accept,deliver,relay]
+                              [--only PART,...]
 
 Both relays run in one private world with their spools on the same disk, take
 the same messages from the same client (client.c) in turn, and hand them to the
-same null server (sink.c):
+same null server (sink.c). The parts:
 
-  accept    mail is taken and kept (`workers 0`; Postfix puts it on hold)
-  deliver   what was kept is let go, until the sink has the last of it
+  accept    mail is taken and kept (`workers 0`; Postfix puts it on hold), 10
+            KiB and 1 MiB; the null server beside them flushes nothing
+  calls     flushes and system calls a message, in rounds of their own, under
+            strace
+  deliver   what was kept is let go, until the sink has the last of it: to one
+            domain in clear, to one over STARTTLS, to 500 on one host in clear
   relay     mail goes in and out at the same time, until the sink has it
+  arrival   from 250 to the sink's own, message by message: idle, and at a
+            load that is the same for both
+  start     from the start of the relay to its 220
+  memory    at rest, and of each of 1,000 sessions that do nothing
 
-Every row is a ratio of rates in one round, culver's to Postfix's: median,
-least and greatest over the rounds; machines are noisy, ratios less so. CPU is
-that of all processes of the relay, by cgroup (v1 or v2) where one can be
-made, else by /proc. Flushes are counted in a round of their own, under
-strace. At the end: the memory of each of culver's programs at rest.
+plain, tls and many are the three of deliver. Every row is a ratio of rates in
+one round, culver's to Postfix's: median, least and greatest over the rounds;
+machines are noisy, ratios less so. CPU is that of all processes of the relay,
+by cgroup (v1 or v2) where one can be made, else by /proc.
 """
 
 import argparse
@@ -25,6 +32,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import statistics
 import struct
 import subprocess
@@ -36,22 +44,23 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(TOP, "tests"))
 
-from world import postfix, space		# noqa: E402
+from world import dns, postfix, space		# noqa: E402
 from world.world import World			# noqa: E402
 
 PEERS = os.path.join(TOP, "build/peers")
 FLUSHES = "fsync,fdatasync,sync_file_range,syncfs,msync"
-SINK = "198.51.100.250"
-SIZE = 10240
+SINK, TLS_SINK = "198.51.100.250", "198.51.100.249"
+TLS_NAME = "tls.bench.example"
 PATIENCE = 300
 
-# In one Postfix: what goes to hold0.example is held, the rest goes out.
+# In one Postfix: what goes to hold….example is held, the rest goes out. TLS
+# to servers as its manual recommends, all else by default.
 POSTFIX = """\
 mynetworks = 127.0.0.0/8, 203.0.113.0/24
 smtpd_recipient_restrictions =
 	check_recipient_access regexp:{{/@hold/ HOLD}}, permit_mynetworks
 smtpd_tls_security_level = none
-smtp_tls_security_level = none
+smtp_tls_security_level = may
 smtp_host_lookup = dns
 default_process_limit = 100
 """
@@ -59,11 +68,21 @@ POSTFIX_CLIENT = """\
 smtp      unix  -  -  n  -  -    smtp
 relay     unix  -  -  n  -  -    smtp
 """
+CULVER = ("max-connections-per-client 2000", "tls-report on")
 
-# (sessions, messages)
-ACCEPT = ((1, 300), (8, 1500), (64, 3000))
-DELIVER = 2000
+SIZE = 10240
+# (sessions, messages, octets)
+ACCEPT = ((1, 300, SIZE), (8, 1500, SIZE), (64, 3000, SIZE),
+          (8, 200, 1 << 20))
 RELAY = (64, 2000)
+# (row, sink, domains, their name and zone, messages)
+DELIVER = {"plain": ("1 domain", 0, 1, "hold", "example", 2000),
+           "tls": ("1, STARTTLS", 1, 1, "holdtls", "example", 2000),
+           "many": ("500 domains", 0, 500, "hold", "many.example", 2000)}
+# (row, sessions, messages, messages a second)
+ARRIVAL = (("idle", 1, 50, 5), ("200/s", 8, 1000, 200))
+IDLE_SESSIONS = 1000
+PARTS = ("accept", "calls", *DELIVER, "relay", "arrival", "start", "memory")
 
 
 class Cpu:
@@ -139,19 +158,27 @@ def tree(pid):
 class Sink:
     """sink.c, and what it counts."""
 
-    def __init__(self, folder):
-        path = folder + "/sink.page"
+    OCTETS = 4096 + 65536 * 8
+
+    def __init__(self, folder, address, certificate=()):
+        self.address, path = address, f"{folder}/sink.{address}"
         with open(path, "wb") as out:
-            out.write(bytes(4096))
-        self.process = subprocess.Popen([folder + "/sink", SINK, "25", path])
+            out.write(bytes(self.OCTETS))
+        self.process = subprocess.Popen([folder + "/sink", address, "25", path,
+                                         *certificate])
         with open(path, "rb") as file:
-            self.page = mmap.mmap(file.fileno(), 4096, prot=mmap.PROT_READ)
+            self.page = mmap.mmap(file.fileno(), self.OCTETS,
+                                  prot=mmap.PROT_READ)
 
     def counts(self):
-        """Messages, connections, octets, when the last one was taken."""
-        messages, connections, octets, last = struct.unpack_from(
-            "=4Q", self.page)
-        return messages, connections, octets, last / 1e9
+        """Messages, connections, octets, the last one's time, handshakes."""
+        messages, connections, octets, last, hands = struct.unpack_from(
+            "=5Q", self.page)
+        return messages, connections, octets, last / 1e9, hands
+
+    def times(self, n):
+        """When the messages 0 to n - 1 were taken, in ns."""
+        return struct.unpack_from(f"={n}Q", self.page, 4096)
 
     def wait(self, messages):
         """Until it has so many; when it had the last of them."""
@@ -164,6 +191,21 @@ class Sink:
         return self.counts()[3]
 
 
+def feed(folder, address, port, sessions, messages, *, size=SIZE, domains=1,
+         name="d", zone="example", options=()):
+    """Messages a second that a server takes."""
+    done = subprocess.run(
+        [folder + "/client", *options, address, str(port), str(sessions),
+         str(messages), str(size), str(domains), name, zone],
+        capture_output=True, text=True)
+    found = re.search(r"messages=(\d+) .* rate=(\d+)/s refused=(\d+)",
+                      done.stdout)
+    if not found or found[3] != "0":
+        raise RuntimeError(f"{address}: the client says: {done.stdout}"
+                           f"{done.stderr}")
+    return int(found[2])
+
+
 class Relay:
     """What both have in common: a name, an address, CPU, a client."""
 
@@ -171,18 +213,9 @@ class Relay:
         self.name, self.folder, self.sink = name, folder, sink
         self.cpu = Cpu(name)
 
-    def feed(self, sessions, messages, domain):
-        """Messages a second that it takes."""
-        done = subprocess.run(
-            [self.folder + "/client", self.address, str(self.port),
-             str(sessions), str(messages), str(SIZE), "1", domain],
-            capture_output=True, text=True)
-        found = re.search(r"messages=(\d+) .* rate=(\d+)/s refused=(\d+)",
-                          done.stdout)
-        if not found or found[3] != "0":
-            raise RuntimeError(f"{self.name}: the client says: {done.stdout}"
-                               f"{done.stderr}")
-        return int(found[2])
+    def feed(self, sessions, messages, **how):
+        return feed(self.folder, self.address, self.port, sessions, messages,
+                    **how)
 
     def measured(self, work, messages):
         """(rate, CPU seconds per 1,000 messages) of work(messages)."""
@@ -193,51 +226,64 @@ class Relay:
     def relay(self, sessions):
         def work(messages):
             already, began = self.sink.counts()[0], time.monotonic()
-            self.feed(sessions, messages, "d")
+            self.feed(sessions, messages)
             return messages / (self.sink.wait(already + messages) - began)
         return work
 
-    def deliver(self, messages):
-        already = self.sink.counts()[0]
+    def deliver(self, sink):
+        def work(messages):
+            already = sink.counts()[0]
+            began = time.monotonic()
+            self.let_go()
+            return messages / (sink.wait(already + messages) - began)
+        return work
+
+    def to_220(self):
+        """Seconds from its start to its greeting."""
         began = time.monotonic()
-        self.let_go()
-        return messages / (self.sink.wait(already + messages) - began)
+        self.begin()
+        while time.monotonic() < began + PATIENCE:
+            try:
+                with socket.create_connection((self.address, self.port),
+                                              5) as sock:
+                    if sock.recv(512).startswith(b"220"):
+                        return time.monotonic() - began
+            except OSError:
+                time.sleep(0.001)
+        raise RuntimeError(f"{self.name} does not answer")
 
 
 class Culver(Relay):
-    port = address = None
-
     def __init__(self, world, folder, sink):
         super().__init__("culver", folder, sink)
-        self.world, self.address = world, "127.0.0.1"
-        self.one = self._start("bench", ["workers 0"])
+        self.address = "127.0.0.1"
+        self.one = world.culver("bench", ["workers 0", *CULVER])
+        self.one.environment.pop("LD_PRELOAD", None)
         self.port = self.one.port
-        self.pid = self.one.process.pid
+        self.begin(ready=True)
 
-    def _start(self, name, settings):
-        one = self.world.culver(name, [
-            *settings, "max-connections-per-client 100",
-            "tls-report on"])
-        one.environment.pop("LD_PRELOAD", None)
+    def begin(self, ready=False):
         # culverd joins before it is one; its programs are its children.
         popen = subprocess.Popen
         subprocess.Popen = lambda *words, **options: popen(
             *words, preexec_fn=self.cpu.join, **options)
         try:
-            one.start()
+            self.one.start(ready)
         finally:
             subprocess.Popen = popen
-        return one
+        self.pid = self.one.process.pid
+
+    def end(self):
+        self.one.stop()
 
     def _workers(self, n):
-        self.one.configure([f"workers {n}", "max-connections-per-client 100",
-                            "tls-report on"])
+        self.one.configure([f"workers {n}", *CULVER])
         self.one.reload()
 
-    def hold(self, messages):
+    def hold(self, messages, **where):
         self._workers(0)
         time.sleep(0.5)
-        self.feed(64, messages, "hold")
+        self.feed(64, messages, **where)
 
     def let_go(self):
         self._workers(200)
@@ -259,6 +305,7 @@ class Postfix(postfix.Postfix, Relay):
         postfix.Postfix.__init__(self, world.pki)
         Relay.__init__(self, "Postfix", folder, sink)
         self.address, self.port = postfix.ADDRESS, 25
+        self.settings = POSTFIX
         disk = space.WORLD + "/postfix-spool"
         os.makedirs(disk)
         os.chmod(disk, 0o755)
@@ -275,13 +322,30 @@ class Postfix(postfix.Postfix, Relay):
     def _configure(self):
         super()._configure()
         with open(space.PEERS + "/etc/postfix/main.cf", "a") as out:
-            out.write(POSTFIX)
+            out.write(self.settings)
 
-    def hold(self, messages):
-        self.feed(64, messages, "hold")
+    def reload(self, settings):
+        self.settings = settings
+        self._configure()
+        self.server.send_signal(signal.SIGHUP)
+        time.sleep(1)
+
+    def begin(self):
+        self.server = space.serve(["/usr/lib/postfix/sbin/master", "-d"],
+                                  space.WORLD + "/postfix.out",
+                                  preexec_fn=self.cpu.join)
+        self.pid = self.server.pid
+
+    def end(self):
+        self.server.terminate()
+        self.server.wait(20)
+
+    def hold(self, messages, **where):
+        self.feed(64, messages, **where)
+        # Off hold it lies in wait until the queue is flushed.
+        space.chroot(["postsuper", "-H", "ALL"])
 
     def let_go(self):
-        space.chroot(["postsuper", "-H", "ALL"])
         space.chroot(["postqueue", "-f"])
 
     def open(self):
@@ -291,60 +355,82 @@ class Postfix(postfix.Postfix, Relay):
         space.chroot(["postsuper", "-d", "ALL"])
 
 
+def spread(values, form):
+    return (f"{statistics.median(values):{form}} "
+            f"({min(values):{form}} to {max(values):{form}})")
+
+
 class Table:
     """Rows of ratios, printed as they come."""
 
     def __init__(self, title):
-        print(f"\n{title}\n\n{'':12}{'culver':26}{'Postfix':26}"
+        print(f"\n{title}\n\n{'':16}{'culver':26}{'Postfix':26}"
               f"{'ratio':20}CPU s per 1,000: culver, Postfix, ratio")
 
-    @staticmethod
-    def spread(values, form):
-        return (f"{statistics.median(values):{form}} "
-                f"({min(values):{form}} to {max(values):{form}})")
-
-    def row(self, name, ours, theirs):
+    def row(self, name, ours, theirs, more=""):
         """Each a list of (rate, CPU)."""
         rates = [[one[0] for one in side] for side in (ours, theirs)]
         ratios = [a / b for a, b in zip(*rates)]
         cpu = [statistics.median(one[1] for one in side)
                for side in (ours, theirs)]
-        print(f"{name:12}" + "".join(
-            f"{self.spread(side, '.0f') + '/s':26}" for side in rates)
-            + f"{self.spread(ratios, '.1f'):20}"
-            + f"{cpu[0]:.3f}, {cpu[1]:.3f}, {cpu[1] / cpu[0]:.1f}",
+        print(f"{name:16}" + "".join(
+            f"{spread(side, '.0f') + '/s':26}" for side in rates)
+            + f"{spread(ratios, '.1f'):20}"
+            + f"{cpu[0]:.3f}, {cpu[1]:.3f}, {cpu[1] / cpu[0]:.1f}{more}",
             flush=True)
 
 
 def accept(sides, rounds):
-    table = Table(f"accept: 10 KiB, PIPELINING, {rounds} rounds in turn: "
-                  "median (least to greatest)")
-    for sessions, messages in ACCEPT:
-        seen = ([], [])
+    table = Table(f"accept: PIPELINING, {rounds} rounds in turn: median "
+                  "(least to greatest)")
+    for sessions, messages, size in ACCEPT:
+        seen, null = ([], []), []
         for _ in range(rounds):
             for side, results in zip(sides, seen):
                 n = messages if side.name == "culver" \
                     else max(messages // 4, 100)
                 results.append(side.measured(
-                    lambda n, side=side: side.feed(sessions, n, "hold"), n))
-        table.row(f"{sessions} sessions", *seen)
+                    lambda n, side=side: side.feed(
+                        sessions, n, size=size, name="hold"), n))
+            null.append(feed(sides[0].folder, SINK, 25, sessions, messages,
+                             size=size))
+            if size > SIZE:
+                for side in sides:
+                    side.clear()
+        row = f"{sessions}, " + ("10 KiB" if size == SIZE else "1 MiB")
+        table.row(row, *seen, f"; null server, no flush: "
+                  f"{statistics.median(null):.0f}/s")
     for side in sides:
         side.clear()
 
 
-def deliver(sides, rounds):
-    table = Table(f"deliver: {DELIVER} messages of 10 KiB to one domain, in "
-                  f"clear, {rounds} rounds in turn")
-    seen = ([], [])
-    for _ in range(rounds):
-        for side, results in zip(sides, seen):
-            side.hold(DELIVER)
-            connections = side.sink.counts()[1]
-            results.append(side.measured(side.deliver, DELIVER))
-            side.connections = side.sink.counts()[1] - connections
-    table.row("1 domain", *seen)
-    print("connections a message: " + ", ".join(
-        f"{side.name} {side.connections / DELIVER:.3f}" for side in sides))
+def deliver(sides, sinks, rounds, kinds):
+    table = Table(f"deliver: messages of 10 KiB, {rounds} rounds in turn")
+    for kind in kinds:
+        row, sink, domains, name, zone, messages = DELIVER[kind]
+        sink, seen, counts = sinks[sink], ([], []), ([], [])
+        for _ in range(rounds):
+            for side, results, count in zip(sides, seen, counts):
+                side.hold(messages, domains=domains, name=name, zone=zone)
+                warm(domains, name, zone)
+                before = sink.counts()
+                results.append(side.measured(side.deliver(sink), messages))
+                after = sink.counts()
+                count.append([(after[at] - before[at]) / messages
+                              for at in (1, 4)])
+        table.row(row, *seen)
+        for at, what in enumerate(("connections", "handshakes")):
+            print(f"{'':16}{what} a message: " + ", ".join(
+                f"{side.name} " + spread([one[at] for one in count], ".3f")
+                for side, count in zip(sides, counts)), flush=True)
+
+
+def warm(domains, name, zone):
+    """The resolver knows what both will ask: not it is measured."""
+    for number in range(domains):
+        domain = f"{name}{number}.{zone}"
+        dns.ask(domain, "MX")
+        dns.ask("_mta-sts." + domain, "TXT")
 
 
 def relay(sides, rounds):
@@ -359,74 +445,189 @@ def relay(sides, rounds):
     table.row(f"{sessions} sessions", *seen)
 
 
-def flushes(sides):
-    print("\nflushes a message (accept, under strace)")
-    for sessions, messages in (ACCEPT[0], ACCEPT[-1]):
-        count = max(messages // 4, 100)
-        texts = []
-        for side in sides:
-            if side.name == "culver":
+def calls(sides):
+    print("\na message, under strace, by the number of sessions")
+    for what, trace in (("flushes", FLUSHES), ("system calls", "all")):
+        for sessions, messages, _ in (ACCEPT[0], ACCEPT[2]):
+            count = max(messages // 4, 100)
+            texts = []
+            for side in sides:
                 side.clear()
-            texts.append(f"{side.name} {traced(side, sessions, count):.2f}")
-        print(f"{sessions:4} sessions  " + ", ".join(texts), flush=True)
+                calls = traced(side, trace, lambda side=side: side.feed(
+                    sessions, count, name="hold"))
+                texts.append(f"{side.name} {calls / count:.2f}")
+            print(f"{what}, accept, {sessions:2}: " + ", ".join(texts),
+                  flush=True)
+    _, _, domains, name, zone, messages = DELIVER["plain"]
+    texts = []
+    for side in sides:
+        side.clear()
+        side.hold(messages, domains=domains, name=name, zone=zone)
+        calls = traced(side, "all",
+                       lambda side=side: side.deliver(side.sink)(messages))
+        texts.append(f"{side.name} {calls / messages:.2f}")
+    print("system calls, deliver: " + ", ".join(texts), flush=True)
 
 
-def traced(side, sessions, count):
+def traced(side, trace, work):
+    """How many calls of these its processes made in work()."""
     with tempfile.NamedTemporaryFile("r") as out:
-        command = ["strace", "-f", "-c", "-e", f"trace={FLUSHES}", "-o",
+        command = ["strace", "-f", "-c", "-e", f"trace={trace}", "-o",
                    out.name]
         for one in tree(side.pid):
             command += ["-p", str(one)]
         tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         time.sleep(1)
-        side.feed(sessions, count, "hold")
+        work()
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(20)
-        calls = sum(int(line.split()[3]) for line in out.read().splitlines()
-                    if line.split() and line.split()[-1]
-                    in FLUSHES.split(","))
-    return calls / count
+        tracer.wait(60)
+        found = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$",
+                           out.read(), re.MULTILINE)
+        return sum(int(n) for n, name in found if name != "total")
 
 
-def memory(world):
-    rest = world.culver("rest")
+def arrival(sides, rounds):
+    print("\nfrom 250 to arrival, ms, all rounds: median, 99 of 100")
+    for row, sessions, messages, rate in ARRIVAL:
+        texts = []
+        for side in sides:
+            side.open()
+        seen = ([], [])
+        for _ in range(rounds):
+            for side, results in zip(sides, seen):
+                results += delays(side, sessions, messages, rate)
+        for side, results in zip(sides, seen):
+            results.sort()
+            texts.append(f"{side.name} {statistics.median(results):.1f}, "
+                         f"{results[len(results) * 99 // 100]:.1f}")
+        print(f"{row:8}" + "; ".join(texts), flush=True)
+
+
+def delays(side, sessions, messages, rate):
+    path = side.folder + "/times"
+    already = side.sink.counts()[0]
+    side.feed(sessions, messages, options=("-r", str(rate), "-t", path))
+    side.sink.wait(already + messages)
+    with open(path, "rb") as file:
+        taken = struct.unpack(f"={messages}Q", file.read())
+    # The client may hear of the 250 when the message is there already.
+    return [max(there - here, 0) / 1e6 for here, there
+            in zip(taken, side.sink.times(messages))]
+
+
+def start(sides, rounds):
+    print("\nfrom start to 220, ms: median (least to greatest)")
+    for side in sides:
+        times = []
+        for _ in range(rounds):
+            side.end()
+            times.append(side.to_220() * 1000)
+            time.sleep(0.5)
+        print(f"{side.name:10}{spread(times, '.0f')}", flush=True)
+
+
+def pss(pid):
+    """KiB of this process."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as rollup:
+            return next(int(line.split()[1]) for line in rollup
+                        if line.startswith("Pss:"))
+    except (OSError, StopIteration):
+        return 0
+
+
+def idle_session(address, port):
+    sock = socket.create_connection((address, port), 60)
+    sock.settimeout(60)
+    sock.recv(512)
+    sock.sendall(b"EHLO idle.example\r\n")
+    sock.recv(2048)
+    return sock
+
+
+def memory(world, sides):
+    rest = world.culver("rest", CULVER)
     rest.environment.pop("LD_PRELOAD", None)
     rest.start()
     print("\nmemory at rest (PSS)")
     for pid, name in rest.programs():
-        with open(f"/proc/{pid}/smaps_rollup") as rollup:
-            pss = next(int(line.split()[1]) for line in rollup
-                       if line.startswith("Pss:"))
-        print(f"{name:10} {pss / 1024:6.1f} MiB")
+        print(f"{name:10} {pss(pid) / 1024:6.1f} MiB")
     rest.stop()
+    sides[1].reload(POSTFIX.replace("process_limit = 100",
+                                    f"process_limit = {IDLE_SESSIONS + 100}"))
+    print(f"all of it, and each of {IDLE_SESSIONS} idle sessions")
+    for side in sides:
+        side.end()
+        side.to_220()
+        time.sleep(1)
+        before = sum(map(pss, tree(side.pid)))
+        idle = [idle_session(side.address, side.port)
+                for _ in range(IDLE_SESSIONS)]
+        time.sleep(1)
+        more = sum(map(pss, tree(side.pid))) - before
+        print(f"{side.name:10} {before / 1024:6.1f} MiB, "
+              f"{more / IDLE_SESSIONS:.1f} KiB", flush=True)
+        for sock in idle:
+            sock.close()
+
+
+def publish(world):
+    """The domains of all parts, and the hosts that take their mail."""
+    # What a resolver learnt stays known for as long as a run takes.
+    dns.TTL = 3600
+    dns.UNBOUND_CONF = dns.UNBOUND_CONF.replace(
+        "cache-max-negative-ttl: 5", "cache-max-negative-ttl: 3600").replace(
+        "log-queries: yes", "log-queries: no")
+    text = dns.Zone.text
+    dns.Zone.text = lambda zone: text(zone).replace("604800 5", "604800 3600")
+    world.dns.add_zone("bench.example", "unsigned")
+    world.dns.add("sink.bench.example", f"A {SINK}")
+    world.dns.add(TLS_NAME, f"A {TLS_SINK}")
+    for domain, host in (("d0.example", "sink.bench.example"),
+                         ("hold0.example", "sink.bench.example"),
+                         ("holdtls0.example", TLS_NAME)):
+        world.dns.add_zone(domain, "unsigned")
+        world.dns.add(domain, f"MX 10 {host}.")
+    _, _, domains, name, zone, _ = DELIVER["many"]
+    world.dns.add_zone(zone, "unsigned")
+    for number in range(domains):
+        world.dns.add(f"{name}{number}.{zone}", "MX 10 sink.bench.example.")
+
+
+def measure(world, sides, sinks, given):
+    kinds = [kind for kind in DELIVER if kind in given.only]
+    if "accept" in given.only:
+        accept(sides, given.rounds)
+    if "calls" in given.only:
+        calls(sides)
+    if kinds:
+        deliver(sides, sinks, given.rounds, kinds)
+    if "relay" in given.only:
+        relay(sides, given.rounds)
+    if "arrival" in given.only:
+        arrival(sides, given.rounds)
+    if "start" in given.only:
+        start(sides, given.rounds)
+    if "memory" in given.only:
+        memory(world, sides)
 
 
 def inside(given):
-    for name in ("client", "sink"):
+    for name, libraries in (("client", ()), ("sink", ("-lssl", "-lcrypto"))):
         subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-o",
-                        f"{space.WORLD}/{name}", f"{HERE}/{name}.c"],
-                       check=True)
+                        f"{space.WORLD}/{name}", f"{HERE}/{name}.c",
+                        *libraries], check=True)
     world = World(given.build)
-    for domain in ("d0.example", "hold0.example"):
-        world.dns.add_zone(domain, "unsigned")
-        world.dns.add(domain, "MX 10 sink.bench.example.")
-    world.dns.add_zone("bench.example", "unsigned")
-    world.dns.add("sink.bench.example", f"A {SINK}")
+    publish(world)
     world.start(with_postfix=False)
-    sink = Sink(space.WORLD)
-    sides = [kind(world, space.WORLD, sink) for kind in (Culver, Postfix)]
+    sinks = (Sink(space.WORLD, SINK),
+             Sink(space.WORLD, TLS_SINK, world.pki.chain("good", TLS_NAME)))
+    sides = [kind(world, space.WORLD, sinks[0]) for kind in (Culver, Postfix)]
     how = "cgroup" if sides[0].cpu.path else "/proc"
     print(f"CPU by {how}; {os.cpu_count()} cores")
-    for name, measure in (("accept", accept), ("deliver", deliver),
-                          ("relay", relay)):
-        if name in given.only:
-            measure(sides, given.rounds)
-    if "accept" in given.only:
-        flushes(sides)
-        memory(world)
+    measure(world, sides, sinks, given)
     sides[0].one.kill_everything()
-    sides[1].server.terminate()
-    sides[1].server.wait(20)
+    sides[1].end()
     for side in sides:
         side.cpu.remove()
     return 0
@@ -436,8 +637,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--build", default=os.path.join(TOP, "build"))
-    parser.add_argument("--only", default="accept,deliver,relay")
+    parser.add_argument("--only", default=",".join(PARTS), metavar="PARTS",
+                        help=f"some of {', '.join(PARTS)}, deliver")
     given = parser.parse_args()
+    given.only = given.only.replace("deliver", ",".join(DELIVER)).split(",")
+    unknown = set(given.only) - set(PARTS)
+    if unknown:
+        parser.error("no part is called " + ", ".join(unknown))
     given.build = os.path.abspath(given.build)
     if not space.inside():
         why = space.why_not()

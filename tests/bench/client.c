@@ -1,14 +1,18 @@
 /*
  * How many messages a second does an SMTP server take?
  *
- *	client ADDRESS PORT SESSIONS MESSAGES SIZE [DOMAINS [NAME]]
+ *	client [-r RATE] [-t TIMES] ADDRESS PORT SESSIONS MESSAGES SIZE
+ *	    [DOMAINS [NAME [ZONE]]]
  *
  * Opens SESSIONS connections at once, sends MESSAGES messages of SIZE octets
  * over them as fast as they are taken (PIPELINING where offered), to
- * user@NAMEN.example (d0.example) for N below DOMAINS (1), and prints one
- * line:
+ * userM@NAMEN.ZONE (d0.example) for message M and N below DOMAINS (1), and
+ * prints one line:
  *
  *	messages=N seconds=S rate=R/s refused=N
+ *
+ * -r: no faster than RATE a second.  -t: the file TIMES gets, at the place M
+ * of native 64-bit numbers, when message M was taken (CLOCK_MONOTONIC, ns).
  *
  * One process, epoll, no message is built twice: it must cost little beside
  * the server that it measures.
@@ -19,15 +23,17 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum step { GREETING, EHLO, ENVELOPE, BODY, QUIT, CLOSED };
+enum step { GREETING, EHLO, IDLE, ENVELOPE, BODY, QUIT, CLOSED };
 
 struct session {
 	int		fd;
@@ -37,13 +43,16 @@ struct session {
 	size_t		input_len;
 	const char	*output;
 	size_t		output_len;
+	unsigned long	number;		/* of its message */
 	char		envelope[256];
 };
 
 static struct {
 	struct sockaddr_in	server;
 	unsigned long		left, taken, refused, domains, number;
-	const char		*name;
+	const char		*name, *zone;
+	double			rate, start;	/* 0: as fast as can be */
+	uint64_t		*times;		/* NULL: nobody asks */
 	char			*body;
 	size_t			body_len;
 	int			epoll;
@@ -73,9 +82,30 @@ flush(struct session *s)
 	epoll_ctl(bench.epoll, EPOLL_CTL_MOD, s->fd, &event);
 }
 
+static double
+seconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Until the next message may go, by the rate. */
+static double
+time_left(void)
+{
+	if (bench.rate == 0 || bench.left == 0)
+		return 0;
+	return bench.start + (double)bench.number / bench.rate - seconds();
+}
+
 static void
 next_message(struct session *s)
 {
+	if (time_left() > 0) {
+		s->step = IDLE;
+		return;
+	}
 	if (bench.left == 0) {
 		s->step = QUIT;
 		s->replies = 1;
@@ -83,10 +113,11 @@ next_message(struct session *s)
 		return;
 	}
 	bench.left--;
+	s->number = bench.number++;
 	int len = snprintf(s->envelope, sizeof(s->envelope),
 	    "MAIL FROM:<bench@example.org>\r\n"
-	    "RCPT TO:<user@%s%lu.example>\r\nDATA\r\n", bench.name,
-	    bench.number++ % bench.domains);
+	    "RCPT TO:<user%lu@%s%lu.%s>\r\nDATA\r\n", s->number, bench.name,
+	    s->number % bench.domains, bench.zone);
 	s->step = ENVELOPE;
 	s->replies = 3;
 	say(s, s->envelope, (size_t)len);
@@ -119,6 +150,8 @@ reply(struct session *s, int code)
 		break;
 	case BODY:
 		*(code == 250 ? &bench.taken : &bench.refused) += 1;
+		if (bench.times != NULL)
+			bench.times[s->number] = (uint64_t)(seconds() * 1e9);
 		next_message(s);
 		break;
 	default:
@@ -186,20 +219,48 @@ make_body(size_t size)
 	bench.body_len = len + 3;
 }
 
-static double
-seconds(void)
+/* Who waited for its turn, and how long the others wait (ms). */
+static int
+wake(struct session *all, unsigned n)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	for (unsigned i = 0; i < n && time_left() <= 0; i++) {
+		if (all[i].step == IDLE) {
+			next_message(&all[i]);
+			flush(&all[i]);
+		}
+	}
+	return time_left() > 0 ? (int)(time_left() * 1000) + 1 : 60000;
+}
+
+static void
+map_times(const char *path)
+{
+	size_t size = bench.left * sizeof(uint64_t);
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0644);
+	if (fd == -1 || ftruncate(fd, (off_t)size) != 0 ||
+	    (bench.times = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_SHARED, fd, 0)) == MAP_FAILED) {
+		perror(path);
+		exit(1);
+	}
 }
 
 int
 main(int argc, char **argv)
 {
+	const char *times = NULL;
+	int option;
+	while ((option = getopt(argc, argv, "r:t:")) != -1) {
+		if (option == 'r')
+			bench.rate = atof(optarg);
+		else
+			times = optarg;
+	}
+	argc -= optind - 1;
+	argv += optind - 1;
 	if (argc < 6) {
-		fprintf(stderr, "usage: client ADDRESS PORT SESSIONS MESSAGES "
-		    "SIZE [DOMAINS]\n");
+		fprintf(stderr, "usage: client [-r RATE] [-t TIMES] ADDRESS "
+		    "PORT SESSIONS MESSAGES SIZE [DOMAINS [NAME [ZONE]]]\n");
 		return 64;
 	}
 	unsigned sessions = (unsigned)atoi(argv[3]);
@@ -209,16 +270,20 @@ main(int argc, char **argv)
 	bench.left = strtoul(argv[4], NULL, 10);
 	bench.domains = argc > 6 ? strtoul(argv[6], NULL, 10) : 1;
 	bench.name = argc > 7 ? argv[7] : "d";
+	bench.zone = argc > 8 ? argv[8] : "example";
 	make_body(strtoul(argv[5], NULL, 10));
+	if (times != NULL)
+		map_times(times);
 	bench.epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct session *all = calloc(sessions, sizeof(*all));
-	double start = seconds();
+	bench.start = seconds();
 	for (unsigned i = 0; i < sessions; i++)
 		open_session(&all[i]);
 	while (bench.open > 0) {
 		struct epoll_event events[64];
-		int n = epoll_wait(bench.epoll, events, 64, 60000);
-		if (n == 0) {
+		int patience_ms = wake(all, sessions);
+		int n = epoll_wait(bench.epoll, events, 64, patience_ms);
+		if (n == 0 && patience_ms == 60000) {
 			fprintf(stderr, "no answer for a minute\n");
 			return 1;
 		}
@@ -234,7 +299,7 @@ main(int argc, char **argv)
 			flush(s);
 		}
 	}
-	double took = seconds() - start;
+	double took = seconds() - bench.start;
 	printf("messages=%lu seconds=%.3f rate=%.0f/s refused=%lu\n",
 	    bench.taken, took, (double)bench.taken / took, bench.refused);
 	return 0;

@@ -1,18 +1,22 @@
 /*
  * A null mail server: takes everything, keeps nothing, costs little.
  *
- *	sink ADDRESS PORT PAGE
+ *	sink ADDRESS PORT PAGE [CHAIN KEY]
  *
- * PAGE is a file of 4096 octets, mapped by who measures: messages taken,
- * connections, octets, and when the last message was taken (CLOCK_MONOTONIC,
- * ns), four native 64-bit numbers.  One process, epoll; PIPELINING, 8BITMIME
- * and SIZE are offered.
+ * PAGE is a file of native 64-bit numbers, mapped by who measures: messages
+ * taken, connections, octets, when the last message was taken
+ * (CLOCK_MONOTONIC, ns), handshakes; and from its 4096th octet on, at the
+ * place N, when a message for userN@ was taken (N below TIMES).  One process,
+ * epoll; PIPELINING, 8BITMIME and SIZE are offered, with a certificate
+ * STARTTLS too.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,11 +30,19 @@
 #include <unistd.h>
 
 #define EHLO	"250-sink.bench.example\r\n250-PIPELINING\r\n" \
-	"250-SIZE 52428800\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"
+	"250-SIZE 52428800\r\n250-8BITMIME\r\n"
+#define EHLO_TLS	EHLO "250-STARTTLS\r\n"
+#define EHLO_END	"250 ENHANCEDSTATUSCODES\r\n"
+#define TIMES	65536
+#define PAGE	(4096 + TIMES * sizeof(uint64_t))
 
 struct session {
 	int	fd;
+	SSL	*ssl;		/* NULL: in clear */
+	bool	shaken;		/* hands */
+	bool	starting;	/* TLS, once the answer is out */
 	bool	in_data;
+	size_t	number;		/* of the recipient; TIMES: none */
 	size_t	matched;	/* of "\r\n.\r\n" */
 	char	line[1024];
 	size_t	line_len;
@@ -39,6 +51,7 @@ struct session {
 };
 
 static volatile uint64_t *page;
+static SSL_CTX *tls;
 static int poller;
 
 static void
@@ -67,6 +80,8 @@ taken(struct session *s)
 	s->in_data = false;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	page[3] = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	if (s->number < TIMES)
+		page[4096 / sizeof(*page) + s->number] = page[3];
 	page[0]++;
 	say(s, "250 2.0.0 taken\r\n");
 }
@@ -76,7 +91,15 @@ static bool
 obey(struct session *s)
 {
 	if (strncasecmp(s->line, "EHLO", 4) == 0) {
-		say(s, EHLO);
+		say(s, tls != NULL && s->ssl == NULL ? EHLO_TLS : EHLO);
+		say(s, EHLO_END);
+	} else if (strncasecmp(s->line, "STARTTLS", 8) == 0 && tls != NULL) {
+		say(s, "220 2.0.0 begin\r\n");
+		s->starting = true;
+	} else if (strncasecmp(s->line, "RCPT TO:<user", 13) == 0) {
+		say(s, "250 2.1.5 fine\r\n");
+		s->number = s->line[13] >= '0' && s->line[13] <= '9' ?
+		    strtoul(s->line + 13, NULL, 10) : TIMES;
 	} else if (strncasecmp(s->line, "DATA", 4) == 0) {
 		say(s, "354 go ahead\r\n");
 		s->in_data = true;
@@ -140,22 +163,78 @@ take(struct session *s, const char *at, size_t len)
 }
 
 static void
+end(struct session *s)
+{
+	SSL_free(s->ssl);
+	close(s->fd);
+	free(s);
+}
+
+static void
+begin_tls(struct session *s)
+{
+	s->starting = false;
+	s->ssl = SSL_new(tls);
+	if (s->ssl == NULL || SSL_set_fd(s->ssl, s->fd) != 1)
+		fail("TLS");
+}
+
+/* Octets of the peer; 0: none now; -1: it is gone. */
+static ssize_t
+hear(struct session *s, char *octets, size_t size)
+{
+	ssize_t n;
+	int step;
+
+	if (s->ssl == NULL) {
+		n = read(s->fd, octets, size);
+		return n > 0 ? n : n == -1 && errno == EAGAIN ? 0 : -1;
+	}
+	step = s->shaken ? 1 : SSL_accept(s->ssl);
+	if (step == 1 && !s->shaken) {
+		s->shaken = true;
+		page[4]++;
+	}
+	if (step == 1)
+		step = SSL_read(s->ssl, octets, (int)size);
+	if (step > 0)
+		return step;
+	return SSL_get_error(s->ssl, step) == SSL_ERROR_WANT_READ ? 0 : -1;
+}
+
+static bool
+answer(struct session *s)
+{
+	size_t len = s->out_len;
+
+	s->out_len = 0;
+	if (len == 0)
+		return true;
+	if (s->ssl != NULL)
+		return SSL_write(s->ssl, s->out, (int)len) == (int)len;
+	return write(s->fd, s->out, len) == (ssize_t)len;
+}
+
+static void
 serve(struct session *s)
 {
 	static char octets[262144];
-	ssize_t n = read(s->fd, octets, sizeof(octets));
-	bool go_on = n > 0 && take(s, octets, (size_t)n);
+	bool go_on = true;
+	ssize_t n;
 
-	if (n == -1 && errno == EAGAIN)
-		return;
-	if (s->out_len > 0 && write(s->fd, s->out, s->out_len) !=
-	    (ssize_t)s->out_len)
-		go_on = false;
-	s->out_len = 0;
-	if (!go_on) {
-		close(s->fd);
-		free(s);
-	}
+	/* Of TLS all that is there: what it holds wakes nobody. */
+	do {
+		n = hear(s, octets, sizeof(octets));
+		if (n == 0)
+			return;
+		go_on = n > 0 && take(s, octets, (size_t)n);
+		if (!answer(s))
+			go_on = false;
+	} while (go_on && s->ssl != NULL);
+	if (!go_on)
+		end(s);
+	else if (s->starting)
+		begin_tls(s);
 }
 
 static void
@@ -173,11 +252,22 @@ welcome(int listener)
 	if (s == NULL)
 		fail("calloc");
 	s->fd = fd;
+	s->number = TIMES;
 	page[1]++;
 	event.data.ptr = s;
 	if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) != 0 ||
 	    write(fd, "220 sink.bench.example ESMTP\r\n", 30) != 30)
 		fail("session");
+}
+
+static void
+load_certificate(const char *chain, const char *key)
+{
+	tls = SSL_CTX_new(TLS_server_method());
+	if (tls == NULL ||
+	    SSL_CTX_use_certificate_chain_file(tls, chain) != 1 ||
+	    SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1)
+		fail(chain);
 }
 
 int
@@ -187,11 +277,14 @@ main(int argc, char **argv)
 	struct epoll_event events[256], event = { .events = EPOLLIN };
 	int listener, fd, on = 1;
 
-	if (argc != 4 || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1)
+	if ((argc != 4 && argc != 6) || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1)
 		return 64;
 	address.sin_port = htons((uint16_t)atoi(argv[2]));
+	if (argc == 6)
+		load_certificate(argv[4], argv[5]);
+	signal(SIGPIPE, SIG_IGN);
 	fd = open(argv[3], O_RDWR);
-	page = fd == -1 ? MAP_FAILED : mmap(NULL, 4096,
+	page = fd == -1 ? MAP_FAILED : mmap(NULL, PAGE,
 	    PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
 		fail(argv[3]);

@@ -482,28 +482,61 @@ expect_job(struct wire_port *worker, uint64_t job, unsigned n)
 		expect(worker, W_RCPT);
 }
 
-/* It asks for the body and gets it. */
 static void
-pass_body(struct wire_port *worker, uint64_t job)
+expect_body(uint64_t job)
 {
-	struct w_id id = { job };
-	struct d_pipe pipe_message = { .job = job, .size_bytes = 3 };
-	const struct d_body *body;
-	const struct w_pipe *passed;
-	int fds[WIRE_FDS_MAX], ends[2];
+	const struct d_body *body = expect(&world.queue, D_BODY);
 
-	say(worker, W_BODY, &id);
-	body = expect(&world.queue, D_BODY);
 	assert_int_equal(body->job, job);
+}
+
+/* Queue answers with the body. */
+static void
+send_body(uint64_t job)
+{
+	struct d_pipe pipe_message = { .job = job, .size_bytes = 3 };
+	int ends[2];
+
 	assert_int_equal(pipe(ends), 0);
 	assert_int_equal(wire_port_send(&world.queue, D_PIPE, &pipe_message,
 	    ends, 0), 0);
 	close(ends[0]);
 	close(ends[1]);
+}
+
+static void
+take_body(struct wire_port *worker, uint64_t job)
+{
+	const struct w_pipe *passed;
+	int fds[WIRE_FDS_MAX];
+
 	passed = expect_fd(worker, W_PIPE, fds);
 	assert_int_equal(passed->job, job);
 	assert_int_equal(passed->size_bytes, 3);
 	close(fds[0]);
+}
+
+/* It asks for the body and gets it. */
+static void
+pass_body(struct wire_port *worker, uint64_t job)
+{
+	struct w_id id = { job };
+
+	say(worker, W_BODY, &id);
+	expect_body(job);
+	send_body(job);
+	take_body(worker, job);
+}
+
+/* The same of one that was asked for when it was drawn. */
+static void
+pass_early_body(struct wire_port *worker, uint64_t job)
+{
+	struct w_id id = { job };
+
+	say(worker, W_BODY, &id);
+	send_body(job);
+	take_body(worker, job);
 }
 
 static void
@@ -1116,13 +1149,18 @@ test_poison(void **state)
 		expect_next(session);
 		job = job_for(7, session, 1, 5, BODY_7BIT, 3);
 		expect_job(first, job, 1);
+		expect_body(job);
+		expect_next(session);
 		/* Five wait: a second session is opened. */
 		second = new_worker();
 		second_session = ready(second, "a");
 		expect_next(second_session);
-		pass_body(first, job);
+		pass_early_body(first, job);
 		dot(first, job);
 		wire_port_close(first);
+		expect(&world.queue, D_RETURN);
+		/* What was asked for behind it is for nobody. */
+		job_for(7, session, 1, 5, BODY_7BIT, 3);
 		expect(&world.queue, D_RETURN);
 		job = job_for(7, second_session, 1, 5, BODY_7BIT, 3);
 		/* What is drawn goes out once more in the first round. */
@@ -1134,7 +1172,9 @@ test_poison(void **state)
 			continue;
 		}
 		expect_job(second, job, 1);
-		pass_body(second, job);
+		expect_body(job);
+		expect_next(second_session);
+		pass_early_body(second, job);
 		dot(second, job);
 		/* Meanwhile there is room for one more of them. */
 		expect_socket(new_worker(), "a");
@@ -1142,6 +1182,7 @@ test_poison(void **state)
 		expect(&world.queue, D_RETURN);
 		fail_last_session();
 		expect_host("a", "192.0.2.1", "refused");
+		none_for(7, second_session);
 		ended = expect_ended(7, OUTCOME_DEFERRED, false);
 		assert_string_equal(ended.rule, "own-failure");
 	}
@@ -1188,7 +1229,7 @@ test_body_after_cut(void **state)
 	expect_job(worker, job, 1);
 	id.job = body.job = job;
 	say(worker, W_BODY, &id);
-	expect(&world.queue, D_BODY);
+	expect_body(job);
 	channel_cut(channel_find(world.manager, session));
 	channel_cut(channel_find(world.manager, session));
 	expect(worker, W_CUT);
@@ -1821,14 +1862,272 @@ test_more_sessions(void **state)
 	/* Two more messages for one session: worth another. */
 	job = job_for(destination, session, 1, 2, BODY_7BIT, 3);
 	expect_job(first, job, 1);
+	expect_body(job);
+	expect_next(session);
 	second = new_worker();
 	second_session = ready(second, "a");
 	expect_next(second_session);
 	/* A quarter of eight workers is two. */
 	job = job_for(destination, second_session, 1, 900, BODY_7BIT, 3);
 	expect_job(second, job, 1);
+	expect_body(job);
 	silence(&world.spawner);
 	none_for(destination, session);
+}
+
+/*
+ * While many wait the next message and its body come during the one before;
+ * its worker gets it in its turn, and the body when the server wants it.
+ */
+static void
+test_ahead(void **state)
+{
+	uint64_t destination, session, job, next;
+	struct wire_port *worker;
+
+	(void)state;
+	world.config->per_domain = 1;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 3, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	expect_body(job);
+	expect_next(session);
+	next = job_for(destination, session, 2, 2, BODY_7BIT, 3);
+	expect_body(next);
+	send_body(next);
+	silence(worker);
+	pass_early_body(worker, job);
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	done(worker, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+	expect_job(worker, next, 2);
+	expect_next(session);
+	silence(worker);
+	say(worker, W_BODY, &(struct w_id){ next });
+	take_body(worker, next);
+	/* A second transaction of the same message: the body once more. */
+	say(worker, W_BODY, &(struct w_id){ next });
+	expect_body(next);
+	send_body(next);
+	take_body(worker, next);
+}
+
+/* Where none waits for each session, none is kept behind another. */
+static void
+test_no_ahead(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+
+	(void)state;
+	world.config->per_domain = 1;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	silence(&world.queue);
+}
+
+/* The recipients of the next one may come late, and it may be the last. */
+static void
+test_ahead_late(void **state)
+{
+	struct d_rcpt rcpt = { .recipient = "r1@" DOMAIN, .number = 1 };
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	struct d_job ahead = { .message = 77, .sender = "s@a.test",
+	    .job = 900, .size_bytes = 3, .recipients = 2, .more = 0 };
+
+	(void)state;
+	world.config->per_domain = 1;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 1, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	expect_body(job);
+	expect_next(session);
+	ahead.destination = destination;
+	ahead.session = session;
+	rcpt.job = ahead.job;
+	say(&world.queue, D_JOB, &ahead);
+	rcpt.number = 0;
+	say(&world.queue, D_RCPT, &rcpt);
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	done(worker, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+	silence(worker);
+	rcpt.number = 1;
+	say(&world.queue, D_RCPT, &rcpt);
+	expect_job(worker, ahead.job, 2);
+	silence(&world.queue);
+}
+
+/* The answer comes when the session is idle, or is none. */
+static void
+test_ahead_unanswered(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	unsigned round;
+
+	(void)state;
+	world.config->per_domain = 1;
+	worker = begin(&destination, &session, "a=1");
+	for (round = 0; round < 2; round++) {
+		job = job_for(destination, session, 1, 1, BODY_7BIT, 3);
+		expect_job(worker, job, 1);
+		expect_body(job);
+		expect_next(session);
+		if (round == 1)
+			none_for(destination, session);
+		result(worker, job, 0, OUTCOME_DELIVERED);
+		done(worker, job, DONE_SERVED, true);
+		expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+		if (round == 1)
+			expect_next(session);
+		silence(&world.queue);
+	}
+	none_for(destination, session);
+	expect(worker, W_QUIT);
+	expect_ended(destination, 0, false);
+}
+
+/* Whoever goes gives back what it was to send next. */
+static void
+test_ahead_returned(void **state)
+{
+	enum { LOST, DIED, CUT, HELD, CASES } way;
+	struct d_destination held = { 0 };
+	uint64_t session, job, next;
+	struct wire_port *worker;
+	const struct d_return *back;
+
+	(void)state;
+	world.config->per_domain = 1;
+	for (way = 0; way < CASES; way++) {
+		worker = begin(&held.destination, &session, "a=1");
+		job = job_for(held.destination, session, 1, 3, BODY_7BIT, 3);
+		expect_job(worker, job, 1);
+		expect_body(job);
+		expect_next(session);
+		next = job_for(held.destination, session, 1, 2, BODY_7BIT, 3);
+		expect_body(next);
+		send_body(next);
+		if (way == LOST) {
+			result(worker, job, 0, OUTCOME_DELIVERED);
+			done(worker, job, DONE_SERVED, false);
+			expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+		} else if (way == DIED) {
+			wire_port_close(worker);
+			expect(&world.queue, D_RETURN);
+		} else if (way == CUT) {
+			channel_cut(channel_find(world.manager, session));
+			expect(worker, W_CUT);
+			done(worker, job, DONE_CUT, false);
+			expect(&world.queue, D_RETURN);
+		} else {
+			say(&world.queue, D_HOLD, &held);
+		}
+		back = expect(&world.queue, D_RETURN);
+		assert_int_equal(back->job, next);
+		if (way == HELD) {
+			result(worker, job, 0, OUTCOME_DELIVERED);
+			done(worker, job, DONE_SERVED, true);
+			expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+		}
+		expect(&world.queue, D_ENDED);
+	}
+	assert_true(TAILQ_EMPTY(&world.manager->jobs));
+}
+
+/* The route says otherwise by now: what was drawn ahead does not go there. */
+static void
+test_ahead_is_judged(void **state)
+{
+	uint64_t destination, session, job, next;
+	struct wire_port *worker;
+	const struct r_ask *ask;
+
+	(void)state;
+	world.config->per_domain = 1;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 3, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	expect_body(job);
+	expect_next(session);
+	next = job_for(destination, session, 1, 2, BODY_7BIT, 3);
+	expect_body(next);
+	attempt_find(world.manager, destination)->route->route.valid_until =
+	    0;
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	done(worker, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+	ask = expect(&world.policy, R_ASK);
+	silence(worker);
+	route_for(ask->question, "a=1", STS_ENFORCE, 600);
+	expect(worker, W_QUIT);
+	assert_int_equal(((const struct d_return *)expect(&world.queue,
+	    D_RETURN))->job, next);
+	expect_ended(destination, 0, false);
+}
+
+/* Nobody is idle while a message lies behind another's. */
+static void
+test_ahead_taken_over(void **state)
+{
+	uint64_t destination, session, second_session, job, next;
+	struct wire_port *first, *second;
+
+	(void)state;
+	first = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 2, BODY_7BIT, 3);
+	expect_job(first, job, 1);
+	expect_body(job);
+	expect_next(session);
+	second = new_worker();
+	second_session = ready(second, "a");
+	expect_next(second_session);
+	next = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_body(next);
+	none_for(destination, second_session);
+	expect_job(second, next, 1);
+	silence(first);
+	result(second, next, 0, OUTCOME_DELIVERED);
+	done(second, next, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+	expect_next(second_session);
+	none_for(destination, second_session);
+	expect(second, W_QUIT);
+}
+
+/* The next queue says anew what is due: nothing drawn ahead is kept. */
+static void
+test_ahead_queue_dies(void **state)
+{
+	uint64_t destination, session, job, next;
+	struct wire_port *worker;
+	const struct d_held *held;
+
+	(void)state;
+	world.config->per_domain = 1;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 3, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	expect_body(job);
+	expect_next(session);
+	next = job_for(destination, session, 1, 2, BODY_7BIT, 3);
+	expect_body(next);
+	pass_early_body(worker, job);
+	dot(worker, job);
+	wire_port_close(&world.queue);
+	turns(10);
+	give_link(&world.queue, PROGRAM_QUEUE, &feed_wire);
+	held = expect(&world.queue, D_HELD);
+	assert_int_equal(held->job, job);
+	expect(&world.queue, D_SYNCED);
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	done(worker, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+	expect(worker, W_QUIT);
+	silence(worker);
 }
 
 /* A destination that has proven nothing holds one connection. */
@@ -1854,14 +2153,16 @@ test_extra_fails(void **state)
 	first = begin(&destination, &session, "a=1 b=2");
 	job = job_for(destination, session, 1, 50, BODY_7BIT, 3);
 	expect_job(first, job, 1);
+	expect_body(job);
+	expect_next(session);
 	fail_session(new_worker(), "a", PROOF_REFUSED);
 	expect_host("a", "192.0.2.1", "refused");
 	result(first, job, 0, OUTCOME_DELIVERED);
 	done(first, job, DONE_SERVED, true);
 	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
-	expect_next(session);
 	job = job_for(destination, session, 1, 50, BODY_7BIT, 3);
 	expect_job(first, job, 1);
+	expect_body(job);
 	silence(&world.spawner);
 }
 
@@ -2562,6 +2863,20 @@ main(void)
 		TEST("a destination is held", test_hold),
 		TEST("more sessions for one destination",
 		    test_more_sessions),
+		TEST("the next message comes during the one before",
+		    test_ahead),
+		TEST("no message waits behind another when few wait",
+		    test_no_ahead),
+		TEST("the next one's recipients come late", test_ahead_late),
+		TEST("the next one comes late, or there is none",
+		    test_ahead_unanswered),
+		TEST("the next one is given back", test_ahead_returned),
+		TEST("STS-5-3 the next one is judged by the current route",
+		    test_ahead_is_judged),
+		TEST("the next one goes to a session that has none",
+		    test_ahead_taken_over),
+		TEST("the next one is forgotten with its queue",
+		    test_ahead_queue_dies),
 		TEST("one connection until one is proven",
 		    test_one_until_proven),
 		TEST("an additional session fails", test_extra_fails),

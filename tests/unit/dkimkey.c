@@ -313,7 +313,7 @@ verdict(const struct dkimsecret *secret, const struct dkimline *found,
 		char		 letter;
 	} warnings[] = {
 		{ "s= names neither", 's' }, { "t=y", 't' },
-		{ "h= does not name sha256", 'h' }, { "2048", 'b' },
+		{ "2048", 'b' },
 	};
 	struct dkimjudge judge;
 	size_t i, j, len;
@@ -354,8 +354,12 @@ test_verdicts(void **state)
 		{ "ok", ED "; s=tlsrpt", "fits:" },
 		{ "ok", ED "; s=email", "fits:s" },
 		{ "ok", ED "; t=y", "fits:t" },
-		{ "ok", ED "; h=sha1", "fits:h" },
-		{ "ok", ED "; h=sha1; t=y; s=email", "fits:sth" },
+		{ "ok", ED "; t=y; s=email", "fits:st" },
+		{ "ok", ED "; h=sha1", "unusable:" },
+		{ "ok", ED "; h=", "unusable:" },
+		{ "ok", ED "; h=sha1; t=y; s=email", "unusable:st" },
+		{ "ok", ED "; h=sha1 : sha256", "fits:" },
+		{ "ok", "h=sha1; p=" ED_P, "unusable:" },
 		{ "none", NULL, "absent:" },
 		{ "ok", NULL, "absent:" },
 		{ "ok", "k=ed25519; p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
@@ -416,6 +420,8 @@ test_rsa(void **state)
 	assert_string_equal(is, "fits:b");
 	verdict(other, &line, is);
 	assert_string_equal(is, "another-key:");
+	assert_non_null(strstr(dkimjudge_weakness(secret), "2048"));
+	assert_null(dkimjudge_weakness(other));
 	/* Without the 22 octets that SubjectPublicKeyInfo puts before it. */
 	assert_true(dkimkey_parse(line.records[0], &key, &error));
 	buffer_add(&raw, SLICE("p="));
@@ -446,8 +452,8 @@ main(void)
 		NAMED("culver-policy's line", test_line),
 		NAMED("what is no such line", test_bad_line),
 		NAMED("a line of 300,000 strings", test_long_line),
-		NAMED("DKIM-6376-3.6.1-1, RPT-3-15 the five verdicts, and "
-		    "warnings", test_verdicts),
+		NAMED("DKIM-6376-3.6.1-1, DKIM-8301-3.1-1, RPT-3-15 the five "
+		    "verdicts, and warnings", test_verdicts),
 		NAMED("DKIM-8301-3.2-1, DKIM-6376-3.6.1-1 RSA keys in "
 		    "records", test_rsa),
 	};

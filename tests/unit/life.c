@@ -348,7 +348,7 @@ test_refuser(void **state)
 	assert_non_null(strstr(get_receiver(world, DAY + 9, "a.example",
 	    0).text, "refused 3 reports, left alone until 2024-11-"));
 	/* When its time is over, and it takes one, all is forgotten. */
-	set_wall((int64_t)(DAY + 40) * DAY_S);
+	go_to((int64_t)(DAY + 40) * DAY_S);
 	world->becomes = KEY_ACCEPTED;
 	count_session(world, "a.example");
 	go_past_day(world, DAY + 40);
@@ -433,14 +433,14 @@ test_missed_days(void **state)
 	(void)state;
 	add_record(world, "a.example", MAIL_A);
 	for (day = DAY; day < DAY + 3; day++) {
-		set_wall((int64_t)day * DAY_S + 12 * 3600);
+		go_to((int64_t)day * DAY_S + 13 * 3600);
 		count_session(world, "a.example");
 		stop_life(world);
 		start_life(world);
 	}
 	stop_life(world);
 	world->taken_n = 0;
-	set_wall((int64_t)(DAY + 6) * DAY_S);
+	go_to((int64_t)(DAY + 6) * DAY_S);
 	start_life(world);
 	play(world);
 	assert_int_equal(world->taken_n, 3);
@@ -452,6 +452,153 @@ test_missed_days(void **state)
 	for (day = DAY; day < DAY + 3; day++)
 		assert_int_equal(get_report(world, day, "a.example").phase,
 		    REPORT_DONE);
+	free_world(&world);
+}
+
+/*
+ * A clock that is a day ahead for half an hour sends no half day, and that
+ * day's other half counts; one that stays there is right.
+ */
+static void
+test_clock_ahead(void **state)
+{
+	struct world *world = new_world(SIGNED);
+	uint64_t succeeded, failed;
+
+	(void)state;
+	add_record(world, "a.example", MAIL_A);
+	count_session(world, "a.example");
+	set_wall((int64_t)(DAY + 1) * DAY_S + 12 * 3600);
+	play_for(world, 1800, 60);
+	assert_int_equal(world->asked_txt, 0);
+	assert_true(life_doubts_clock(world->life));
+	assert_int_equal(times_logged("clock went far ahead"), 1);
+	set_wall((int64_t)DAY * DAY_S + 12 * 3600 + 1800);
+	play_for(world, 1800, 60);
+	assert_false(life_doubts_clock(world->life));
+	assert_int_equal(world->asked_txt, 0);
+	count_session(world, "a.example");
+	book_totals(world->book, DAY, "a.example", &succeeded, &failed);
+	assert_int_equal(failed, 2);
+	/* now it stays */
+	set_wall((int64_t)(DAY + 1) * DAY_S + 12 * 3600);
+	play_for(world, 3540, 60);
+	assert_int_equal(world->asked_txt, 0);
+	play_for(world, 180, 60);
+	assert_int_equal(world->taken_n, 1);
+	assert_false(life_doubts_clock(world->life));
+	free_world(&world);
+}
+
+/* A year ahead for some hours: nothing waits a year, or is forgotten. */
+static void
+test_clock_year_ahead(void **state)
+{
+	struct world *world = new_world(SIGNED);
+	struct report_state report;
+	int64_t now_s;
+	unsigned day;
+
+	(void)state;
+	add_record(world, "a.example", MAIL_A);
+	add_record(world, "b.example", NULL);
+	for (day = DAY; day < DAY + 3; day++) {
+		count_session(world, "b.example");
+		go_past_day(world, day);
+	}
+	count_session(world, "a.example");
+	now_s = loop_wall_s();
+	set_wall(now_s + (int64_t)365 * DAY_S);
+	play_for(world, 1800, 60);
+	for (day = DAY; day < DAY + 3; day++)
+		assert_true(book_get_report(world->book, day, "b.example",
+		    &report));
+	assert_int_equal(get_report(world, DAY + 3, "a.example").phase,
+	    REPORT_COUNTING);
+	/* believed: asked for in vain, and put off by that clock */
+	play_for(world, 2400, 60);
+	report = get_report(world, DAY + 2, "b.example");
+	assert_int_equal(report.phase, REPORT_GIVEN_UP);
+	count_session(world, "b.example");
+	go_past_day(world, DAY + 3 + 365);
+	report = get_report(world, DAY + 3 + 365, "b.example");
+	assert_int_equal(report.phase, REPORT_ASKING);
+	set_wall(now_s + DAY_S);
+	play_for(world, 180, 60);
+	report = get_report(world, DAY + 3 + 365, "b.example");
+	assert_int_equal(report.phase, REPORT_ASKING);
+	assert_true(report.next_s <= loop_wall_s() + DAY_S);
+	assert_true(report.first_s <= loop_wall_s());
+	free_world(&world);
+}
+
+/* The clock was wrong when a receiver had its third no: 30 days, no more. */
+static void
+test_peace_ahead(void **state)
+{
+	struct world *world = new_world(SIGNED);
+	struct refuser refuser = { .refusals = 3 };
+
+	(void)state;
+	add_record(world, "a.example", MAIL_A);
+	refuser.until_s = loop_wall_s() + (int64_t)395 * DAY_S;
+	book_put_refuser(world->book, "mailto:tls@a.example", &refuser);
+	count_session(world, "a.example");
+	go_past_day(world, DAY);
+	assert_int_equal(world->taken_n, 1);
+	free_world(&world);
+}
+
+/* Off for long, or wrong since before the start: an hour to find out. */
+static void
+test_started_late(void **state)
+{
+	struct world *world = new_world(SIGNED);
+	struct buffer error = { NULL, 0, 0 };
+
+	(void)state;
+	add_record(world, "a.example", MAIL_A);
+	add_record(world, "b.example", MAIL_B);
+	count_session(world, "a.example");
+	count_session(world, "b.example");
+	stop_life(world);
+	go_to((int64_t)(DAY + BOOK_DAYS + 40) * DAY_S);
+	start_life(world);
+	play_for(world, 3000, 60);
+	assert_int_equal(world->asked_txt, 0);
+	assert_true(life_doubts_clock(world->life));
+	/* an operator who asks has looked at it */
+	assert_true(life_send_now(world->life, DAY, "b.example", &error));
+	play(world);
+	assert_int_equal(world->taken_n, 2);
+	assert_false(life_doubts_clock(world->life));
+	buffer_free(&error);
+	free_world(&world);
+}
+
+/* A report-at that moves takes what is counted along, both ways. */
+static void
+test_report_at_moves(void **state)
+{
+	static const char *const early[] = {
+		"report-at=01:00 spread 0s", NULL
+	}, *const late[] = { "report-at=23:00 spread 0s", NULL };
+	struct world *world = make_world(late);
+	struct config *old = world->config;
+
+	(void)state;
+	start_life(world);
+	add_record(world, "a.example", HTTPS_A);
+	count_session(world, "a.example");
+	play(world);
+	world->config = read_settings(early);
+	life_set(world->life, world->config);
+	config_free(&old);
+	play(world);
+	go_past_day(world, DAY);
+	assert_int_equal(world->posts_n, 0);
+	play_for(world, 3660, 60);
+	assert_int_equal(world->posts_n, 1);
 	free_world(&world);
 }
 
@@ -494,6 +641,45 @@ test_many(void **state)
 	free_world(&world);
 }
 
+/*
+ * Twenty receivers over https that do not answer, under two names: two posts
+ * for each of them, and mail goes its way.
+ */
+static void
+test_silent_hosts(void **state)
+{
+	struct world *world = new_world(SIGNED);
+	char domain[20][32], record[20][64];
+	unsigned i, twice = 0;
+
+	(void)state;
+	for (i = 0; i < COUNT(domain); i++) {
+		snprintf(domain[i], sizeof(domain[i]), "d%02u.example", i);
+		snprintf(record[i], sizeof(record[i]), "v=TLSRPTv1;"
+		    "rua=https://%s.example/%u", i < 10 ? "one" : "two", i);
+		add_record(world, domain[i], record[i]);
+		count_session(world, domain[i]);
+	}
+	add_record(world, "z.example", MAIL_B);
+	count_session(world, "z.example");
+	world->answers = false;
+	go_past_day(world, DAY);
+	play_for(world, 60, 20);
+	assert_int_equal(world->posts_n, 4);
+	for (i = 0; i < 4; i++)
+		twice += strstr(world->posts[i].url, "/one.") != NULL;
+	assert_int_equal(twice, 2);
+	assert_int_equal(world->taken_n, 1);
+	assert_string_equal(world->taken[0].recipient, "tls@b.example");
+	/* they go on answering: all get theirs */
+	world->answers = true;
+	play_for(world, 3600, 20);
+	for (i = 0; i < COUNT(domain); i++)
+		assert_int_equal(get_report(world, DAY, domain[i]).phase,
+		    REPORT_DONE);
+	free_world(&world);
+}
+
 /* T34: five days, each one's receiver lies in the other's domain. */
 static void
 test_no_loop(void **state)
@@ -527,10 +713,10 @@ test_forgotten(void **state)
 	count_session(world, "a.example");
 	go_past_day(world, DAY);
 	play_for(world, 3600, 300);
-	set_wall((int64_t)(DAY + BOOK_DAYS) * DAY_S + 3600);
+	go_to((int64_t)(DAY + BOOK_DAYS) * DAY_S + 3600);
 	play_for(world, 2 * 3600, 600);
 	assert_true(book_get_report(world->book, DAY, "a.example", &report));
-	set_wall((int64_t)(DAY + BOOK_DAYS + 1) * DAY_S + 3600);
+	go_to((int64_t)(DAY + BOOK_DAYS + 1) * DAY_S + 3600);
 	play_for(world, 2 * 3600, 600);
 	assert_false(book_get_report(world->book, DAY, "a.example",
 	    &report));
@@ -680,6 +866,30 @@ test_base(void **state)
 }
 
 /* It waits for the domain's own, but for an hour only. */
+/* Twenty are noted; what the last ones' receivers learn is not known. */
+static void
+test_base_of_many(void **state)
+{
+	struct world *world = new_world(SIGNED);
+	char domain[21][32];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < COUNT(domain); i++) {
+		snprintf(domain[i], sizeof(domain[i]), "d%02u.example", i);
+		add_record(world, domain[i], i < 20 ? HTTPS_A : MAIL_B);
+		count_dane_session(world, domain[i], "mx.base.example");
+	}
+	add_record(world, "mx.base.example", HTTPS_A);
+	go_past_day(world, DAY);
+	play_for(world, 600, 20);
+	assert_int_equal(world->taken_n, 1);
+	assert_int_equal(world->posts_n, 21);
+	assert_int_equal(get_report(world, DAY, "mx.base.example").phase,
+	    REPORT_DONE);
+	free_world(&world);
+}
+
 static void
 test_base_waits(void **state)
 {
@@ -872,8 +1082,20 @@ main(void)
 		    NULL, NULL },
 		{ "RPT-4.1-3 missed days are reports of their own",
 		    test_missed_days, NULL, NULL, NULL },
+		{ "RPT-4.1-1 no half day leaves because the clock is ahead",
+		    test_clock_ahead, NULL, NULL, NULL },
+		{ "a clock a year ahead, and back", test_clock_year_ahead,
+		    NULL, NULL, NULL },
+		{ "T51 peace given by a wrong clock is no longer than 30 days",
+		    test_peace_ahead, NULL, NULL, NULL },
+		{ "RPT-4.1-3 a start far ahead of all that was counted waits "
+		    "an hour", test_started_late, NULL, NULL, NULL },
+		{ "RPT-4.1-2 a new report-at holds for what is counted",
+		    test_report_at_moves, NULL, NULL, NULL },
 		{ "sixteen at a time, all in the end", test_many, NULL, NULL,
 		    NULL },
+		{ "receivers that hang keep no others from theirs",
+		    test_silent_hosts, NULL, NULL, NULL },
 		{ "T34 no loop of reports in five days", test_no_loop, NULL,
 		    NULL, NULL },
 		{ "old days are forgotten", test_forgotten, NULL, NULL,
@@ -888,6 +1110,8 @@ main(void)
 		    NULL, NULL, NULL },
 		{ "RPT-1.1-2 the report of a TLSA base domain", test_base,
 		    NULL, NULL, NULL },
+		{ "RPT-1.1-2 a TLSA base domain of very many",
+		    test_base_of_many, NULL, NULL, NULL },
 		{ "RPT-1.1-2 it waits for the recipients' domains",
 		    test_base_waits, NULL, NULL, NULL },
 		{ "report send, of today", test_send_now, NULL, NULL, NULL },

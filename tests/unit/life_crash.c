@@ -229,7 +229,7 @@ live_and_die(unsigned at)
 	play(world);
 	stop_life(world);
 	add_record(world, "a.example", BOTH);
-	set_wall(((int64_t)DAY + 1) * DAY_S + 10);
+	go_to(((int64_t)DAY + 1) * DAY_S + 10);
 	step = 0;
 	kill_at = at;
 	killed_at[0] = '\0';
@@ -276,7 +276,7 @@ live_with_full_disk(unsigned at)
 	pass_s(2);
 	play(world);
 	add_record(world, "a.example", BOTH);
-	set_wall(((int64_t)DAY + 1) * DAY_S + 10);
+	go_to(((int64_t)DAY + 1) * DAY_S + 10);
 	pass_s(61);
 	for (turn = 0; turn < at; turn++) {
 		loop_turn(world->loop, false);
@@ -313,6 +313,71 @@ test_full_disk(void **state)
 		live_with_full_disk(at);
 }
 
+/*
+ * Fetches that failed, told on each fresh link, as policy would; more than
+ * the store keeps in memory.
+ */
+#define FAILED_N	200
+
+static unsigned
+tell_failed(struct world *world)
+{
+	struct r_failed failed = { .epoch = 7, .when_s = loop_wall_s(),
+	    .result = RESULT_STS_POLICY_FETCH_ERROR, .reason = "HTTP 403" };
+
+	if (world->policy_needed == 0)
+		return 0;
+	world->policy_needed = 0;
+	connect_policy(world);
+	while (failed.sequence++ < FAILED_N) {
+		snprintf(failed.domain, sizeof(failed.domain),
+		    "d%u.a.example", (unsigned)failed.sequence);
+		if (wire_port_send(&world->policy, R_FAILED, &failed, NULL,
+		    wire_now_ms()) == -1)
+			break;
+		if (failed.sequence % 20 == 0)
+			loop_turn(world->loop, false);
+	}
+	return 1;
+}
+
+static void
+test_full_disk_failed(void **state)
+{
+	struct world *world = make_world(NULL);
+	uint64_t succeeded, failed;
+	unsigned links = 0, i;
+	char domain[32];
+
+	(void)state;
+	start_life(world);
+	play(world);
+	disk_full = true;
+	refused_writes = 0;
+	world->policy_needed = 1;
+	for (i = 0; i < 400; i++) {
+		links += tell_failed(world);
+		pass_s(i % 10 == 0);
+		loop_turn(world->loop, false);
+	}
+	/* 40 s: a fresh link for every five of them */
+	assert_in_range(links, 3, 12);
+	assert_true(refused_writes < 1000);
+	disk_full = false;
+	for (i = 0; i < 200; i++) {
+		tell_failed(world);
+		pass_s(i % 10 == 0);
+		loop_turn(world->loop, false);
+	}
+	for (i = 1; i <= FAILED_N; i++) {
+		snprintf(domain, sizeof(domain), "d%u.a.example", i);
+		book_totals(world->book, (uint32_t)(loop_wall_s() / DAY_S),
+		    domain, &succeeded, &failed);
+		assert_int_equal(failed, 1);
+	}
+	free_world(&world);
+}
+
 int
 main(void)
 {
@@ -322,6 +387,8 @@ main(void)
 		    NULL },
 		{ "a full disk at each step: nothing leaves twice",
 		    test_full_disk, NULL, NULL, NULL },
+		{ "a full disk: failed fetches are told again, in peace, and "
+		    "count once", test_full_disk_failed, NULL, NULL, NULL },
 	};
 
 	log_is_shown = getenv("SHOW_LOG") != NULL;

@@ -461,6 +461,43 @@ test_answers(void **state)
 	check_answers(rows, COUNT(rows));
 }
 
+/* RPT-5.4-4: a header without an end, and answers before the answer. */
+static void
+test_long_header(void **state)
+{
+	static const struct {
+		const char *first, *again, *wanted;
+	} rows[] = {
+		{ "HTTP/1.1 200 OK\r\n", "X: 45678\r\n",
+		    "accepted 200 verified: HTTP 200" },
+		{ "HTTP/1.1 503 No\r\n", "X: 45678\r\n",
+		    "refused 503 verified: HTTP 503" },
+		{ "", "HTTP/1.1 103 Early Hints\r\n\r\n", "unknown 103 "
+		    "verified: sent, but no answer: " },
+	};
+	const struct play play_it = { .timeout_ms = 5000 };
+	struct buffer answer = { NULL, 0, 0 };
+	struct web_script script = { .certificate = "good", .hang = true };
+	char text[512];
+	struct web *web;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(rows); i++) {
+		answer.len = 0;
+		buffer_add(&answer, slice_of(rows[i].first));
+		while (answer.len < POST_ANSWER_MAX + 8192)
+			buffer_add(&answer, slice_of(rows[i].again));
+		script.answer = answer.text;
+		web = play(&script, &play_it, text);
+		if (strncmp(text, rows[i].wanted, strlen(rows[i].wanted)) != 0
+		    || strstr(text, "timeout") != NULL)
+			fail_msg("row %zu: %s", i, text);
+		web_free(&web);
+	}
+	buffer_free(&answer);
+}
+
 /* It stops in the middle: some error, and certainly not sent. */
 static void
 test_half(void **state)
@@ -581,6 +618,8 @@ main(void)
 		    NULL },
 		{ "RPT-5.4-2 RPT-5.4-3 RPT-5.4-4 answers of a real server",
 		    test_answers, NULL, NULL, NULL },
+		{ "RPT-5.4-4 of an answer's header no more is read than of "
+		    "its body", test_long_header, NULL, NULL, NULL },
 		{ "a server that stops in the middle has no report",
 		    test_half, NULL, NULL, NULL },
 		{ "RPT-3-8 a bad certificate is told, and the report sent all "

@@ -120,6 +120,141 @@ bodies_come_back(void **state)
 }
 
 static void
+say_whole(struct world *world, uint64_t id, const char *octets, size_t len)
+{
+	struct q_whole *whole = mem_alloc(sizeof(*whole));
+
+	whole->id = id;
+	whole->eight_bit = true;
+	set_text(whole->msgid, sizeof(whole->msgid), "<w@example>");
+	whole->body_len = (uint32_t)len;
+	memcpy(whole->body, octets, len);
+	say(&world->smtpd, Q_WHOLE, whole);
+	free(whole);
+}
+
+/* A small body comes in one message, without a pipe. */
+static void
+whole_bodies_come_back(void **state)
+{
+	static const size_t sizes[] = { 1, 16279, 16280, 16281, 48840, 48841,
+	    SMALL_BODY_MAX };
+	struct world *world = new_world(NULL, 0);
+
+	(void)state;
+	say_synced(world);
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		struct buffer body = long_body(sizes[i]), back;
+		uint64_t id = open_message(world, "a@near.example", i);
+		struct message message;
+		uint64_t announced;
+		struct d_job job;
+
+		add_recipient(world, id, 0, "b@far.example");
+		say(&world->smtpd, Q_PLACE, &(struct q_id){ id });
+		expect(world, &world->smtpd, Q_GO);
+		say_whole(world, id, body.text, sizes[i]);
+		expect(world, &world->smtpd, Q_TAKEN);
+		assert_int_equal(spool_get_message(world->spool, id,
+		    &message), STORE_FOUND);
+		assert_true(message.eight_bit);
+		assert_int_equal(message.chunks, (sizes[i] + 16279) / 16280);
+		job = draw(world, "far.example");
+		back = pull_octets(world, job.job, &announced);
+		assert_int_equal(announced, sizes[i]);
+		assert_int_equal(back.len, sizes[i]);
+		assert_memory_equal(back.text, body.text, back.len);
+		say_result(world, &job, "b@far.example", OUTCOME_DELIVERED,
+		    250, "2.0.0", "250 ok");
+		expect_settled(world, world->sequence);
+		say_ended(world, job.destination, 0, "", "");
+		turns(world);
+		assert_empty(world);
+		buffer_free(&body);
+		buffer_free(&back);
+	}
+	assert_logged(" msgid=<w@example> ");
+	end_world(&world);
+}
+
+/* Asked for a place, and the body is large after all. */
+static void
+a_pipe_behind_the_place(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct buffer body = long_body(200000);
+	uint64_t id = open_message(world, "a@near.example", 0);
+	struct message message;
+	int fd;
+
+	(void)state;
+	add_recipient(world, id, 0, "b@far.example");
+	say(&world->smtpd, Q_PLACE, &(struct q_id){ id });
+	expect(world, &world->smtpd, Q_GO);
+	fd = ask_data(world, id);
+	write_body(world, fd, body.text, body.len);
+	close(fd);
+	say_end(world, id, body.len, false);
+	expect(world, &world->smtpd, Q_TAKEN);
+	assert_int_equal(spool_get_message(world->spool, id, &message),
+	    STORE_FOUND);
+	assert_int_equal(message.size_bytes, body.len);
+	buffer_free(&body);
+	end_world(&world);
+}
+
+/* What does not fit to the state is refused, and leaves nothing. */
+static void
+places_out_of_order(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	uint64_t id = open_message(world, "a@near.example", 0);
+	struct q_id place = { id };
+	const struct q_refused *refused;
+	int fd;
+
+	(void)state;
+	/* without a recipient it is not heard */
+	say(&world->smtpd, Q_PLACE, &place);
+	expect_nothing(world, &world->smtpd, 30);
+	add_recipient(world, id, 0, "b@far.example");
+	say_whole(world, id, SMALL, sizeof(SMALL) - 1);
+	refused = expect(world, &world->smtpd, Q_REFUSED);
+	assert_int_equal(refused->code, 451);
+	for (int way = 0; way < 4; way++) {
+		place.id = id = open_message(world, "a@near.example", 0);
+		add_recipient(world, id, 0, "b@far.example");
+		say(&world->smtpd, Q_PLACE, &place);
+		expect(world, &world->smtpd, Q_GO);
+		if (way == 0)
+			say(&world->smtpd, Q_PLACE, &place);
+		else if (way == 1)
+			say_end(world, id, 0, false);
+		fd = way >= 2 ? ask_data(world, id) : -1;
+		if (way == 2)
+			close(ask_data(world, id));
+		else if (way == 3)
+			say_whole(world, id, SMALL, sizeof(SMALL) - 1);
+		refused = expect(world, &world->smtpd, Q_REFUSED);
+		assert_int_equal(refused->id, id);
+		assert_int_equal(refused->code, 451);
+		if (fd != -1)
+			close(fd);
+	}
+	/* the last word may be an abort in the same turn */
+	place.id = id = open_message(world, "a@near.example", 0);
+	add_recipient(world, id, 0, "b@far.example");
+	say(&world->smtpd, Q_PLACE, &place);
+	expect(world, &world->smtpd, Q_GO);
+	say_whole(world, id, SMALL, sizeof(SMALL) - 1);
+	say(&world->smtpd, Q_ABORT, &place);
+	turns(world);
+	assert_true(receive_idle(world->queue->receiver));
+	assert_empty(world);
+	end_world(&world);
+}
+
+static void
 wrong_count_is_refused(void **state)
 {
 	struct world *world = new_world(NULL, 0);
@@ -735,6 +870,12 @@ main(void)
 		    "a restart", taken_is_there, NULL, NULL, NULL },
 		{ "bodies of every form come back octet for octet and leave "
 		    "nothing behind", bodies_come_back, NULL, NULL, NULL },
+		{ "small bodies come whole, without a pipe",
+		    whole_bodies_come_back, NULL, NULL, NULL },
+		{ "a pipe after all", a_pipe_behind_the_place, NULL, NULL,
+		    NULL },
+		{ "places, bodies and ends out of order", places_out_of_order,
+		    NULL, NULL, NULL },
 		{ "a body of another length than announced is refused",
 		    wrong_count_is_refused, NULL, NULL, NULL },
 		{ "Q_END may come before the end of the pipe",

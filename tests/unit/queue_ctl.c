@@ -1,128 +1,11 @@
 /*
  * queue's verbs: ctl.c, listing.c, explain.c, row.c, by the control link.
  */
-#include "queue_fixture.h"
+#include "queue_asking.h"
 
-#include "conf/control.h"
-#include "queue/ctl.h"
+#include "conf/stamp.h"
 #include "queue/listing.h"
 #include "queue/row.h"
-#include "conf/stamp.h"
-
-#include <jansson.h>
-
-/* What a request brought. */
-struct answer {
-	struct buffer	out;
-	char		error[2048];	/* the last sentence */
-	unsigned	errors;
-	int		status;
-	json_t		*rows;		/* an array, if they are JSON */
-};
-
-static void
-parse_rows(struct answer *answer)
-{
-	char *copy = mem_copy(answer->out.text != NULL ? answer->out.text :
-	    ""), *rest = copy, *line;
-
-	answer->rows = json_array();
-	while ((line = strsep(&rest, "\n")) != NULL) {
-		json_error_t error;
-		json_t *row;
-
-		if (line[0] != '{')
-			continue;
-		row = json_loads(line, 0, &error);
-		if (row == NULL)
-			fail_msg("%s: %s", error.text, line);
-		json_array_append_new(answer->rows, row);
-	}
-	free(copy);
-}
-
-/* words are separated by single blanks. */
-static struct answer
-ask(struct world *world, uid_t uid, bool admin, const char *words)
-{
-	static struct c_request request;
-	struct answer answer = { .status = -1 };
-	struct wire_port port;
-	const void *message;
-	int ends[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
-	    ends), 0);
-	control_serve(world->loop, ends[1], uid, admin, queue_verbs,
-	    world->queue);
-	wire_port_open(&port, ends[0], &control_wire);
-	request.words_len = (uint32_t)strlen(words) + 1;
-	memcpy(request.words, words, request.words_len);
-	for (uint32_t i = 0; i < request.words_len; i++)
-		if (request.words[i] == ' ')
-			request.words[i] = '\0';
-	say(&port, C_REQUEST, &request);
-	while (answer.status == -1) {
-		unsigned kind = hear_within(world, &port, &message, NULL,
-		    ANSWER_MS);
-
-		if (kind == C_OUTPUT) {
-			const struct c_output *output = message;
-
-			buffer_add(&answer.out, (struct slice){
-			    (const char *)output->octets,
-			    output->octets_len });
-		} else if (kind == C_ERROR) {
-			set_text(answer.error, sizeof(answer.error),
-			    ((const struct c_error *)message)->text);
-			answer.errors++;
-		} else {
-			assert_int_equal(kind, C_END);
-			answer.status = (int)((const struct c_end *)
-			    message)->status;
-		}
-	}
-	wire_port_close(&port);
-	turns(world);
-	parse_rows(&answer);
-	return answer;
-}
-
-static void
-forget(struct answer *answer)
-{
-	buffer_free(&answer->out);
-	json_decref(answer->rows);
-}
-
-static const char *
-text_at(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	if (!json_is_string(value))
-		fail_msg("no text %s", key);
-	return json_string_value(value);
-}
-
-static uint64_t
-take_of_uid(struct world *world, uid_t uid, const char *recipient)
-{
-	struct q_open open = { .id = queue_id_new(), .class = CLASS_MAIL,
-	    .local = true, .uid = uid, .sender = "u@our.example",
-	    .proto = "local" };
-	int fd;
-
-	say(&world->smtpd, Q_OPEN, &open);
-	add_recipient(world, open.id, 0, recipient);
-	fd = ask_data(world, open.id);
-	expect(world, &world->smtpd, Q_GO);
-	write_body(world, fd, SMALL, sizeof(SMALL) - 1);
-	close(fd);
-	say_end(world, open.id, sizeof(SMALL) - 1, false);
-	expect(world, &world->smtpd, Q_TAKEN);
-	return open.id;
-}
 
 /* ---- list ---- */
 
@@ -285,8 +168,37 @@ static const struct {
 	{ "queue remove x", true, 64, 0 },
 	{ "queue flush", true, 64, 0 },
 	{ "queue flush --domain none.example", true, 1, -1 },
-	{ "queue hold --all", true, 64, 0 },
+	{ "queue flush --domain", true, 64, 0 },
+	{ "queue flush --all --older 5", true, 64, 0 },
+	{ "queue hold", true, 64, 0 },
+	{ "queue hold --all", false, 77, 0 },
+	{ "queue hold x", true, 64, 0 },
+	{ "queue hold --warn 1", true, 64, 0 },
+	{ "queue hold --state held", true, 1, -1 },
+	{ "queue hold 0123456789abcdef", true, 1, -1 },
+	{ "queue release", true, 64, 0 },
+	{ "queue release --all", true, 1, -1 },
+	{ "queue release --all", false, 77, 0 },
+	{ "queue bounce", true, 64, 0 },
+	{ "queue bounce --domain none.example", true, 1, -1 },
+	{ "queue bounce --all", false, 77, 0 },
 	{ "queue", true, 64, 0 },
+	{ "queue count --crit 0", true, 64, 0 },
+	{ "domain show", true, 64, 0 },
+	{ "domain show none.example", true, 1, 0 },
+	{ "domain show FAR.example", true, 0, 1 },
+	{ "domain show far.example", false, 77, 0 },
+	{ "domain show far.example other.example", true, 64, 0 },
+	{ "domain show far.example --for 1h", true, 64, 0 },
+	{ "domain hold", true, 64, 0 },
+	{ "domain hold a..b", true, 64, 0 },
+	{ "domain hold far.example --for", true, 64, 0 },
+	{ "domain hold far.example --for 0s", true, 64, 0 },
+	{ "domain hold far.example --for soon", true, 64, 0 },
+	{ "domain hold far.example", false, 77, 0 },
+	{ "domain release", true, 64, 0 },
+	{ "domain release far.example", true, 1, 0 },
+	{ "domain release far.example", false, 77, 0 },
 	{ "domain list", true, 0, 4 },
 	{ "domain list", false, 77, 0 },
 	{ "domain list x", true, 64, 0 },
@@ -488,7 +400,8 @@ flush_is_at_once(void **state)
 	forget(&answer);
 	expect(world, &world->delivery, D_DUE);
 	expect(world, &world->delivery, D_DUE);
-	assert_logged("admin verb=\"queue flush\" uid=0 messages=1");
+	assert_logged("admin verb=\"queue flush\" args=--all uid=0 "
+	    "messages=1 recipients=2 outcome=done");
 	end_world(&world);
 }
 

@@ -105,8 +105,10 @@ static const struct row rows[] = {
 	  "\"/etc/a b.key\",\"type\":\"rsa\",\"bits\":2048,\"record\":{\"name\""
 	  ":\"s._domainkey.a.example\",\"type\":\"TXT\",\"value\":\"v=DKIM1\","
 	  "\"zone\":\"s._domainkey.a.example. IN TXT ( \\\"v=DK\\\" \\\"IM1\\\""
-	  " )\"},\"config\":\"dkim a.example s \\\"/etc/a b.key\\\"\"}\n",
-	  "/etc/a b.key holds a new key (rsa, 2048 bits).\n\n"
+	  " )\"},\"config\":\"dkim a.example s \\\"/etc/a b.key\\\"\",\""
+	  "warnings\":[\"less than 2048\"]}\n",
+	  "/etc/a b.key holds a new key (rsa, 2048 bits).\n"
+	  "  warning     less than 2048\n\n"
 	  "Publish this record:\n\n"
 	  "s._domainkey.a.example. IN TXT ( \"v=DK\" \"IM1\" )\n\n"
 	  "Then have it used, in culver.conf:\n\n"
@@ -118,6 +120,14 @@ static const struct row rows[] = {
 	  "  why         the key is another\n"
 	  "  warning     t=y\n"
 	  "  warning     s=email\n" },
+	{ RENDER_KEY_CHECK, "{\"domain\":\"a.example\",\"selector\":\"s\","
+	  "\"verdict\":\"absent\",\"text\":\"there is none\",\"record\":{"
+	  "\"zone\":\"s. IN TXT ( \\\"p=\\\" )\"},\"warnings\":[\"t=y\"]}\n",
+	  "s._domainkey.a.example: no key is published\n"
+	  "  why         there is none\n"
+	  "  warning     t=y\n\n"
+	  "The record of the file's key:\n\n"
+	  "s. IN TXT ( \"p=\" )\n" },
 	{ RENDER_KEY_CHECK, "{\"domain\":\"a.example\",\"selector\":\"s\","
 	  "\"verdict\":\"fits\",\"warnings\":[]}\n",
 	  "s._domainkey.a.example: the published key fits\n" },

@@ -172,6 +172,41 @@ a_session_travels(void **state)
 	assert_non_null(wire_find(&session_wire, T_COUNTED));
 }
 
+static void
+expect_fields(const struct wire_message *row, const char *const *names,
+    unsigned n)
+{
+	unsigned i;
+
+	assert_int_equal(row->fields_n, n);
+	for (i = 0; i < n; i++)
+		assert_string_equal(row->fields[i].name, names[i]);
+}
+
+/*
+ * Nothing of a message comes to culver-reports: what is not told can be in no
+ * report.  Who adds a field here says why it discloses nobody.
+ */
+static void
+nothing_of_a_message(void **state)
+{
+	static const char *const session[] = {
+		"epoch", "sequence", "when_s", "domain", "sts_id", "sts_text",
+		"tlsa_base", "tlsa", "local", "host", "helo", "address",
+		"details"
+	};
+	static const char *const failed[] = {
+		"epoch", "sequence", "when_s", "domain", "result", "reason",
+		"sts_id", "sts_text"
+	};
+
+	(void)state;
+	expect_fields(wire_find(&session_wire, T_SESSION), session,
+	    sizeof(session) / sizeof(session[0]));
+	expect_fields(wire_find(&inquiry_wire, R_FAILED), failed,
+	    sizeof(failed) / sizeof(failed[0]));
+}
+
 int
 main(void)
 {
@@ -189,6 +224,8 @@ main(void)
 		{ "RPT-4.4-6 names of blocks", names_of_blocks, NULL, NULL,
 		  NULL },
 		{ "T32 a session of full size travels", a_session_travels,
+		  NULL, NULL, NULL },
+		{ "RPT-8-1 nothing of a message is told", nothing_of_a_message,
 		  NULL, NULL, NULL },
 	};
 

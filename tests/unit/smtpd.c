@@ -17,6 +17,7 @@
 	"< 220 relay.test ESMTP\n"					\
 	"> EHLO client.test\n"						\
 	"< 250-relay.test\n"
+#define GROUP	"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\n"
 #define MAIL_RCPT							\
 	"> MAIL FROM:<a@b.test>\n"					\
 	"< 250 2.1.0\n"							\
@@ -161,7 +162,7 @@ cuts(void **state)
 		assert_true(mail->taken);
 		assert_string_equal(after_received(mail),
 		    "a: b\r\n\r\n..\r\ntext \xff\r\n");
-		assert_true(world->mails[1].aborted);
+		WAIT_FOR(world, world->mails[1].aborted);
 		client_free(&client);
 		world_free(&world);
 	}
@@ -544,6 +545,53 @@ recipient_limit(void **state)
 	world_free(&world);
 }
 
+/*
+ * Queue is asked for 354 before its answers to the RCPTs of a group are
+ * there; what is said to the client does not show it.
+ */
+static void
+data_ahead(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct client client = client_new(world);
+
+	(void)state;
+	world->refuse_rcpt = "full@d.test";
+	play(world, &client, HELLO
+	    /* none is taken: the transaction goes on */
+	    "> MAIL FROM:<a@b.test>\n> RCPT TO:<full@d.test>\n> DATA\n"
+	    "> RCPT TO:<full@d.test>\n> DATA\n> RCPT TO:<c@d.test>\n"
+	    "> DATA\n"
+	    "< 250\n< 452 4.3.1\n< 554 5.5.1\n< 452 4.3.1\n"
+	    "< 554 5.5.1\n< 250\n< 354\n"
+	    "> a: b\n> .\n< 250 2.0.0\n"
+	    /* no command DATA */
+	    "> MAIL FROM:<a@b.test>\n> RCPT TO:<c@d.test>\n> DATA now\n"
+	    "> RCPT TO:<e@d.test>\n> DATA\n"
+	    "< 250\n< 250\n< 501\n< 250\n< 354\n> .\n< 250 2.0.0\n",
+	    IN_BURSTS);
+	assert_string_equal(last_mail(world)->rcpts.text,
+	    "c@d.test e@d.test ");
+	/* asked for, and gone before the answers */
+	world->hold_rcpts = true;
+	client_say(&client, GROUP "DATA\r\n");
+	WAIT_FOR(world, world->mails_n == 3 && last_mail(world)->data);
+	client_free(&client);
+	queue_answer_rcpt(world, last_mail(world)->open.id, 0, 250, "2.1.5 ok");
+	WAIT_FOR(world, last_mail(world)->aborted);
+	/* asked for, refused: RCPT and DATA hear it */
+	client = client_new(world);
+	play(world, &client, HELLO, LINE_BY_LINE);
+	client_say(&client, GROUP "DATA\r\n");
+	WAIT_FOR(world, world->mails_n == 4 && last_mail(world)->data);
+	queue_refuse(world, last_mail(world), 452, "4.3.1 no space");
+	client_expect(world, &client, "250 2.1.0");
+	client_expect(world, &client, "452 4.3.1");
+	client_expect(world, &client, "452 4.3.1");
+	client_free(&client);
+	world_free(&world);
+}
+
 /* Replies keep the order of RCPTs, whatever order queue answers in. */
 static void
 answers_out_of_order(void **state)
@@ -751,6 +799,46 @@ back_pressure(void **state)
 	world_free(&world);
 }
 
+/* Up to SMALL_BODY_MAX a message goes without a pipe. */
+static void
+small_and_large(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 1000, 40000, 49000, 49152,
+	    49153, 70000, 140000 };
+	struct world *world = world_new(NULL);
+	struct client client = client_new(world);
+
+	(void)state;
+	play(world, &client, HELLO, LINE_BY_LINE);
+	for (size_t i = 0; i < 2 * COUNT(sizes); i++) {
+		size_t size = sizes[i / 2];
+		struct buffer body = { NULL, 0, 0 };
+		const char *got;
+
+		random_lines(&body, size);
+		client_say(&client, i % 2 == 0 || size < 49153 ?
+		    "MAIL FROM:<a@b.test>\r\n" :
+		    "MAIL FROM:<a@b.test> SIZE=140000\r\n");
+		play(world, &client, "< 250\n> RCPT TO:<c@d.test>\n< 250\n"
+		    "> DATA\n< 354\n", LINE_BY_LINE);
+		if (body.len > 0)
+			client_send(&client, (struct slice){ body.text,
+			    body.len });
+		client_say(&client, ".\r\n");
+		client_expect(world, &client, "250 2.0.0");
+		got = after_received(last_mail(world));
+		assert_int_equal(last_mail(world)->body.len -
+		    (size_t)(got - last_mail(world)->body.text), body.len);
+		if (body.len > 0)
+			assert_memory_equal(got, body.text, body.len);
+		assert_int_equal(last_mail(world)->piped,
+		    last_mail(world)->body.len > SMALL_BODY_MAX);
+		buffer_free(&body);
+	}
+	client_free(&client);
+	world_free(&world);
+}
+
 /* The message is whole while the pipe is still full. */
 static void
 end_behind_full_pipe(void **state)
@@ -807,7 +895,7 @@ size_limits(void **state)
 	send_sized(world, &client, 102400, "250 2.0.0");
 	assert_int_equal(strlen(after_received(last_mail(world))), 102400);
 	send_sized(world, &client, 102401, "552 5.3.4");
-	assert_true(last_mail(world)->aborted);
+	WAIT_FOR(world, last_mail(world)->aborted);
 	send_sized(world, &client, 1000000, "552 5.3.4");
 	send_sized(world, &client, 1000, "250 2.0.0");
 	client_free(&client);
@@ -1055,7 +1143,8 @@ client_goes(void **state)
 		play(world, &client, HELLO, LINE_BY_LINE);
 		play(world, &client, until[i], LINE_BY_LINE);
 		client_free(&client);
-		WAIT_FOR(world, last_mail(world)->aborted);
+		WAIT_FOR(world, world->mails_n == i + 1 &&
+		    last_mail(world)->aborted);
 		assert_false(last_mail(world)->ended);
 	}
 	world_free(&world);
@@ -1599,6 +1688,8 @@ main(void)
 		    "1,003 recipients in one burst", many_recipients),
 		TEST("SMTP-4.5.3.1.8-2 refused ones do not count",
 		    recipient_limit),
+		TEST("EXT-2920-3.2-2, EXT-2920-3.2-3 DATA before the answers "
+		    "to RCPTs", data_ahead),
 		TEST("EXT-2920-3.2-1 replies keep their order",
 		    answers_out_of_order),
 		TEST("SMTP-2.3.8-1 smuggling", smuggling),
@@ -1609,6 +1700,7 @@ main(void)
 		    content),
 		TEST("SMTP-4.5.2-3, EXT-6152-3-1 8 MiB and a queue that does "
 		    "not read", back_pressure),
+		TEST("small messages go without a pipe", small_and_large),
 		TEST("the end of a message behind a full pipe",
 		    end_behind_full_pipe),
 		TEST("EXT-1870-5-1, EXT-1870-6.1-1, EXT-1870-6.1-2, "

@@ -45,10 +45,10 @@
 struct mail {
 	struct q_open	open;
 	struct buffer	rcpts;		/* each with a blank behind it */
-	unsigned	rcpts_n;
+	unsigned	rcpts_n, taken_n;
 	int		pipe;		/* -1: none, or read to its end */
 	struct buffer	body;
-	bool		data, went, ended, aborted, taken, refused;
+	bool		data, piped, went, ended, aborted, taken, refused;
 	struct q_end	end;
 };
 
@@ -174,15 +174,34 @@ on_queue_rcpt(struct world *world, const struct q_rcpt *rcpt)
 	mail->rcpts_n++;
 	world->rcpts_seen++;
 	buffer_printf(&mail->rcpts, "%s ", rcpt->recipient);
-	if (world->hold_rcpts)
-		return;
 	if (world->refuse_rcpt != NULL &&
-	    strcmp(world->refuse_rcpt, rcpt->recipient) == 0)
-		queue_answer_rcpt(world, rcpt->id, rcpt->number, 452,
-		    "4.3.1 no space");
-	else
+	    strcmp(world->refuse_rcpt, rcpt->recipient) == 0) {
+		if (!world->hold_rcpts)
+			queue_answer_rcpt(world, rcpt->id, rcpt->number, 452,
+			    "4.3.1 no space");
+		return;
+	}
+	mail->taken_n++;
+	if (!world->hold_rcpts)
 		queue_answer_rcpt(world, rcpt->id, rcpt->number, 250,
 		    "2.1.5 ok");
+}
+
+static void
+on_queue_whole(struct world *world, const struct q_whole *whole)
+{
+	struct mail *mail = mail_of(world, whole->id);
+
+	assert_true(mail->went);
+	buffer_add(&mail->body, (struct slice){ (const char *)whole->body,
+	    whole->body_len });
+	mail->end.id = whole->id;
+	mail->end.size_bytes = whole->body_len;
+	mail->end.eight_bit = whole->eight_bit;
+	memcpy(mail->end.msgid, whole->msgid, sizeof(whole->msgid));
+	mail->ended = true;
+	if (!world->hold_taken)
+		queue_take(world, mail);
 }
 
 static void
@@ -199,13 +218,19 @@ on_queue_message(struct world *world, unsigned kind, const void *message,
 		mail->pipe = -1;
 	} else if (kind == Q_RCPT) {
 		on_queue_rcpt(world, message);
+	} else if (kind == Q_PLACE) {
+		mail = mail_of(world, ((const struct q_id *)message)->id);
+		mail->data = mail->taken_n > 0;
+		if (mail->data && !world->hold_go)
+			queue_go(world, mail);
 	} else if (kind == Q_DATA) {
 		mail = mail_of(world, ((const struct q_id *)message)->id);
-		mail->data = true;
+		assert_true(mail->data && mail->went);
+		mail->piped = true;
 		mail->pipe = fds[0];
 		fcntl(mail->pipe, F_SETFL, O_NONBLOCK);
-		if (!world->hold_go)
-			queue_go(world, mail);
+	} else if (kind == Q_WHOLE) {
+		on_queue_whole(world, message);
 	} else if (kind == Q_END) {
 		mail = mail_of(world, ((const struct q_end *)message)->id);
 		mail->end = *(const struct q_end *)message;
@@ -228,13 +253,15 @@ serve_queue(struct world *world)
 	int fds[WIRE_FDS_MAX], kind;
 	const void *message;
 
-	kind = wire_port_receive(&world->queue, &message, fds,
-	    wire_now_ms() + PATIENCE_MS);
-	assert_true(kind >= 0);
-	if (kind == 0)
-		world->queue_gone = true;
-	else
-		on_queue_message(world, (unsigned)kind, message, fds);
+	do {
+		kind = wire_port_receive(&world->queue, &message, fds,
+		    wire_now_ms() + PATIENCE_MS);
+		assert_true(kind >= 0);
+		if (kind == 0)
+			world->queue_gone = true;
+		else
+			on_queue_message(world, (unsigned)kind, message, fds);
+	} while (wire_port_has_more(&world->queue));
 }
 
 /* ---- the parent ---- */

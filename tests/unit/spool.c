@@ -565,6 +565,9 @@ old_records_are_read(void **state)
 	    .address = "b@far.example", .destination = 3, .due_ms = 9,
 	    .reply = "450 later" }, recipient_back;
 	struct used_key used = { .message = 5, .taken_ms = 6 }, used_back;
+	struct destination destination = { .number = 5, .class = CLASS_MAIL,
+	    .domain = "far.example", .held = true, .proof = "dane",
+	    .text = "no answer" }, destination_back;
 	static const char id[] = "\0\0\0\0\0\0\0\5\0\0\0\1";
 
 	message.key[0] = '\0';
@@ -575,6 +578,11 @@ old_records_are_read(void **state)
 	put_old(disk, "recipients", (struct slice){ id, 12 },
 	    &record_recipient, 14, &recipient);
 	put_old(disk, "keys", SLICE("k"), &record_key, 2, &used);
+	put_old(disk, "destinations", (struct slice){ id, 8 },
+	    &record_destination, 17, &destination);
+	assert_int_equal(spool_get_destination(disk->spool, 5,
+	    &destination_back), STORE_FOUND);
+	assert_same(&record_destination, &destination_back, &destination);
 	assert_int_equal(spool_get_message(disk->spool, 5, &message_back),
 	    STORE_FOUND);
 	assert_same(&record_message, &message_back, &message);
