@@ -122,7 +122,7 @@ PACKAGES_BUILD = gcc make libc6-dev libevent-dev libdb5.3-dev libc-ares-dev \
 	libseccomp-dev zlib1g-dev
 PACKAGES_TEST = libcmocka-dev python3 iproute2 util-linux openssl \
 	ca-certificates strace procps python3-dkim python3-nacl \
-	python3-jsonschema
+	python3-jsonschema e2fsprogs mount
 
 help:
 	@echo 'make            build under build/'
@@ -132,7 +132,8 @@ help:
 	@echo 'make run        a relay of your own on 127.0.0.1:2525, under ./run'
 	@echo 'make install    PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
 	@echo 'make deps       the Debian packages all this needs'
-	@echo 'make bench      accept and deliver beside Postfix in one run'
+	@echo 'make bench      accept, deliver and relay beside Postfix in one run'
+	@echo 'make torture    500 kills and 300 power cuts; goes on where it stopped'
 	@echo 'make conformance  which RFC requirements have code and test'
 
 deps:
@@ -179,6 +180,12 @@ bench: all
 	@sh tests/as-root.sh sh tests/peers.sh
 	@sh tests/as-root.sh /usr/bin/python3 tests/bench/bench.py
 
+torture: all build-preload
+	@mkdir -p $(B)/torture
+	@sh tests/as-root.sh sh tests/peers.sh
+	@sh tests/as-root.sh /usr/bin/python3 tests/torture.py \
+	    --ledger $(B)/torture/ledger
+
 # A relay under ./run, as any user; as root its spool belongs to nobody.
 run: all
 	@mkdir -p run/spool
@@ -198,4 +205,4 @@ install: all
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' B='$(B)' sh conf/install.sh
 
 .PHONY: help deps build-tests build-decide peers demo check unit conformance \
-	bench run install
+	bench torture run install

@@ -1485,6 +1485,31 @@ config_is_local(const struct config *config, const struct domain *domain)
 	return false;
 }
 
+static bool
+is_root_name(const char *local)
+{
+	static const char *const names[] = {
+		"postmaster", "root", "mailer-daemon"
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (slice_equal_nocase(slice_of(local), slice_of(names[i])))
+			return true;
+	return false;
+}
+
+enum local_mail
+config_lead_local(const struct config *config, struct mailbox *mailbox)
+{
+	if (!is_root_name(mailbox->local))
+		return LOCAL_NOBODY;
+	if (mailbox_is_null(&config->root_mail))
+		return LOCAL_UNSET;
+	*mailbox = config->root_mail;
+	return LOCAL_TAKEN;
+}
+
 bool
 config_signs_reports(const struct config *config)
 {
@@ -1652,6 +1677,33 @@ relays_for_all(const struct config *config)
 	return false;
 }
 
+/* Does mail to that domain find no way from elsewhere? */
+static bool
+is_unreachable(const struct domain *domain)
+{
+	const char *last = strrchr(domain->name, '.');
+
+	return !domain_is_literal(domain) && (last == NULL ||
+	    strcmp(last, ".localdomain") == 0 || strcmp(last, ".local") == 0);
+}
+
+/* RPT-3-16 RFC 8460 3; RPT-4.4-4 RFC 8460 4.4: who reads it may answer. */
+static void
+warn_of_reports(const struct config *config)
+{
+	const struct mailbox *from = &config->report_from;
+
+	if (is_unreachable(&from->domain))
+		log_line(LOG_LEVEL_INFO, "warning: report-from is at %s, a "
+		    "name that is known nowhere else: TLS reports name a "
+		    "contact that cannot be reached (set mail-domain or "
+		    "report-from)", from->domain.name);
+	if (!config_signs_reports(config))
+		log_line(LOG_LEVEL_INFO, "warning: no dkim line signs for %s "
+		    "(report-from): TLS reports are sent over https, and none "
+		    "by mail (RFC 8460 3)", from->domain.name);
+}
+
 /* What is taken, but is hardly meant. */
 static void
 warn(const struct config *config)
@@ -1676,11 +1728,8 @@ warn(const struct config *config)
 		log_line(LOG_LEVEL_INFO, "warning: root-mail is at %s, a "
 		    "local domain: its mail goes to the MX of that, which "
 		    "must be another machine", config->root_mail.domain.name);
-	/* RPT-3-16 RFC 8460 3 */
-	if (config->tls_report && !config_signs_reports(config))
-		log_line(LOG_LEVEL_INFO, "warning: no dkim line signs for %s "
-		    "(report-from): TLS reports are sent over https, and none "
-		    "by mail (RFC 8460 3)", config->report_from.domain.name);
+	if (config->tls_report)
+		warn_of_reports(config);
 }
 
 /* ---- what must hold of the whole ---- */

@@ -132,6 +132,13 @@ void	 config_blame(const struct config *, const char *keyword, size_t n,
 
 /* Is this domain one of ours (local-domain)?  Pure. */
 bool	 config_is_local(const struct config *, const struct domain *);
+/*
+ * Who gets the mail for an address of a local domain?  root, postmaster and
+ * mailer-daemon, in any case, are root-mail, which *mailbox becomes; others
+ * are nobody.  Pure.
+ */
+enum local_mail { LOCAL_TAKEN, LOCAL_UNSET /* root-mail is */, LOCAL_NOBODY };
+enum local_mail config_lead_local(const struct config *, struct mailbox *);
 /* Is there a key for the domain of report-from?  Pure. */
 bool	 config_signs_reports(const struct config *);
 

@@ -34,7 +34,8 @@
 #define REQUEST_MS	5000
 #define STALLED_MS	60000
 #define PAUSE_MS	20
-#define SHARE		2	/* a slice's time is followed by so many */
+#define SHARE		2	/* a slice's time is followed by so many, */
+#define SHARE_MAX_MS	100	/* up to this */
 #define LIFE_MS		10000	/* culverctl waits for a minute */
 
 /* Requests at a time: in all, and of callers without rights. */
@@ -224,6 +225,17 @@ control_free(struct control *control)
 	free(control);
 }
 
+/* How long before the next slice? */
+static int64_t
+pause_ms(const struct control *control)
+{
+	int64_t share_ms = SHARE * control->took_ms;
+
+	if (!control->said && control->took_ms == 0)
+		return PAUSE_MS;
+	return share_ms < SHARE_MAX_MS ? share_ms : SHARE_MAX_MS;
+}
+
 /*
  * A slice is over: send what it said, and arrange for what comes next.  A
  * slice that neither ended the request nor asked to go on has lost it.
@@ -243,12 +255,8 @@ settle(struct control *control)
 	if (control->go_on == NULL)
 		bug("a request was neither ended nor goes on");
 	show_life(control);
-	if (link_full(control->link))
-		timer_set(control->timer, STALLED_MS);
-	else
-		timer_set(control->timer, control->said ||
-		    control->took_ms > 0 ? SHARE * control->took_ms :
-		    PAUSE_MS);
+	timer_set(control->timer, link_full(control->link) ? STALLED_MS :
+	    pause_ms(control));
 }
 
 /* The next slice.  Its work stays ours unless it asks to go on with other. */

@@ -352,6 +352,12 @@ link_gather(struct link *link)
 	link->late.context = link;
 }
 
+void
+link_flush(struct link *link)
+{
+	send_gathered(link);
+}
+
 static void
 gather(struct link *link, const struct wire_message *row, const void *message)
 {

@@ -44,6 +44,8 @@ void	 link_close(struct link **);
  * end: for links that carry many small ones.
  */
 void	 link_gather(struct link *);
+/* Send what is gathered now, in front of something that takes time. */
+void	 link_flush(struct link *);
 /*
  * Send.  fds (as many as the table says, or NULL) are taken over, and closed
  * once sent.  Queues when the socket is full.  Never blocks, never fails

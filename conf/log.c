@@ -46,6 +46,12 @@ log_start(const char *name)
 	gmtime_r(&epoch, &parts);
 }
 
+const char *
+log_name(void)
+{
+	return program;
+}
+
 void
 log_set_level(enum log_level level)
 {

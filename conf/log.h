@@ -22,6 +22,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
  * log_to says otherwise.  name is borrowed for ever.
  */
 void	log_start(const char *name);
+/* The name that log_start was given. */
+const char *log_name(void);
 void	log_set_level(enum log_level);
 enum log_level	log_level(void);
 /* Hand every further line (no newline, no time) to sink. */

@@ -173,6 +173,10 @@ static struct {
 	dev_t		 device;
 	ino_t		 inode;
 	uint64_t	 lost;		/* log lines that could not be sent */
+	bool		 together;	/* they are gathered */
+	uint8_t		*lines;		/* WIRE_MAX, or NULL */
+	size_t		 lines_len;
+	unsigned	 lines_n;
 	bool		 alone;
 	bool		 chrooted;
 	const char	*directory;	/* the program's own, or NULL */
@@ -190,23 +194,29 @@ parent_is_there(void)
 
 /* 1 sent, 0 no room within patience_ms, -1 gone. */
 static int
+send_octets(const uint8_t *octets, size_t len, int patience_ms)
+{
+	struct pollfd ready = { PROC_PARENT_FD, POLLOUT, 0 };
+	int sent = packet_send(PROC_PARENT_FD, octets, len, NULL, 0);
+
+	if (sent == 0 && poll(&ready, 1, patience_ms) == 1)
+		sent = packet_send(PROC_PARENT_FD, octets, len, NULL, 0);
+	return sent;
+}
+
+static int
 send_message(unsigned kind, const void *message, int patience_ms)
 {
 	const struct wire_message *row = wire_find(&proc_wire, kind);
-	struct pollfd ready = { PROC_PARENT_FD, POLLOUT, 0 };
 	uint8_t octets[CONFIG_VALUE_MAX + 256];
 	size_t len;
-	int sent;
 
 	if (row == NULL || row->fds > 0)
 		bug("no message %#x for the parent", kind);
 	len = wire_encode(row, message, octets, sizeof(octets));
 	if (len == 0)
 		bug("message %s is too long", row->name);
-	sent = packet_send(PROC_PARENT_FD, octets, len, NULL, 0);
-	if (sent == 0 && poll(&ready, 1, patience_ms) == 1)
-		sent = packet_send(PROC_PARENT_FD, octets, len, NULL, 0);
-	return sent;
+	return send_octets(octets, len, patience_ms);
 }
 
 void
@@ -216,35 +226,92 @@ proc_send(unsigned kind, const void *message)
 		send_message(kind, message, -1);
 }
 
+/* Say first how many lines did not get through, if there were any. */
+static bool
+say_lost(void)
+{
+	struct p_log message = { .level = LOG_LEVEL_ERROR };
+
+	if (here.lost == 0)
+		return true;
+	snprintf(message.line, sizeof(message.line), "%s: %llu log lines "
+	    "could not be passed on", log_name(),
+	    (unsigned long long)here.lost);
+	if (send_message(P_LOG, &message, 0) != 1)
+		return false;
+	here.lost = 0;
+	return true;
+}
+
 /*
- * Hand a log line to the parent.  It waits a little where the parent is slow,
- * but not again before a line went through: a program never stands still for
- * its log.
+ * Hand what is gathered to the parent.  As with a single line, it waits a
+ * little where the parent is slow, but not again before a line went through: a
+ * program never stands still for its log.
  */
+static void
+pass_lines(void)
+{
+	int patience_ms = here.lost == 0 ? 200 : 0;
+
+	if (here.lines_n > 0 && parent_is_there() && (!say_lost() ||
+	    send_octets(here.lines, here.lines_len, patience_ms) == 0))
+		here.lost += here.lines_n;
+	here.lines_n = 0;
+	here.lines_len = 0;
+}
+
+static bool
+gather_line(const struct p_log *message)
+{
+	size_t len = wire_encode(wire_find(&proc_wire, P_LOG), message,
+	    here.lines + here.lines_len, WIRE_MAX - here.lines_len);
+
+	here.lines_len += len;
+	here.lines_n += len > 0;
+	return len > 0;
+}
+
+static void
+gather_line_or_pass(const struct p_log *message)
+{
+	if (!gather_line(message)) {
+		pass_lines();
+		gather_line(message);
+	}
+	/* An error may be our last word. */
+	if (message->level == LOG_LEVEL_ERROR)
+		pass_lines();
+}
+
 static void
 log_to_parent(void *unused, enum log_level level, const char *line)
 {
-	struct p_log message = { .level = (uint32_t)level };
+	struct p_log message;
 	int patience_ms = here.lost == 0 ? 200 : 0;
 
 	(void)unused;
-	if (!parent_is_there())
-		return;
-	if (here.lost > 0) {
-		message.level = LOG_LEVEL_ERROR;
-		snprintf(message.line, sizeof(message.line), "%.64s: %llu log "
-		    "lines could not be passed on", line,
-		    (unsigned long long)here.lost);
-		if (send_message(P_LOG, &message, 0) != 1) {
-			here.lost++;
-			return;
-		}
-		here.lost = 0;
-		message.level = (uint32_t)level;
-	}
+	message.level = (uint32_t)level;
 	snprintf(message.line, sizeof(message.line), "%s", line);
-	if (send_message(P_LOG, &message, patience_ms) == 0)
+	if (here.together)
+		gather_line_or_pass(&message);
+	else if (parent_is_there() && (!say_lost() ||
+	    send_message(P_LOG, &message, patience_ms) == 0))
 		here.lost++;
+}
+
+void
+proc_log_together(void)
+{
+	if (here.lines == NULL)
+		here.lines = mem_alloc(WIRE_MAX);
+	here.together = true;
+}
+
+void
+proc_log_singly(void)
+{
+	here.together = false;
+	pass_lines();
 }
 
 /* ---- the beginning ---- */

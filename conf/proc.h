@@ -153,6 +153,14 @@ const char *proc_path(const char *name);
 void	proc_confine_alone(enum program, const struct config *,
 	    const char *directory);
 
+/*
+ * From now on log lines for the parent travel together, and go with the next
+ * error or proc_log_singly: a turn that has hundreds of them pays for few
+ * packets.
+ */
+void	proc_log_together(void);
+void	proc_log_singly(void);
+
 /* Tell the parent (blocking programs; those with a loop use parent.h). */
 void	proc_send(unsigned kind, const void *message);
 

@@ -870,6 +870,20 @@ begin_reports(struct render *render)
 	add_column(render, "why", "WHY", false);
 }
 
+/* Is this number one of the words of text ("HTTP 201")? */
+static bool
+says_number(const char *text, const char *number)
+{
+	const char *at = strstr(text, number);
+	const size_t len = strlen(number);
+
+	for (; at != NULL; at = strstr(at + 1, number))
+		if ((at == text || at[-1] == ' ') &&
+		    strchr(" -", at[len]) != NULL)
+			return true;
+	return false;
+}
+
 /* "550 text" of a receiver's last answer, and whether it proved its name. */
 static char *
 answer_of(const json_t *receiver)
@@ -878,7 +892,9 @@ answer_of(const json_t *receiver)
 	char *code = text_of(json_object_get(receiver, "code"));
 
 	buffer_add(&text, SLICE(""));
-	add_item(&text, " ", strcmp(code, "0") == 0 ? "" : code);
+	if (strcmp(code, "0") != 0 &&
+	    !says_number(string_at(receiver, "text"), code))
+		add_item(&text, " ", code);
 	if (string_at(receiver, "text")[0] != '\0') {
 		if (text.len > 0)
 			buffer_add(&text, SLICE(" "));
@@ -901,6 +917,11 @@ add_receiver(struct render *render, const json_t *day,
 	for (j = R_DOMAIN; j <= R_BAD; j++)
 		row->cell[j] = first ? text_of(json_object_get(day,
 		    render->column[j].key)) : mem_copy("");
+	/* Its day is over, and it waits for its time. */
+	if (first && json_is_true(json_object_get(day, "due"))) {
+		free(row->cell[R_PHASE]);
+		row->cell[R_PHASE] = mem_copy("due");
+	}
 	for (j = R_URI; j <= R_NEXT; j++)
 		row->cell[j] = text_of(json_object_get(receiver,
 		    render->column[j].key));

@@ -60,12 +60,21 @@ wants_file(const struct body *body)
 	    CHUNKS_ANNOUNCED);
 }
 
+/* What is in memory: a chunk, the last one, or all of a small body. */
 static void
-put_chunk(struct body *body)
+put_buffered(struct body *body)
 {
-	spool_put_chunk(body->spool, body->id, body->chunks++, body->buffer,
-	    body->buffered);
-	body->buffered = 0;
+	const uint8_t *octets = body->buffer;
+
+	while (body->buffered > 0) {
+		uint32_t n = body->buffered < CHUNK_OCTETS ? body->buffered :
+		    CHUNK_OCTETS;
+
+		spool_put_chunk(body->spool, body->id, body->chunks++, octets,
+		    n);
+		octets += n;
+		body->buffered -= n;
+	}
 	body->turn = spool_turn(body->spool);
 }
 
@@ -77,7 +86,7 @@ put_full_chunk(struct body *body)
 		spool_mark_intake(body->spool, body->id,
 		    (uint64_t)loop_wall_ms());
 	body->marked = true;
-	put_chunk(body);
+	put_buffered(body);
 }
 
 static enum body_read
@@ -182,15 +191,10 @@ body_take(struct body *body, const uint8_t *octets, size_t len)
 	body->size_bytes = len;
 	if (!reserve_more(body))
 		return BODY_FULL;
-	while (len > 0) {
-		size_t n = len < CHUNK_OCTETS ? len : CHUNK_OCTETS;
-
-		spool_put_chunk(body->spool, body->id, body->chunks++, octets,
-		    n);
-		octets += n;
-		len -= n;
-	}
-	body->turn = spool_turn(body->spool);
+	body->buffer = mem_alloc(len);
+	if (len > 0)
+		memcpy(body->buffer, octets, len);
+	body->buffered = (uint32_t)len;
 	return BODY_EOF;
 }
 
@@ -206,8 +210,7 @@ body_sync(struct body *body, unsigned *files)
 void
 body_finish(struct body *body, struct message *message)
 {
-	if (body->buffered > 0)
-		put_chunk(body);
+	put_buffered(body);
 	if (body->marked)
 		spool_unmark_intake(body->spool, body->id);
 	body->turn = spool_turn(body->spool);

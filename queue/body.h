@@ -22,7 +22,7 @@ struct body {
 	uint64_t	 announced;	/* 0: not */
 	uint64_t	 reserved;	/* of space */
 	uint64_t	 size_bytes;	/* read so far */
-	uint8_t		*buffer;	/* CHUNK_OCTETS, the last chunk */
+	uint8_t		*buffer;	/* the last chunk, or a small body */
 	uint32_t	 buffered;
 	uint32_t	 chunks;	/* put into the store */
 	int		 file;		/* -1: none yet */
@@ -54,9 +54,8 @@ enum body_read {
  */
 enum body_read body_read(struct body *, int pipe, uint8_t *room);
 /*
- * Instead of any body_read: here is all of it (borrowed, at most 256 KiB).  It
- * is stored at once; body_finish must be called in the same turn, or
- * body_drop.  BODY_EOF or BODY_FULL.  Local I/O.
+ * Instead of any body_read: here is all of it (copied, at most 256 KiB).  It
+ * stays in memory until body_finish.  BODY_EOF or BODY_FULL.  Local I/O.
  */
 enum body_read body_take(struct body *, const uint8_t *octets, size_t len);
 /*

@@ -110,12 +110,17 @@ pull_free(struct pulls **pulls)
 	*pulls = NULL;
 }
 
-/* The pipe ends before its count: whoever reads knows what to think. */
+/*
+ * The pipe ends before its count: whoever reads knows what to think.  A body
+ * that was asked for ahead may go because its message is over meanwhile.
+ */
 static void
 say_damaged(struct pull *pull, const char *what)
 {
 	char id[ID_TEXT_MAX];
 
+	if (!spool_has_message(pull->of->spool, pull->message))
+		return;
 	log_alarm("record", "the body of message %s is damaged (%s); it is "
 	    "held", queue_id_print(pull->message, id), what);
 	pull->of->calls->damaged(pull->of->context, pull->message);

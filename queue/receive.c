@@ -7,7 +7,8 @@
  *	open	sender and recipients come in; memory only
  *	waiting	wants to send DATA, and too many others do already
  *	data	Q_GO was said; the body comes whole, or through its pipe
- *	whole	it is here, count right: written by the end of this turn
+ *	whole	it is here, count right: written by the end of this turn, or
+ *		a moment later together with others that are just coming
  *
  * From each it ends by Q_TAKEN, Q_REFUSED, Q_ABORT or the death of its link.
  * It does not judge addresses or relaying: smtpd does.
@@ -45,6 +46,14 @@
  */
 #define FITS_OCTETS	(48u << 10)
 #define UNWATCHED_MS	20
+/* What a turn takes; of a body counts what is not stored yet. */
+#define WHOLE_MAX	256
+#define WHOLE_OCTETS_MAX	(1u << 20)
+/*
+ * Who heard 354 so short a time ago is about to be whole; for so long others
+ * wait for him, to share his flush.
+ */
+#define COMING_MS	2
 
 enum state { STATE_OPEN, STATE_WAITING, STATE_DATA, STATE_WHOLE };
 
@@ -59,7 +68,8 @@ struct source {			/* one smtpd, or reports */
 struct intake {
 	LIST_ENTRY(intake)	 bucket;
 	LIST_ENTRY(intake)	 of_source;
-	TAILQ_ENTRY(intake)	 line;	/* waiting, unwatched or whole */
+	TAILQ_ENTRY(intake)	 line;	/* waiting, coming, unwatched or
+					   whole */
 	struct source		*source;
 	struct q_open		 open;
 	enum state		 state;
@@ -73,6 +83,7 @@ struct intake {
 	bool			 eof;
 	bool			 ended;	/* Q_END came */
 	struct q_end		*end;
+	uint32_t		 whole_octets;	/* in memory, when whole */
 	bool			 known;	/* its key was used before */
 	struct message		 message;
 };
@@ -88,8 +99,14 @@ struct receiver {
 	void				*context;
 	LIST_HEAD(, source)		 sources;
 	LIST_HEAD(, intake)		 buckets[BUCKETS];
-	struct intake_line		 waiting, unwatched, whole;
+	struct intake_line		 waiting, coming, unwatched, whole;
 	unsigned			 in_data;
+	unsigned			 whole_n;
+	uint64_t			 whole_octets;
+	int64_t				 whole_ms;	/* since when */
+	bool				 deposited;	/* the whole ones are,
+							   in this turn */
+	struct timer			*deposit_timer;
 	size_t				 addresses_octets;
 	struct timer			*watch_timer;
 	uint8_t				*room;
@@ -103,6 +120,7 @@ static void	on_closed(void *context, struct link *);
 static void	on_drained(void *context, struct link *);
 static void	on_pipe(void *context, int what);
 static void	on_watch_timer(void *context);
+static void	on_deposit_timer(void *context);
 static void	start_waiting(struct receiver *);
 
 static const struct link_calls calls = { on_message, on_closed, on_drained };
@@ -121,9 +139,11 @@ receive_new(struct loop *loop, struct spool *spool,
 	receiver->end_turn = end_turn;
 	receiver->context = context;
 	TAILQ_INIT(&receiver->waiting);
+	TAILQ_INIT(&receiver->coming);
 	TAILQ_INIT(&receiver->unwatched);
 	TAILQ_INIT(&receiver->whole);
 	receiver->watch_timer = timer_new(loop, on_watch_timer, receiver);
+	receiver->deposit_timer = timer_new(loop, on_deposit_timer, receiver);
 	receiver->room = mem_alloc(BODY_ROOM);
 	return receiver;
 }
@@ -176,12 +196,17 @@ receive_has(const struct receiver *receiver, uint64_t id)
 static void
 leave_line(struct receiver *receiver, struct intake *intake)
 {
-	if (intake->state == STATE_WAITING)
+	if (intake->state == STATE_WAITING) {
 		TAILQ_REMOVE(&receiver->waiting, intake, line);
-	else if (intake->state == STATE_WHOLE)
+	} else if (intake->state == STATE_WHOLE) {
 		TAILQ_REMOVE(&receiver->whole, intake, line);
-	else if (intake->unwatched)
+		receiver->whole_n--;
+		receiver->whole_octets -= intake->whole_octets;
+	} else if (intake->state == STATE_DATA && intake->placed) {
+		TAILQ_REMOVE(&receiver->coming, intake, line);
+	} else if (intake->unwatched) {
 		TAILQ_REMOVE(&receiver->unwatched, intake, line);
+	}
 	intake->unwatched = false;
 }
 
@@ -401,8 +426,10 @@ start_data(struct intake *intake)
 	receiver->in_data++;
 	intake->go_ms = loop_now_ms();
 	link_send(intake->source->link, Q_GO, &go, NULL);
-	if (intake->placed)
+	if (intake->placed) {
+		TAILQ_INSERT_TAIL(&receiver->coming, intake, line);
 		return;
+	}
 	if (intake->open.size_bytes > FITS_OCTETS) {
 		watch_pipe(intake);
 		return;
@@ -471,6 +498,7 @@ is_fresh(const struct intake *intake)
 static void
 on_late_pipe(struct intake *intake, int *fd)
 {
+	leave_line(intake->source->receiver, intake);
 	intake->placed = false;
 	intake->pipe = *fd;
 	*fd = -1;
@@ -519,10 +547,13 @@ judge_whole(struct intake *intake)
 		return;
 	}
 	leave_line(receiver, intake);
+	if (TAILQ_EMPTY(&receiver->whole))
+		receiver->whole_ms = loop_now_ms();
 	intake->state = STATE_WHOLE;
 	TAILQ_INSERT_TAIL(&receiver->whole, intake, line);
-	spool_count_event(receiver->spool);
-	spool_want_flush(receiver->spool);
+	receiver->whole_n++;
+	intake->whole_octets = intake->body.buffered;
+	receiver->whole_octets += intake->whole_octets;
 }
 
 static bool
@@ -580,10 +611,19 @@ read_pipe(struct intake *intake)
 	watch_pipe(intake);
 }
 
+/* Do those that are whole make a turn as large as one may be? */
+static bool
+is_turn_full(const struct receiver *receiver)
+{
+	return receiver->whole_n >= WHOLE_MAX ||
+	    receiver->whole_octets >= WHOLE_OCTETS_MAX ||
+	    spool_turn_is_full(receiver->spool);
+}
+
 static void
 end_full_turn(struct receiver *receiver)
 {
-	if (spool_turn_is_full(receiver->spool))
+	if (is_turn_full(receiver))
 		receiver->end_turn(receiver->context);
 }
 
@@ -749,6 +789,7 @@ receive_free(struct receiver **pointer)
 		link_close(&link);
 	}
 	timer_free(&receiver->watch_timer);
+	timer_free(&receiver->deposit_timer);
 	free(receiver->room);
 	free(receiver);
 }
@@ -811,15 +852,57 @@ deposit(struct intake *intake, uint64_t now_ms)
 	keys_owe(receiver->spool, message);
 }
 
+/* The end of its turn looks again. */
+static void
+on_deposit_timer(void *context)
+{
+	(void)context;
+}
+
+/*
+ * Are at least as many about to be whole as are?  Then a moment's wait halves
+ * the flushes.  One who comes alone never waits, and nobody for somebody who
+ * is slow.
+ */
+static bool
+wait_for_more(struct receiver *receiver)
+{
+	int64_t now_ms = loop_now_ms();
+	struct intake *intake;
+	unsigned n = 0;
+
+	if (receiver->stopping || is_turn_full(receiver) ||
+	    now_ms - receiver->whole_ms >= COMING_MS)
+		return false;
+	TAILQ_FOREACH_REVERSE(intake, &receiver->coming, intake_line, line) {
+		if (now_ms - intake->go_ms >= COMING_MS)
+			return false;
+		if (++n >= receiver->whole_n)
+			return true;
+	}
+	return false;
+}
+
 void
 receive_before_commit(struct receiver *receiver)
 {
 	uint64_t now_ms = (uint64_t)loop_wall_ms();
+	struct source *source;
 	struct intake *intake;
 
 	receiver->turn = spool_turn(receiver->spool);
+	receiver->deposited = false;
 	if (TAILQ_EMPTY(&receiver->whole))
 		return;
+	if (wait_for_more(receiver)) {
+		timer_set(receiver->deposit_timer, 1);
+		return;
+	}
+	/* Who is answered already may go on while we wait for the disk. */
+	LIST_FOREACH(source, &receiver->sources, sources)
+		link_flush(source->link);
+	receiver->deposited = true;
+	spool_want_flush(receiver->spool);
 	sync_files(receiver);
 	TAILQ_FOREACH(intake, &receiver->whole, line) {
 		/* Another of the same key may have come between. */
@@ -893,9 +976,11 @@ refuse_touched(struct receiver *receiver)
 		for (intake = LIST_FIRST(&source->all); intake != NULL;
 		    intake = next) {
 			next = LIST_NEXT(intake, of_source);
-			if (intake->state == STATE_WHOLE ||
-			    (intake->state == STATE_DATA &&
-			    intake->body.turn == receiver->turn))
+			if ((intake->state == STATE_WHOLE &&
+			    receiver->deposited) ||
+			    (intake->body.turn == receiver->turn &&
+			    (intake->state == STATE_DATA ||
+			    intake->state == STATE_WHOLE)))
 				refuse_lost(intake);
 		}
 }
@@ -908,7 +993,9 @@ receive_after_commit(struct receiver *receiver, bool durable)
 	receiver->space.min_free = (*receiver->config)->min_free;
 	if (!durable)
 		refuse_touched(receiver);
-	while ((intake = TAILQ_FIRST(&receiver->whole)) != NULL)
+	while (receiver->deposited &&
+	    (intake = TAILQ_FIRST(&receiver->whole)) != NULL)
 		say_taken(intake);
+	receiver->deposited = false;
 	start_waiting(receiver);
 }

@@ -8,6 +8,7 @@
 #include "queue/turn.h"
 
 #include "conf/log.h"
+#include "conf/proc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -94,6 +95,7 @@ turn_end(struct queue *queue)
 {
 	bool durable, more, unsigned_left;
 
+	proc_log_together();
 	receive_before_commit(queue->receiver);
 	dispatch_before_commit(queue->dispatch);
 	signer_before_commit(queue->signer);
@@ -106,5 +108,6 @@ turn_end(struct queue *queue)
 	if (sweep_after_commit(queue->sweep, durable) || more ||
 	    unsigned_left)
 		loop_again(queue->loop);
+	proc_log_singly();
 	return durable;
 }

@@ -46,9 +46,15 @@ struct book;
 struct book	*book_open(const char *dir, char *error, size_t error_size);
 /*
  * The same for the relay: one that cannot be read is moved aside with an
- * alarm, and an empty one begins.  Ends the program when that cannot be done.
+ * error in the log, and an empty one begins.  Ends the program when that
+ * cannot be done.
  */
 struct book	*book_open_or_begin(const char *dir);
+/*
+ * When was one moved aside last (wall clock, seconds; 0: none is there)?
+ * Local I/O.
+ */
+int64_t	 book_moved_s(const char *dir);
 /* What was counted is on disk when it can be. */
 void	 book_close(struct book **);
 /*

@@ -264,7 +264,7 @@ run_show(void *program, struct control *control, int argc, char **argv)
 
 static void
 say_sent(struct control *control, const struct report_state *state,
-    const char *leaves, const char *error)
+    const struct order *order, bool sent)
 {
 	struct buffer json = { NULL, 0, 0 };
 	char day[DAY_TEXT_MAX];
@@ -272,82 +272,51 @@ say_sent(struct control *control, const struct report_state *state,
 	buffer_add(&json, SLICE("{\"domain\":"));
 	buffer_json(&json, slice_of(state->domain));
 	buffer_printf(&json, ",\"day\":\"%s\",", day_print(state->day, day));
-	buffer_add(&json, error != NULL ? SLICE("\"error\":") :
-	    SLICE("\"leaves\":"));
-	buffer_json(&json, slice_of(error != NULL ? error : leaves));
+	if (sent)
+		buffer_printf(&json, "\"state\":\"%s\",", order->state);
+	buffer_add(&json, sent ? SLICE("\"text\":") : SLICE("\"error\":"));
+	buffer_json(&json, slice_of(order->text.text));
 	buffer_add(&json, SLICE("}"));
 	control_line(control, &json);
 	buffer_free(&json);
 }
 
-/* Those that still wait for their time, too. */
-static void
-make_receivers_due(struct book *book, const struct report_state *state,
-    int64_t now_s)
-{
-	struct receiver_state receiver;
-	uint32_t n;
-
-	for (n = 0; n < state->receivers; n++) {
-		if (!book_get_receiver(book, state, n, &receiver) ||
-		    receiver.phase != RECEIVER_WAITING)
-			continue;
-		receiver.next_s = now_s;
-		book_put_receiver(book, state, &receiver);
-	}
-}
-
-/* It is asked for anew, as if for the first time; not when it would be due. */
-static void
-ask_anew(struct report_state *state)
-{
-	state->phase = REPORT_ASKING;
-	state->first_s = 0;
-	state->attempts = 0;
-}
-
 /* Without a relay: it is the first thing that the next one does. */
 static bool
-make_due(struct book *book, struct report_state *state, struct buffer *error)
+mark(struct ctl_reports *ctl, struct request *request,
+    struct report_state *state, bool lift, struct order *order)
 {
-	int64_t now_s = time(NULL);
+	bool marked;
 
-	if (state->phase == REPORT_DONE || (state->phase == REPORT_GIVEN_UP &&
-	    state->number != 0)) {
-		buffer_printf(error, "its report is %s already",
-		    report_phase_name(state->phase));
+	if (state->day >= today()) {
+		request->status = CONTROL_DOWN;
+		buffer_printf(&order->text, "today's report needs a running "
+		    "relay");
 		return false;
 	}
-	if (state->phase != REPORT_SENDING)
-		ask_anew(state);
-	make_receivers_due(book, state, now_s);
-	state->next_s = now_s;
-	book_put_report(book, state);
-	book_want_flush(book);
-	return true;
+	marked = order_past(ctl->book, state, lift, time(NULL), order);
+	if (marked)
+		buffer_printf(&order->text, " (at the next start)");
+	book_want_flush(ctl->book);
+	return marked;
 }
 
 static void
 send_one(struct ctl_reports *ctl, struct control *control,
     struct request *request, struct report_state *state)
 {
-	struct buffer error = { NULL, 0, 0 };
-	bool sent = false;
+	struct order order = { .state = "" };
+	/* Both were named: it is meant. */
+	bool lift = request->domain[0] != '\0' && request->day != 0, sent;
 
 	if (ctl->life != NULL)
 		sent = life_send_now(ctl->life, state->day, state->domain,
-		    &error);
-	else if (state->day < today())
-		sent = make_due(ctl->book, state, &error);
-	else {
-		request->status = CONTROL_DOWN;
-		buffer_printf(&error, "today's report needs a running relay");
-	}
-	say_sent(control, state, ctl->life != NULL ? "now" :
-	    "at the next start", sent ? NULL : error.text != NULL ?
-	    error.text : "there is nothing to send");
+		    lift, &order);
+	else
+		sent = mark(ctl, request, state, lift, &order);
+	say_sent(control, state, &order, sent);
 	request->sent += sent;
-	buffer_free(&error);
+	buffer_free(&order.text);
 }
 
 /* Is this one meant, when no day was named? */
@@ -408,12 +377,17 @@ send_slice(void *program, struct control *control, void *context)
 static void
 run_send(void *program, struct control *control, int argc, char **argv)
 {
+	const struct ctl_reports *ctl = program;
 	struct request request;
 	struct event event;
 
-	(void)program;
 	if (!take_request(control, argc, argv, "--day", true, &request))
 		return;
+	if (!ctl->config->tls_report) {
+		control_error(control, "tls-report is off: no report leaves");
+		control_end(control, CONTROL_NO);
+		return;
+	}
 	event_begin(&event, LOG_LEVEL_INFO, "admin");
 	event_text(&event, "verb", "report send");
 	event_text(&event, "domain", request.domain);
@@ -433,45 +407,72 @@ const struct control_verb ctl_reports_verbs[] = {
 
 /* ---- check tlsrpt-record ---- */
 
-/* All of standard input, cut above INPUT_MAX. */
-static struct slice
-read_input(char *octets)
+/* All of standard input; false: that is more than INPUT_MAX, or unreadable. */
+static bool
+read_input(char *octets, struct slice *input)
 {
 	size_t len = 0;
 	ssize_t n;
 
-	while (len < INPUT_MAX &&
-	    (n = read(STDIN_FILENO, octets + len, INPUT_MAX - len)) != 0) {
+	while ((n = read(STDIN_FILENO, octets + len,
+	    INPUT_MAX + 1 - len)) != 0) {
 		if (n == -1 && errno != EINTR)
-			break;
+			return false;
 		if (n > 0)
 			len += (size_t)n;
+		if (len > INPUT_MAX)
+			return false;
 	}
-	return (struct slice){ octets, len };
+	*input = (struct slice){ octets, len };
+	return true;
 }
 
-/* One record a line, its strings already joined. */
+/* One record a line, its strings already joined.  False: too many. */
 static bool
-check_records(struct slice input, struct buffer *json)
+split_lines(struct slice input, struct slice *records, unsigned *n)
 {
-	struct slice records[RECORDS_MAX], line;
-	unsigned n = 0;
+	struct slice line;
 
-	while (input.at != NULL && input.len > 0 && n < RECORDS_MAX) {
+	for (*n = 0; input.at != NULL && input.len > 0; (*n)++) {
+		if (*n == RECORDS_MAX)
+			return false;
 		line = slice_cut(&input, '\n');
 		if (line.len > 0 && line.at[line.len - 1] == '\r')
 			line.len--;
-		records[n++] = line;
+		records[*n] = line;
 	}
-	return rua_check(records, n, json);
+	return true;
+}
+
+static void
+check_input(struct control *control, char *octets)
+{
+	struct slice records[RECORDS_MAX];
+	struct buffer json = { NULL, 0, 0 };
+	struct slice input;
+	unsigned n;
+	bool valid;
+
+	if (!read_input(octets, &input)) {
+		control_error(control, "standard input is too long (%u octets "
+		    "at most) or cannot be read", INPUT_MAX);
+		control_end(control, CONTROL_DATA);
+	} else if (!split_lines(input, records, &n)) {
+		control_error(control, "standard input is too long (%u lines "
+		    "at most, a record each)", RECORDS_MAX);
+		control_end(control, CONTROL_DATA);
+	} else {
+		valid = rua_check(records, n, &json);
+		control_line(control, &json);
+		control_end(control, valid ? CONTROL_OK : CONTROL_NO);
+	}
+	buffer_free(&json);
 }
 
 static void
 run_check(void *program, struct control *control, int argc, char **argv)
 {
-	struct buffer json = { NULL, 0, 0 };
 	char *octets;
-	bool valid;
 
 	(void)program;
 	(void)argv;
@@ -481,11 +482,8 @@ run_check(void *program, struct control *control, int argc, char **argv)
 		control_end(control, CONTROL_USAGE);
 		return;
 	}
-	octets = mem_alloc(INPUT_MAX);
-	valid = check_records(read_input(octets), &json);
-	control_line(control, &json);
-	control_end(control, valid ? CONTROL_OK : CONTROL_NO);
-	buffer_free(&json);
+	octets = mem_alloc(INPUT_MAX + 1);
+	check_input(control, octets);
 	free(octets);
 }
 

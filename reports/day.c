@@ -49,14 +49,42 @@ day_parse(const char *text, uint32_t *day)
 	return strcmp(day_print(*day, again), text) == 0;
 }
 
+static int64_t
+begin_s(const struct report *report)
+{
+	return (int64_t)report->day * DAY_S;
+}
+
+bool
+report_is_partial(const struct report *report)
+{
+	return report->until_s > 0 &&
+	    report->until_s < begin_s(report) + DAY_S - 1;
+}
+
+int64_t
+report_end_s(const struct report *report)
+{
+	if (!report_is_partial(report))
+		return begin_s(report) + DAY_S - 1;
+	return report->until_s > begin_s(report) ? report->until_s :
+	    begin_s(report);
+}
+
 char *
 report_id(const struct report *report, const struct reporter *reporter,
     char text[REPORT_ID_MAX])
 {
 	char day[DAY_TEXT_MAX];
 
-	/* RPT-4.4-5 RFC 8460 4.4: the random number makes it unique */
 	day_print(report->day, day);
+	if (report->number == 0) {
+		snprintf(text, REPORT_ID_MAX,
+		    "%.4s%.2s%.2s.not-made.%.255s@%.255s", day, day + 5,
+		    day + 8, report->domain, reporter->domain);
+		return text;
+	}
+	/* RPT-4.4-5 RFC 8460 4.4: the random number makes it unique */
 	snprintf(text, REPORT_ID_MAX, "%.4s%.2s%.2s.%016" PRIx64 "@%.255s",
 	    day, day + 5, day + 8, report->number, reporter->domain);
 	return text;
@@ -64,18 +92,17 @@ report_id(const struct report *report, const struct reporter *reporter,
 
 /*
  * RPT-5.1-1 RFC 8460 5.1.  RPT-5.1-2: the sender is contact-info's domain;
- * RPT-5.1-3: both are A-labels; RPT-5.1-4: the first and the last second;
- * RPT-5.1-5, RPT-5.1-6: always compressed, unique-id in digits and letters.
+ * RPT-5.1-3: both are A-labels; RPT-5.1-4: the first and the last second
+ * that is counted; RPT-5.1-5, RPT-5.1-6: always compressed, unique-id in
+ * digits and letters.
  */
 char *
 report_file_name(const struct report *report, const struct reporter *reporter,
     char text[FILE_NAME_MAX])
 {
-	uint64_t begin_s = (uint64_t)report->day * DAY_S;
-
 	snprintf(text, FILE_NAME_MAX,
-	    "%.255s!%.255s!%" PRIu64 "!%" PRIu64 "!%016" PRIx64 ".json.gz",
-	    reporter->domain, report->domain, begin_s, begin_s + DAY_S - 1,
-	    report->number);
+	    "%.255s!%.255s!%" PRId64 "!%" PRId64 "!%016" PRIx64 ".json.gz",
+	    reporter->domain, report->domain, begin_s(report),
+	    report_end_s(report), report->number);
 	return text;
 }

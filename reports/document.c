@@ -194,17 +194,20 @@ block_value(const struct report_policy *policy)
 	return value;
 }
 
-/* RPT-4.1-1 RFC 8460 4.1, RPT-4.4-3 RFC 8460 4.4, ruling 22: a UTC day. */
+/*
+ * RPT-4.1-1 RFC 8460 4.1, RPT-4.4-3 RFC 8460 4.4, ruling 22: a UTC day; or
+ * what is over of it.
+ */
 static json_t *
-range_value(uint32_t day)
+range_value(const struct report *report)
 {
-	uint64_t begin_ms = (uint64_t)day * DAY_S * 1000;
+	uint64_t begin_ms = (uint64_t)report->day * DAY_S * 1000;
 	char stamp[STAMP_MAX];
 	json_t *value = json_object();
 
 	set_text(value, "start-datetime", stamp_json(begin_ms, stamp));
 	set_text(value, "end-datetime",
-	    stamp_json(begin_ms + (DAY_S - 1) * UINT64_C(1000), stamp));
+	    stamp_json((uint64_t)report_end_s(report) * 1000, stamp));
 	return value;
 }
 
@@ -218,7 +221,7 @@ report_value(const struct report *report, const struct reporter *reporter)
 	/* RPT-4-3 RFC 8460 4 */
 	set_text(value, "organization-name", reporter->organization);
 	/* RPT-4.4-2 */
-	set(value, "date-range", range_value(report->day));
+	set(value, "date-range", range_value(report));
 	/* RPT-4.4-4, RPT-4.4-5 RFC 8460 4.4 */
 	set_text(value, "contact-info", reporter->contact);
 	set_text(value, "report-id", report_id(report, reporter, id));

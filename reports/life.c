@@ -256,6 +256,7 @@ start_asking(struct work *work, struct report_state *state)
 {
 	int64_t now_s = loop_wall_s(), delay_s;
 
+	work->lift = order_lifts(state);
 	if (state->first_s == 0)
 		state->first_s = now_s;
 	state->attempts++;
@@ -792,61 +793,23 @@ life_link(struct life *life, enum program peer, int fd)
 
 /* ---- `report send' ---- */
 
-/* The receivers that wait are due now. */
 static bool
-wake_waiting(struct life *life, struct report_state *state,
-    struct buffer *error)
-{
-	struct receiver_state receiver;
-	bool any = false;
-	uint32_t n;
-
-	for (n = 0; n < state->receivers; n++) {
-		if (!book_get_receiver(life->book, state, n, &receiver) ||
-		    receiver.phase != RECEIVER_WAITING)
-			continue;
-		receiver.next_s = loop_wall_s();
-		book_put_receiver(life->book, state, &receiver);
-		any = true;
-	}
-	if (!any)
-		buffer_printf(error, "the queue has the report for %s",
-		    state->domain);
-	return any;
-}
-
-static bool
-send_past(struct life *life, struct report_state *state,
-    struct buffer *error)
+send_past(struct life *life, struct report_state *state, bool lift,
+    struct order *order)
 {
 	char day[DAY_TEXT_MAX];
 
-	day_print(state->day, day);
-	if (find_work(life, state, NULL) != NULL) {
-		buffer_printf(error, "the report for %s of %s is under way",
-		    state->domain, day);
-		return false;
-	}
-	if (state->phase == REPORT_SENDING) {
-		if (!wake_waiting(life, state, error))
-			return false;
-	} else if (state->number == 0) {
-		state->phase = REPORT_ASKING;
-		state->first_s = 0;
-		state->attempts = 0;
-	} else {
-		buffer_printf(error, "the report for %s of %s %s",
-		    state->domain, day, state->phase == REPORT_DONE ?
-		    "was accepted" : "was given up");
-		return false;
-	}
-	put_next(life, state, loop_wall_s());
-	return true;
+	if (find_work(life, state, NULL) == NULL)
+		return order_past(life->book, state, lift, loop_wall_s(),
+		    order);
+	buffer_printf(&order->text, "the report for %s of %s is under way",
+	    state->domain, day_print(state->day, day));
+	return false;
 }
 
 bool
-life_send_now(struct life *life, uint32_t day, const char *domain,
-    struct buffer *error)
+life_send_now(struct life *life, uint32_t day, const char *domain, bool lift,
+    struct order *order)
 {
 	int64_t today = loop_wall_s() / DAY_S;
 	struct report_state state;
@@ -856,11 +819,12 @@ life_send_now(struct life *life, uint32_t day, const char *domain,
 	loop_again(life->loop);
 	/* Who says so looked at the day, too. */
 	steady_believe(&life->steady);
+	order->state = "asked";
 	if (day >= today)
-		return today_begin(life, day, domain, error);
+		return today_begin(life, day, domain, lift, &order->text);
 	if (book_get_report(life->book, day, domain, &state))
-		return send_past(life, &state, error);
-	buffer_printf(error, "nothing was counted for %s on %s", domain,
+		return send_past(life, &state, lift, order);
+	buffer_printf(&order->text, "nothing was counted for %s on %s", domain,
 	    day_print(day, text));
 	return false;
 }

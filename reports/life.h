@@ -11,6 +11,7 @@
 #include "conf/loop.h"
 #include "conf/proc.h"
 #include "reports/book.h"
+#include "reports/order.h"
 
 struct life;
 
@@ -32,13 +33,13 @@ void	 life_turn_ended(struct life *, bool kept);
 bool	 life_doubts_clock(const struct life *);
 
 /*
- * `report send': now, not when it would be due.  A day that is over: the
- * day's report, for every receiver that waits; today: what was counted so
- * far, as a report of its own that counts for nothing later.  False, and a
- * sentence, when there is nothing to send.
+ * `report send': now, not when it would be due.  A day that is over: as
+ * order_past; today: what was counted so far, as a report of its own that
+ * counts for nothing later.  False, and a sentence, when there is nothing to
+ * send.
  */
 bool	 life_send_now(struct life *, uint32_t day, const char *domain,
-	    struct buffer *error);
+	    bool lift, struct order *);
 
 /*
  * When is the report of this day and domain due?  Wall clock, seconds: some

@@ -25,6 +25,8 @@
 #define BEHIND_MS	5000
 /* Delivery is gone by now: its last words are read, and no more. */
 #define STOP_MS		3000
+/* So long `status' shows that a damaged book was moved aside. */
+#define MOVED_S		86400
 
 struct reporting {
 	struct loop		*loop;
@@ -37,6 +39,8 @@ struct reporting {
 	struct timer		*stop_timer;
 	uint64_t		 lost_at;	/* book_flushes; see alarm */
 	bool			 alarm;		/* a turn was lost */
+	int64_t			 moved_s;	/* a book, aside; 0 */
+	bool			 moved_stands;	/* that is an alarm yet */
 	bool			 stopping;
 	struct ctl_reports	 ctl;
 };
@@ -145,6 +149,22 @@ set_flush_timer(struct reporting *reporting)
 	    0);
 }
 
+/* Also after a restart; a clock that was wrong then makes it no longer. */
+static void
+say_moved(struct reporting *reporting)
+{
+	int64_t age_s = loop_wall_s() - reporting->moved_s;
+	bool stands = age_s >= 0 && age_s < MOVED_S;
+
+	if (stands == reporting->moved_stands)
+		return;
+	reporting->moved_stands = stands;
+	parent_alarm("reports-book", stands, "what was counted for TLS "
+	    "reports could not be read: it is kept in reports/damaged-%lld, "
+	    "and the reports of those days lack it",
+	    (long long)reporting->moved_s);
+}
+
 static void
 on_turn_end(void *context)
 {
@@ -165,6 +185,7 @@ on_turn_end(void *context)
 	parent_alarm("reports-clock", life_doubts_clock(reporting->life),
 	    "the clock is far ahead of what was counted last: reports wait "
 	    "until it is back, or for an hour");
+	say_moved(reporting);
 	set_flush_timer(reporting);
 }
 
@@ -317,6 +338,7 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	reporting.loop = loop_new();
 	reporting.book = book_open_or_begin(proc_path(""));
+	reporting.moved_s = book_moved_s(proc_path(""));
 	serve(&reporting, &start);
 	return 0;
 }

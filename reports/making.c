@@ -67,7 +67,10 @@ making_answer(struct work *work, const struct r_txt_answer *answer)
 	work->step = WORK_ANSWERED;
 	work->outcome = (enum route_outcome)answer->outcome;
 	work->found = RUA_NONE;
-	snprintf(work->text, sizeof(work->text), "%s", answer->text);
+	/* Policy says what DNS said; that there is none, is what it means. */
+	snprintf(work->text, sizeof(work->text), "%s",
+	    answer->outcome == ROUTE_FAIL ? "no _smtp._tls record" :
+	    answer->text);
 	if (answer->outcome != ROUTE_OK)
 		return;
 	records = split_records(answer, &n);
@@ -175,9 +178,9 @@ write_unwanted(struct work *work, struct report_state *state,
 	work->said = "unwanted";
 }
 
-/* Was there anything to count? */
+/* Was there anything to count?  What an extra reports, is counted now. */
 static bool
-has_counts(struct work *work)
+has_counts(struct work *work, int64_t now_s)
 {
 	struct extra *extra = work->extra;
 	struct region *region = region_new();
@@ -189,6 +192,7 @@ has_counts(struct work *work)
 		extra->region = region;
 		extra->report = report;
 		extra->report.number = work->number;
+		extra->report.until_s = now_s;
 		return true;
 	}
 	region_free(&region);
@@ -210,6 +214,8 @@ write_receivers(struct work *work, struct report_state *state, int64_t now_s)
 			continue;
 		memcpy(receiver.uri, rua->receiver[i].uri,
 		    sizeof(receiver.uri));
+		if (work->lift)
+			order_forgive(work->life->book, receiver.uri);
 		work_put_receiver(work, state, &receiver);
 		state->receivers++;
 	}
@@ -244,7 +250,7 @@ making_write(struct work *work, int64_t now_s)
 		write_again(work, &state, now_s);
 	else if (work->found != RUA_FOUND)
 		write_unwanted(work, &state, NULL);
-	else if (!has_counts(work))
+	else if (!has_counts(work, now_s))
 		write_unwanted(work, &state, "nothing was counted");
 	else
 		write_made(work, &state, now_s);

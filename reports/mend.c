@@ -163,13 +163,33 @@ begin_anew(int dir, const char *path, const char *why)
 		errno = 0;
 		fatal("%s (and not moved aside: %s)", why, strerror(code));
 	}
-	log_alarm("reports-book", "what was counted for TLS reports cannot be "
+	/* The alarm is main.c's, once the parent listens. */
+	log_line(LOG_LEVEL_ERROR, "what was counted for TLS reports cannot be "
 	    "read (%s); it is kept in %s and counting begins anew", why, name);
 	book = book_open(path, error, sizeof(error));
 	errno = 0;
 	if (book == NULL)
 		fatal("%s", error);
 	return book;
+}
+
+int64_t
+book_moved_s(const char *path)
+{
+	int64_t last_s = 0, moved_s;
+	struct dirent *entry;
+	DIR *all = opendir(path);
+
+	while (all != NULL && (entry = readdir(all)) != NULL) {
+		if (strncmp(entry->d_name, ASIDE, strlen(ASIDE)) != 0)
+			continue;
+		moved_s = strtoll(entry->d_name + strlen(ASIDE), NULL, 10);
+		if (moved_s > last_s)
+			last_s = moved_s;
+	}
+	if (all != NULL)
+		closedir(all);
+	return last_s;
 }
 
 struct book *

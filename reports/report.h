@@ -10,7 +10,7 @@
 
 #define DAY_S		86400
 #define DAY_TEXT_MAX	11	/* "2026-11-24" and the end */
-#define REPORT_ID_MAX	(32 + DOMAIN_TEXT_MAX)
+#define REPORT_ID_MAX	(32 + 2 * DOMAIN_TEXT_MAX)
 #define FILE_NAME_MAX	(2 * DOMAIN_TEXT_MAX + 64)
 
 /* Sessions that failed alike (RFC 8460 4.4 failure-details). */
@@ -42,6 +42,8 @@ struct report {
 	char		 domain[DOMAIN_TEXT_MAX];	/* of the report */
 	uint32_t	 day;		/* since 1970-01-01 UTC */
 	uint64_t	 number;	/* random, of this report; 0: not made */
+	int64_t		 until_s;	/* it counts up to there (wall
+					   clock); 0: the whole day */
 	const struct report_policy *policies;
 	unsigned	 policies_n;
 };
@@ -60,8 +62,15 @@ char	*day_print(uint32_t day, char text[DAY_TEXT_MAX]);
 bool	 day_parse(const char *text, uint32_t *day);
 
 /*
+ * Does it count less than its day; and which is the last second (since
+ * 1970-01-01 UTC, of its day in any case) that it counts?  Pure.
+ */
+bool	 report_is_partial(const struct report *);
+int64_t	 report_end_s(const struct report *);
+/*
  * "20261124.0123456789abcdef@SUBMITTER": the report-id, what stands between
- * < and > in the Subject.  The same for every try of one report.
+ * < and > in the Subject.  The same for every try of one report.  Of one that
+ * is not made, and goes nowhere: "20261124.not-made.DOMAIN@SUBMITTER".
  */
 char	*report_id(const struct report *, const struct reporter *,
 	    char text[REPORT_ID_MAX]);
@@ -83,6 +92,11 @@ void	 report_gzip(struct slice text, struct buffer *gzip);
 void	 report_mail(const struct report *, const struct reporter *,
 	    const struct mailbox *to, struct slice gzip, int64_t now_s,
 	    struct buffer *message);
+/*
+ * What a failure's reason means, where it is one of the names that we or the
+ * TLS library give: "the certificate's time is over"; else NULL.  Pure.
+ */
+const char *report_reason(const char *reason);
 /* What a person may do about a result, one sentence; never NULL. */
 const char *report_repair(uint32_t result);
 /*

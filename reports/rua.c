@@ -12,6 +12,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CLAUSE		"RFC 8460 3"
@@ -148,6 +149,51 @@ after_version(struct slice record)
 }
 
 /*
+ * What keeps a record from being a TLSRPT record, where it nearly is one; or
+ * NULL.  Such a record is passed over like any other (RPT-3-2, RPT-3-19).
+ */
+static const char *
+near_miss(struct slice record)
+{
+	struct slice version = SLICE("v=TLSRPTv"), rest = skip_blanks(record);
+	bool blank = rest.len < record.len, quoted;
+
+	quoted = rest.len > 0 && rest.at[0] == '"';
+	if (quoted)
+		rest = skip_blanks(skip(rest, 1));
+	if (rest.len < version.len || !slice_equal_nocase(
+	    (struct slice){ rest.at, version.len }, version))
+		return NULL;
+	if (quoted)
+		return "it stands in double quotes, as dig prints it: leave "
+		    "them out, and join its strings";
+	if (blank)
+		return "a blank stands before v=TLSRPTv1";
+	if (!slice_begins(rest, version))
+		return "the version is written v=TLSRPTv1, with its capital "
+		    "letters";
+	rest = skip(rest, version.len);
+	if (rest.len == 0 || rest.at[0] != '1' ||
+	    (rest.len > 1 && is_digit(rest.at[1])))
+		return "there is no version but 1 (v=TLSRPTv1)";
+	return "a semicolon must follow v=TLSRPTv1";
+}
+
+/* No record; the first that nearly is one says why it is none. */
+static bool
+refuse_all(const struct slice *records, unsigned records_n,
+    struct fault *fault)
+{
+	const char *why = NULL;
+
+	for (unsigned i = 0; i < records_n && why == NULL; i++)
+		why = near_miss(records[i]);
+	return why != NULL ?
+	    refuse(fault, RUA_NONE, "no TLSRPT record: %s", why) :
+	    refuse(fault, RUA_NONE, "no TLSRPT record");
+}
+
+/*
  * The one TLSRPT record, from its first semicolon on.  Whether a record is
  * one of them, also where blanks stand before the semicolon, is decided as
  * for MTA-STS (ruling 1).
@@ -177,7 +223,7 @@ choose_record(const struct slice *records, unsigned records_n,
 	if (found == 1)
 		return true;
 	return bare ? refuse(fault, RUA_INVALID, "the rua field is missing") :
-	    refuse(fault, RUA_NONE, "none");
+	    refuse_all(records, records_n, fault);
 }
 
 /* tlsrpt-ext-name */
@@ -617,14 +663,29 @@ check_refused(struct buffer *json, const char *reason)
 	return false;
 }
 
+/* One that is served by itself: is it, after those before it? */
+static enum kind
+judge_place(struct rua *known, const struct rua_receiver *receiver,
+    const char **why)
+{
+	*why = is_known(known, receiver) ? "it stands there already" :
+	    "five receivers are enough";
+	if (is_known(known, receiver) || known->n == RUA_MAX)
+		return URI_UNSERVED;
+	known->receiver[known->n++] = *receiver;
+	return URI_SERVED;
+}
+
 /* Append to the lists what becomes of one URI; false: it is broken. */
 static bool
-check_uri(struct slice uri, struct buffer *rua, struct buffer *skipped,
-    const char **why)
+check_uri(struct slice uri, struct rua *known, struct buffer *rua,
+    struct buffer *skipped, const char **why)
 {
 	struct rua_receiver receiver;
 	enum kind kind = judge_uri(uri, &receiver, why);
 
+	if (kind == URI_SERVED)
+		kind = judge_place(known, &receiver, why);
 	if (kind != URI_BROKEN) {
 		buffer_add(rua, rua->len > 0 ? SLICE(",") : SLICE(""));
 		buffer_json(rua, uri);
@@ -646,16 +707,17 @@ rua_check(const struct slice *records, unsigned records_n,
     struct buffer *json)
 {
 	struct buffer rua = { 0 }, skipped = { 0 };
+	struct rua *known = mem_alloc(sizeof(*known));
 	struct fault fault = { 0 };
-	struct slice uris, uri;
+	struct slice uris = { NULL, 0 }, uri;
 	const char *why;
 	bool valid;
 
 	if (!find_uris(records, records_n, &uris, &fault))
-		return check_refused(json, fault.reason);
+		uris.at = NULL;
 	while (uris.at != NULL) {
 		uri = cut_uri(&uris);
-		if (!check_uri(uri, &rua, &skipped, &why) &&
+		if (!check_uri(uri, known, &rua, &skipped, &why) &&
 		    fault.reason[0] == '\0')
 			refuse(&fault, RUA_INVALID, "\"%s\": %s",
 			    show(uri).text, why);
@@ -669,5 +731,6 @@ rua_check(const struct slice *records, unsigned records_n,
 		    skipped.len > 0 ? "]" : "");
 	buffer_free(&rua);
 	buffer_free(&skipped);
+	free(known);
 	return valid;
 }

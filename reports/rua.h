@@ -50,8 +50,9 @@ enum rua_found	rua_read(const struct slice *records, unsigned records_n,
  * `culverctl check tlsrpt-record': all URIs of the record, also of schemes
  * that we do not serve, as JSON: {"valid":true,"rua":[…]} or
  * {"valid":false,"reason":…,"clause":…}.  True: valid.  Where some get no
- * report, "skipped":[{"uri":…,"reason":…}] says which and why; what is no URI
- * at all stands only there.  Pure.
+ * report (another scheme, doubled, beyond five, broken),
+ * "skipped":[{"uri":…,"reason":…}] says which and why; what is no URI at all
+ * stands only there.  Pure.
  */
 bool		rua_check(const struct slice *records, unsigned records_n,
 		    struct buffer *json);

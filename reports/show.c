@@ -139,6 +139,8 @@ report_row_json(struct buffer *json, struct book *book,
 	buffer_json(json, slice_of(state->domain));
 	add_text(json, "day", day_print(state->day, day));
 	add_text(json, "phase", report_phase_name(state->phase));
+	if (state->phase == REPORT_COUNTING && state->day < time(NULL) / DAY_S)
+		buffer_add(json, SLICE(",\"due\":true"));
 	buffer_printf(json, ",\"succeeded\":%" PRIu64 ",\"failed\":%" PRIu64,
 	    succeeded, failed);
 	add_report_id(json, config, state);
@@ -158,6 +160,8 @@ report_print(struct buffer *out, struct book *book,
 	bool counted;
 
 	counted = book_load(book, day, domain, region, &report);
+	if (day == time(NULL) / DAY_S)
+		report.until_s = time(NULL);
 	if (counted && words)
 		report_words(&report, reporter_of(config, &texts), out);
 	else if (counted)

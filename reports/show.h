@@ -12,7 +12,8 @@ const char *report_phase_name(uint32_t phase);
 const char *receiver_phase_name(uint32_t phase);
 /*
  * Append one report as an object: `report list'.  Reads the book (local I/O).
- * Times RFC 3339, UTC; what is not known is left out.
+ * Times RFC 3339, UTC; what is not known is left out.  "due":true: its day is
+ * over, and it waits for its time ("phase" is "counting" all the same).
  */
 void	report_row_json(struct buffer *json, struct book *,
 	    const struct config *, const struct report_state *);

@@ -13,6 +13,7 @@
 #include "policy/policy.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Kinds of failure that are shown, of each policy: the most frequent. */
@@ -40,29 +41,33 @@ add_plain(struct buffer *out, const char *text)
 	}
 }
 
-/* Words in lines of WIDTH, each behind INDENT; label stands before the
-   first. */
+/* Words in lines of WIDTH: first stands before the first, next before each
+   of the others. */
 static void
-add_wrapped(struct buffer *out, const char *label, const char *text)
+add_wrapped(struct buffer *out, const char *first, const char *next,
+    const char *text)
 {
+	size_t column = strlen(first);
 	struct buffer plain = { 0 };
 	struct slice rest, word;
-	size_t start = out->len;
+	bool bare = true;
 
 	add_plain(&plain, text);
 	rest = (struct slice){ plain.text, plain.len };
-	buffer_printf(out, INDENT "%s", label);
+	buffer_add(out, slice_of(first));
 	while (rest.at != NULL) {
 		word = slice_cut(&rest, ' ');
 		if (word.len == 0)
 			continue;
-		if (out->len - start + 1 + word.len > WIDTH) {
-			buffer_add(out, SLICE("\n" INDENT "  "));
-			start = out->len - strlen(INDENT "  ");
-		} else {
-			buffer_add(out, SLICE(" "));
+		if (!bare && column + 1 + word.len > WIDTH) {
+			buffer_printf(out, "\n%s", next);
+			column = strlen(next);
+			bare = true;
 		}
+		buffer_add(out, bare ? SLICE("") : SLICE(" "));
 		buffer_add(out, word);
+		column += word.len + !bare;
+		bare = false;
 	}
 	buffer_add(out, SLICE("\n"));
 	buffer_free(&plain);
@@ -136,28 +141,58 @@ is_given(const char *text)
 	return text != NULL && text[0] != '\0';
 }
 
+/* Was it the policy that failed, and no session? */
+static bool
+is_of_policy(const struct report_failure *failure)
+{
+	switch (result_of(failure)) {
+	case RESULT_STS_POLICY_INVALID:
+	case RESULT_STS_WEBPKI_INVALID:
+	case RESULT_STS_POLICY_FETCH_ERROR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void
+add_reason(struct buffer *out, const char *reason)
+{
+	const char *words = report_reason(reason);
+	struct buffer text = { 0 };
+
+	if (words != NULL)
+		buffer_printf(&text, "%s (%s)", words, reason);
+	else
+		buffer_printf(&text, "%s", reason);
+	add_wrapped(out, INDENT "Reason: ", INDENT "  ", text.text);
+	buffer_free(&text);
+}
+
 static void
 add_failure(struct buffer *out, const struct report_failure *failure)
 {
-	buffer_printf(out, "%10" PRIu64 "  %s", failure->sessions,
+	struct buffer text = { 0 };
+	char number[32];
+
+	buffer_printf(&text, "%s",
 	    tls_result_name((enum tls_result)result_of(failure)));
-	if (is_given(failure->host)) {
-		buffer_add(out, SLICE(": "));
-		add_plain(out, failure->host);
-	}
-	if (is_given(failure->address)) {
-		buffer_add(out, SLICE(" ["));
-		add_plain(out, failure->address);
-		buffer_add(out, SLICE("]"));
-	}
-	buffer_add(out, SLICE("\n"));
+	if (is_given(failure->host))
+		buffer_printf(&text, ": %s", failure->host);
+	if (is_given(failure->address))
+		buffer_printf(&text, " [%s]", failure->address);
+	snprintf(number, sizeof(number), "%10" PRIu64 "  ",
+	    failure->sessions);
+	add_wrapped(out, number, INDENT "  ", text.text);
 	if (is_given(failure->reason))
-		add_wrapped(out, "Reason:", failure->reason);
+		add_reason(out, failure->reason);
+	buffer_free(&text);
 }
 
-/* Which comes after `last' (-1: the first), the most frequent first? */
+/* Which comes after `last' (-1: the first), the most frequent first?  Of
+   sessions, or of the policy. */
 static int
-next_failure(const struct report_policy *policy, int last)
+next_failure(const struct report_policy *policy, int last, bool of_policy)
 {
 	const struct report_failure *failures = policy->failures;
 	int best = -1;
@@ -168,48 +203,119 @@ next_failure(const struct report_policy *policy, int last)
 		    (failures[i].sessions == failures[last].sessions &&
 		    i > last);
 
-		if (after && (best < 0 ||
+		if (is_of_policy(&failures[i]) == of_policy && after &&
+		    (best < 0 ||
 		    failures[i].sessions > failures[best].sessions))
 			best = i;
 	}
 	return best;
 }
 
+/* Which results are there? */
+struct results {
+	bool	is_there[RESULT_STS_POLICY_FETCH_ERROR + 1];
+};
+
+static void
+add_failures(struct buffer *out, const struct report_policy *policy,
+    bool of_policy, struct results *results)
+{
+	unsigned all = 0, shown = 0;
+
+	for (unsigned i = 0; i < policy->failures_n; i++)
+		all += is_of_policy(&policy->failures[i]) == of_policy;
+	for (int i = next_failure(policy, -1, of_policy);
+	    i >= 0 && shown < SHOWN_MOST;
+	    i = next_failure(policy, i, of_policy), shown++) {
+		add_failure(out, &policy->failures[i]);
+		results->is_there[result_of(&policy->failures[i])] = true;
+	}
+	if (all > shown)
+		buffer_printf(out, INDENT "and %u more kinds of failure, in "
+		    "the report itself\n", all - shown);
+}
+
 /* Each repair once. */
 static void
-add_repairs(struct buffer *out, const bool *wanted)
+add_repairs(struct buffer *out, const struct results *results)
 {
 	buffer_add(out, SLICE("\n  What would mend it:\n"));
 	for (uint32_t result = RESULT_STARTTLS_NOT_SUPPORTED;
 	    result <= RESULT_STS_POLICY_FETCH_ERROR; result++) {
-		if (!wanted[result])
+		if (!results->is_there[result])
 			continue;
-		buffer_printf(out, "%10s  %s\n", "",
+		buffer_printf(out, INDENT "%s\n",
 		    tls_result_name((enum tls_result)result));
-		add_wrapped(out, " ", report_repair(result));
+		add_wrapped(out, INDENT "  ", INDENT "  ",
+		    report_repair(result));
 	}
 }
 
-static void
-add_failures(struct buffer *out, const struct report_policy *policy)
+/* ---- a policy ---- */
+
+/* The mode, by the policy's own text; "": that is not known. */
+static struct slice
+mode_of(const struct report_policy *policy)
 {
-	bool wanted[RESULT_STS_POLICY_FETCH_ERROR + 1] = { false };
-	unsigned shown = 0;
+	struct slice value, name;
 
-	buffer_add(out, SLICE("\n  Sessions  What failed, and where\n"));
-	for (int i = next_failure(policy, -1); i >= 0 && shown < SHOWN_MOST;
-	    i = next_failure(policy, i), shown++) {
-		add_failure(out, &policy->failures[i]);
-		wanted[result_of(&policy->failures[i])] = true;
+	for (unsigned i = 0; i < policy->lines_n; i++) {
+		value = slice_of(policy->lines[i]);
+		name = slice_trim(slice_cut(&value, ':'));
+		if (value.at != NULL && slice_equal(name, SLICE("mode")))
+			return slice_trim(value);
 	}
-	if (policy->failures_n > shown)
-		buffer_printf(out, "            and %u more kinds of failure, "
-		    "in the report itself\n", policy->failures_n - shown);
-	add_repairs(out, wanted);
+	return SLICE("");
+}
+
+/* What it meant for the mail of sessions that failed. */
+static void
+add_mode(struct buffer *out, const struct report_policy *policy,
+    uint64_t failed)
+{
+	struct slice mode = mode_of(policy);
+
+	if (slice_equal(mode, SLICE("testing")))
+		buffer_printf(out, "  mode testing%s\n", failed == 0 ? "" :
+		    ": mail was delivered all the same");
+	else if (slice_equal(mode, SLICE("enforce")))
+		buffer_printf(out, "  mode enforce%s\n", failed == 0 ? "" :
+		    ": mail was kept until a session succeeded");
 }
 
 static void
-add_policy(struct buffer *out, const struct report_policy *policy)
+add_sessions(struct buffer *out, uint64_t n, const char *what)
+{
+	buffer_printf(out, "%10" PRIu64 "  session%s %s\n", n,
+	    n == 1 ? "" : "s", what);
+}
+
+static void
+add_fetches(struct buffer *out, const struct report_policy *policy,
+    uint64_t fetches, struct results *results)
+{
+	char times[32];
+
+	snprintf(times, sizeof(times), "%" PRIu64 " times", fetches);
+	buffer_printf(out, "\n  The policy itself could not be fetched: %s\n",
+	    fetches == 1 ? "once" : fetches == 2 ? "twice" : times);
+	add_failures(out, policy, true, results);
+}
+
+/* In the document each of them is a failed session (RPT-4.3.2.2-3). */
+static uint64_t
+count_fetches(const struct report_policy *policy)
+{
+	uint64_t fetches = 0;
+
+	for (unsigned i = 0; i < policy->failures_n; i++)
+		if (is_of_policy(&policy->failures[i]))
+			fetches += policy->failures[i].sessions;
+	return fetches < policy->failed ? fetches : policy->failed;
+}
+
+static void
+add_title(struct buffer *out, const struct report_policy *policy)
 {
 	switch (policy->block) {
 	case REPORT_STS:
@@ -222,11 +328,67 @@ add_policy(struct buffer *out, const struct report_policy *policy)
 		buffer_add(out, SLICE("\nNo MTA-STS or DANE policy, "));
 	}
 	add_plain(out, policy->domain);
-	buffer_printf(out, "\n%10" PRIu64 "  sessions succeeded"
-	    "\n%10" PRIu64 "  sessions failed\n", policy->succeeded,
-	    policy->failed);
+	buffer_add(out, SLICE("\n"));
+}
+
+static void
+add_policy(struct buffer *out, const struct report_policy *policy)
+{
+	uint64_t fetches = count_fetches(policy);
+	uint64_t failed = policy->failed - fetches;
+	struct results results = { { false } };
+
+	add_title(out, policy);
+	if (policy->block == REPORT_STS)
+		add_mode(out, policy, failed);
+	if (policy->succeeded + failed > 0 || fetches == 0) {
+		add_sessions(out, policy->succeeded, "succeeded");
+		add_sessions(out, failed, "failed");
+	}
+	if (failed > 0 && policy->failures_n > 0) {
+		buffer_add(out, SLICE("\n  Sessions  What failed, and "
+		    "where\n"));
+		add_failures(out, policy, false, &results);
+	}
+	if (fetches > 0)
+		add_fetches(out, policy, fetches, &results);
 	if (policy->failures_n > 0)
-		add_failures(out, policy);
+		add_repairs(out, &results);
+}
+
+/* ---- the whole ---- */
+
+/* What this is, and why it came. */
+static void
+add_opening(struct buffer *out, const struct report *report,
+    const struct reporter *reporter)
+{
+	struct buffer text = { 0 };
+
+	buffer_printf(&text, "This is how TLS went when %s sent mail to %s.",
+	    reporter->domain, report->domain);
+	if (report->number != 0)
+		buffer_printf(&text, " You receive this because the record "
+		    "_smtp._tls.%s asks for it.", report->domain);
+	if (report_is_partial(report))
+		buffer_printf(&text, " It is a part of a day; the day's own "
+		    "report follows when the day is over.");
+	add_wrapped(out, "", "", text.text);
+	buffer_free(&text);
+}
+
+static void
+add_day(struct buffer *out, const struct report *report)
+{
+	int second = (int)(report_end_s(report) % DAY_S);
+	char day[DAY_TEXT_MAX];
+
+	buffer_printf(out, "\nDay:        %s, ", day_print(report->day, day));
+	if (report_is_partial(report))
+		buffer_printf(out, "so far, until %02d:%02d:%02d UTC\n",
+		    second / 3600, second / 60 % 60, second % 60);
+	else
+		buffer_add(out, SLICE("00:00 to 24:00 UTC\n"));
 }
 
 /* RPT-5.3-2 RFC 8460 5.3: the part for people. */
@@ -234,16 +396,17 @@ void
 report_words(const struct report *report, const struct reporter *reporter,
     struct buffer *text)
 {
-	char day[DAY_TEXT_MAX], id[REPORT_ID_MAX];
+	char id[REPORT_ID_MAX];
 
-	buffer_printf(text, "TLS report for %s\n\n"
-	    "Day:        %s, 00:00 to 24:00 UTC\nReporter:   ",
-	    report->domain, day_print(report->day, day));
+	buffer_printf(text, "TLS report for %s\n\n", report->domain);
+	add_opening(text, report, reporter);
+	add_day(text, report);
+	buffer_add(text, SLICE("Reporter:   "));
 	add_plain(text, reporter->organization);
 	buffer_add(text, SLICE("\nContact:    "));
 	add_plain(text, reporter->contact);
-	buffer_printf(text, "\nReport-ID:  %s\n",
-	    report_id(report, reporter, id));
+	buffer_printf(text, "\nReport-ID:  %s\n", report->number == 0 ?
+	    "not made yet" : report_id(report, reporter, id));
 	for (unsigned i = 0; i < report->policies_n; i++)
 		add_policy(text, &report->policies[i]);
 }

@@ -24,19 +24,19 @@ is_under_way(const struct life *life, const char *domain)
 }
 
 bool
-today_begin(struct life *life, uint32_t day, const char *domain,
-    struct buffer *error)
+today_begin(struct life *life, uint32_t day, const char *domain, bool lift,
+    struct buffer *text)
 {
 	struct report_state state;
 	struct extra *extra;
 
 	if (!book_get_report(life->book, day, domain, &state)) {
-		buffer_printf(error, "nothing was counted for %s today",
+		buffer_printf(text, "nothing was counted for %s today",
 		    domain);
 		return false;
 	}
 	if (is_under_way(life, domain) || life->extras_n >= EXTRAS_MAX) {
-		buffer_printf(error, is_under_way(life, domain) ? "a report "
+		buffer_printf(text, is_under_way(life, domain) ? "a report "
 		    "for %s is under way" : "reports of today are under way "
 		    "for too many domains; try %s later", domain);
 		return false;
@@ -45,8 +45,9 @@ today_begin(struct life *life, uint32_t day, const char *domain,
 	extra->state.day = day;
 	slice_store(slice_of(domain), extra->state.domain,
 	    sizeof(extra->state.domain));
-	extra->state.phase = REPORT_ASKING;
-	extra->state.next_s = loop_wall_s();
+	order_ask(&extra->state, lift, loop_wall_s());
+	buffer_printf(text, "asks whether %s wants today's so far, besides "
+	    "the day's own report; the log says what comes of it", domain);
 	LIST_INSERT_HEAD(&life->extras, extra, extras);
 	life->extras_n++;
 	return true;

@@ -43,6 +43,7 @@ enum trial_step { STEP_BEGIN, STEP_READY, STEP_OUT, STEP_END };
 enum ending {
 	ENDING_ACCEPTED,
 	ENDING_REFUSED,		/* for good */
+	ENDING_LOCAL,		/* by ourselves */
 	ENDING_EXPIRED,		/* queue tried it long enough */
 	ENDING_LATER,		/* try again, if there is time */
 	ENDING_OWED,		/* queue has it: ask again */
@@ -108,22 +109,11 @@ count_refusal(struct trial *trial, int64_t now_s)
 	struct refuser refuser;
 
 	book_get_refuser(book, trial->to.uri, &refuser);
-	refuser.refusals++;
-	if (refuser.refusals >= REFUSALS_MAX)
+	if (refuser.refusals < REFUSALS_MAX)
+		refuser.refusals++;
+	if (refuser.refusals == REFUSALS_MAX)
 		refuser.until_s = now_s + (int64_t)ALONE_DAYS * DAY_S;
 	book_put_refuser(book, trial->to.uri, &refuser);
-}
-
-static void
-forgive(struct trial *trial)
-{
-	static const struct refuser none;
-	struct book *book = trial->work->life->book;
-	struct refuser refuser;
-
-	book_get_refuser(book, trial->to.uri, &refuser);
-	if (refuser.refusals != 0)
-		book_put_refuser(book, trial->to.uri, &none);
 }
 
 static void
@@ -143,7 +133,7 @@ write_later(struct trial *trial, const struct report_state *report,
 
 	receiver->phase = RECEIVER_WAITING;
 	receiver->next_s = now_s + delay_s;
-	trial->said = trial->refusal ? "refused" : "deferred";
+	trial->said = "deferred";
 	if (delay_s >= 0)
 		return;
 	stop_trying(receiver, RECEIVER_REFUSED);
@@ -193,12 +183,16 @@ write_ending(struct trial *trial, const struct report_state *report,
 	case ENDING_ACCEPTED:	/* RPT-7-2 RFC 8460 7: never again */
 		stop_trying(receiver, RECEIVER_ACCEPTED);
 		trial->said = "accepted";
-		forgive(trial);
+		order_forgive(trial->work->life->book, trial->to.uri);
 		break;
 	case ENDING_REFUSED:
 		stop_trying(receiver, RECEIVER_REFUSED);
 		trial->said = "refused";
 		count_refusal(trial, now_s);
+		break;
+	case ENDING_LOCAL:
+		stop_trying(receiver, RECEIVER_REFUSED);
+		trial->said = "refused";
 		break;
 	case ENDING_EXPIRED:
 		stop_trying(receiver, RECEIVER_REFUSED);
@@ -257,6 +251,7 @@ write_begin(struct trial *trial, const struct report_state *report,
 		return;
 	receiver->phase = RECEIVER_OWED;
 	receiver->last_s = 0;
+	receiver->code = 0;
 	snprintf(receiver->text, sizeof(receiver->text), "handed to the "
 	    "queue");
 }
@@ -329,7 +324,7 @@ on_mailed(void *context, enum mailed mailed, uint32_t code, const char *text)
 	struct trial *trial = context;
 
 	if (mailed == MAILED_TAKEN) {
-		trial_end(trial, ENDING_OWED, code, "in the queue");
+		trial_end(trial, ENDING_OWED, 0, "in the queue");
 	} else if (mailed == MAILED_NOT) {
 		trial_end(trial, ENDING_LATER, code, text);
 	} else {
@@ -337,6 +332,20 @@ on_mailed(void *context, enum mailed mailed, uint32_t code, const char *text)
 		trial->step = STEP_READY;
 		trial->ready_ms = loop_now_ms();
 	}
+}
+
+/* Who gets mail for it?  Not always who is named.  False: nobody. */
+static bool
+find_recipient(const struct trial *trial, char text[MAILBOX_TEXT_MAX])
+{
+	const struct config *config = trial->work->life->config;
+	struct mailbox recipient = trial->to.mailbox;
+
+	if (config_is_local(config, &recipient.domain) &&
+	    config_lead_local(config, &recipient) != LOCAL_TAKEN)
+		return false;
+	mailbox_print(&recipient, text);
+	return true;
 }
 
 static void
@@ -351,8 +360,10 @@ hand_in(struct trial *trial, const struct report_state *state)
 	struct report report;
 
 	key_print(trial, state, key);
-	mailbox_print(&trial->to.mailbox, recipient);
-	if (load(trial, state, region, &report)) {
+	if (!find_recipient(trial, recipient)) {
+		trial_end(trial, ENDING_LOCAL, 0, "it is local here, and "
+		    "nobody takes it");
+	} else if (load(trial, state, region, &report)) {
 		make_document(&report, reporter, &gzip);
 		report_mail(&report, reporter, &trial->to.mailbox,
 		    (struct slice){ gzip.text, gzip.len }, loop_wall_s(),
@@ -613,9 +624,8 @@ peace_of(struct life *life, const char *uri, char text[128])
 	if (refuser.until_s <= now_s ||
 	    refuser.until_s > now_s + (int64_t)ALONE_DAYS * DAY_S)
 		return NULL;
-	snprintf(text, 128, "refused %u reports, left alone until %s",
-	    refuser.refusals, day_print((uint32_t)(refuser.until_s / DAY_S),
-	    day));
+	snprintf(text, 128, "refused three reports in a row, left alone "
+	    "until %s", day_print((uint32_t)(refuser.until_s / DAY_S), day));
 	return text;
 }
 

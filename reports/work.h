@@ -1,7 +1,7 @@
 /*
  * The parts of a life that know each other: life.c (what is due), making.c
  * (from the record to receivers), trial.c (one receiver, once), today.c
- * (a report of a day that is not over).
+ * (a report of a day that is not over); and order.c, an operator's word.
  *
  * What is to be written stands here in memory until a turn that held it was
  * kept; it is written in each turn until then.  Nothing leaves, and nothing
@@ -13,6 +13,7 @@
 #include "reports/asker.h"
 #include "reports/life.h"
 #include "reports/mailer.h"
+#include "reports/order.h"
 #include "reports/poster.h"
 #include "reports/steady.h"
 
@@ -79,6 +80,8 @@ struct work {
 	uint32_t		 day;
 	char			 domain[DOMAIN_TEXT_MAX];
 	struct extra		*extra;		/* NULL: it is in the book */
+	bool			 lift;		/* order.h: no peace for its
+						   receivers */
 	enum work_step		 step;
 	bool			 written;	/* in this turn */
 	/* the answer */
@@ -144,9 +147,9 @@ bool	 trial_turn_ended(struct trial *, bool kept);
 
 /* ---- today.c ---- */
 
-/* `report send' of a day that is not over. */
+/* `report send' of a day that is not over.  False, and *text says why. */
 bool	 today_begin(struct life *, uint32_t day, const char *domain,
-	    struct buffer *error);
+	    bool lift, struct buffer *text);
 void	 today_free(struct life *, struct extra *);
 
 /* ---- reporter.c ---- */

@@ -56,14 +56,6 @@ is_named(const struct mailbox *mailbox, const char *name)
 	return slice_equal_nocase(slice_of(mailbox->local), slice_of(name));
 }
 
-/* The names whose mail goes to root-mail, without case. */
-static bool
-is_root(const struct mailbox *mailbox)
-{
-	return is_named(mailbox, "postmaster") || is_named(mailbox, "root") ||
-	    is_named(mailbox, "mailer-daemon");
-}
-
 /*
  * SMTP-4.5.1-2 RFC 5321 4.5.1 wants postmaster's mail taken.  It is, where
  * root-mail says where it is read; a 250 for mail that nobody can get would
@@ -72,13 +64,15 @@ is_root(const struct mailbox *mailbox)
 static struct answer
 lead_local(const struct config *config, struct mailbox *recipient)
 {
-	if (!is_root(recipient))
-		return (struct answer){ 550, "5.1.1 no such user here" };
-	if (mailbox_is_null(&config->root_mail))
+	switch (config_lead_local(config, recipient)) {
+	case LOCAL_TAKEN:
+		return good;
+	case LOCAL_UNSET:
 		return (struct answer){ 550,
 		    "5.1.1 no such user here, root-mail is not set" };
-	*recipient = config->root_mail;
-	return good;
+	default:
+		return (struct answer){ 550, "5.1.1 no such user here" };
+	}
 }
 
 struct answer

@@ -104,6 +104,7 @@ everything() {
 			$(grep -l '^marked: plain' tests/scenario/*.scn)
 		skip attack "$why" tests/attack.py
 		skip fault "$why" tests/fault.py
+		skip torture "$why" tests/torture.py
 		without=77
 		return
 	fi
@@ -112,6 +113,8 @@ everything() {
 		tests/scenario/*.scn
 	run attack $root tests/attack.py build
 	run fault $root tests/fault.py build
+	run torture $root tests/torture.py --build build --rounds 20 \
+		--cuts 20 --tap
 }
 
 # A line for each thing: a scenario counts by its steps; the line that sums it

@@ -22,7 +22,6 @@ import jsonschema
 SCHEMA = pathlib.Path(__file__).resolve().parent / "tlsrpt.schema.json"
 KEY = ("result-type", "sending-mta-ip", "receiving-mx-hostname",
        "receiving-mx-helo", "receiving-ip", "failure-reason-code")
-DAY = datetime.timedelta(seconds=86399)
 
 
 class Fault(Exception):
@@ -96,8 +95,11 @@ def range_faults(document):
     except ValueError as error:
         yield "date-range: %s" % error
         return
-    if end - start != DAY:
-        yield "date-range: %s to %s is no day" % (start, end)
+    # The end of one that was sent in the course of its day is earlier.
+    if end.date() != start.date():
+        yield "date-range: %s to %s is more than a day" % (start, end)
+    if not document["report-id"].startswith(start.strftime("%Y%m%d.")):
+        yield "report-id: not of %s" % start.date()
 
 
 def address_faults(entry):

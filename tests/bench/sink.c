@@ -277,7 +277,8 @@ main(int argc, char **argv)
 	struct epoll_event events[256], event = { .events = EPOLLIN };
 	int listener, fd, on = 1;
 
-	if ((argc != 4 && argc != 6) || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1)
+	if ((argc != 4 && argc != 6) ||
+	    inet_pton(AF_INET, argv[1], &address.sin_addr) != 1)
 		return 64;
 	address.sin_port = htons((uint16_t)atoi(argv[2]));
 	if (argc == 6)

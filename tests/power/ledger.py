@@ -2,38 +2,56 @@
 
     kind name verdict acknowledged=N key=value … | fault | fault
 
-The first line is the seed. A line is written in one piece when its work is
-done, so a run that was ended anywhere goes on at the first that is missing.
+The first line is the seed and what was tortured: with other programs a new
+ledger begins, and the old one stays beside it. A line is written in one piece
+when its work is done, so a run that was ended anywhere goes on at the first
+that is missing.
 """
 
+import hashlib
 import os
 import threading
 
 WORDS = ("lost", "changed", "doubled", "half a message")
 
 
+def fingerprint(build):
+    """Of the programs in this folder."""
+    digest = hashlib.sha256()
+    for part in ("bin", "libexec"):
+        for name in sorted(os.listdir(f"{build}/{part}")):
+            with open(f"{build}/{part}/{name}", "rb") as program:
+                digest.update(program.read())
+    return digest.hexdigest()[:16]
+
+
 class Ledger:
-    def __init__(self, path, seed):
+    def __init__(self, path, seed, programs):
         self.path, self.lock = path, threading.Lock()
+        self.seed, self.programs = seed, programs
         self.lines = {}			# (kind, name): (verdict, acked, faults)
-        if path and os.path.exists(path):
-            self._read()
-        else:
-            self.seed = seed
-            self._write(f"seed {seed}\n")
+        if path and os.path.exists(path) and self._read():
+            return
+        self._write(f"seed {seed} programs {programs}\n")
 
     def _read(self):
+        """False: it is of other programs."""
         with open(self.path) as file:
-            first, *rest = file.read().splitlines()
-        if not first.startswith("seed "):
+            first, *rest = file.read().splitlines() or [""]
+        words = first.split(" ")
+        if words[::2] != ["seed", "programs"] or len(words) != 4:
             raise SystemExit(f"{self.path} is no ledger of the torture")
-        self.seed = first[5:]
+        if words[3] != self.programs:
+            os.replace(self.path, self.path + ".old")
+            return False
+        self.seed = words[1]
         for line in rest:
             facts, *found = line.split(" | ")
             words = facts.split(" ")
             if len(words) >= 4 and words[3].startswith("acknowledged="):
                 self.lines[words[0], words[1]] = (
                     words[2], int(words[3].partition("=")[2]), found)
+        return True
 
     def _write(self, text):
         if self.path:

@@ -1058,6 +1058,12 @@ static const struct warning warnings[] = {
 	{ "hostname mx.a\nmail-domain a\nreport-from r@b.example\n"
 	  "dkim c.example s /k\ndkim b.example s /k\n", "" },
 	{ "hostname mx.a\nmail-domain a\ntls-report off\n", "" },
+	{ "hostname mx.a\nmail-domain a\n",
+	  "warning: report-from is at a, a name that is known nowhere else" },
+	{ "hostname mx.a\nmail-domain node.localdomain\n",
+	  "warning: report-from is at node.localdomain, " },
+	{ "hostname mx.a\nmail-domain printer.local\n",
+	  "warning: report-from is at printer.local, " },
 	{ NAMED "root-mail me@example.org\n",
 	  "warning: root-mail is at example.org, a local domain" },
 	{ NAMED "root-mail me@far.example\n", "" },

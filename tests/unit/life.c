@@ -9,6 +9,22 @@
 #define URL_A	"https://r.a.example/tls?x=1"
 #define BOTH_A	MAIL_A ",https://r.a.example/tls?x=1"
 
+/* `report send': what it says is in said. */
+static struct buffer said;
+
+static bool
+sends(struct world *world, uint32_t day, const char *domain, bool lift)
+{
+	struct order order = { .state = NULL };
+	bool sent = life_send_now(world->life, day, domain, lift, &order);
+
+	buffer_free(&said);
+	said = order.text;
+	if (sent && order.state == NULL)
+		fail_msg("sent without a state: %s", said.text);
+	return sent;
+}
+
 /* ---- a good day ---- */
 
 static void
@@ -35,6 +51,7 @@ test_mail(void **state)
 	receiver = get_receiver(world, DAY, "a.example", 0);
 	assert_int_equal(receiver.phase, RECEIVER_OWED);
 	assert_string_equal(receiver.text, "in the queue");
+	assert_int_equal(receiver.code, 0);
 	/* T38: not a word before the answer */
 	assert_int_equal(times_logged("outcome="), 0);
 	play_for(world, 120, 60);
@@ -126,16 +143,20 @@ test_unwanted(void **state)
 {
 	static const struct {
 		const char	*record;	/* "": none */
-		const char	*line;
+		const char	*line, *why;
 	} rows[] = {
-		{ "", "debug test: report domain=a.example day=2024-10-04 id=\"\" "
-		    "to=\"\" outcome=unwanted" },
-		{ "v=spf1 -all", "debug test: report domain=a.example " },
+		{ "", "debug test: report domain=a.example day=2024-10-04 "
+		    "id=\"\" to=\"\" outcome=unwanted", "no _smtp._tls record" },
+		{ "v=spf1 -all", "debug test: report domain=a.example ",
+		    "no TLSRPT record" },
 		{ "v=TLSRPTv1;rua=ftp://x.example/", "\ntest: report "
 		    "domain=a.example day=2024-10-04 id=\"\" to=\"\" "
-		    "outcome=unwanted" },
-		{ "v=TLSRPTv1;", "\ntest: report domain=a.example" },
-		{ MAIL_A "\n" MAIL_B, "\ntest: report domain=a.example" },
+		    "outcome=unwanted", "\"ftp://x.example/\": only mailto "
+		    "and https are served" },
+		{ "v=TLSRPTv1;", "\ntest: report domain=a.example",
+		    "the rua field is missing" },
+		{ MAIL_A "\n" MAIL_B, "\ntest: report domain=a.example",
+		    "2 TLSRPT records where one is allowed" },
 	};
 	struct world *world;
 	size_t i;
@@ -150,8 +171,8 @@ test_unwanted(void **state)
 		go_past_day(world, DAY);
 		assert_int_equal(get_report(world, DAY, "a.example").phase,
 		    REPORT_UNWANTED);
-		assert_true(get_report(world, DAY,
-		    "a.example").why[0] != '\0');
+		assert_string_equal(get_report(world, DAY, "a.example").why,
+		    rows[i].why);
 		assert_logged(rows[i].line);
 		play_for(world, DAY_S, 7200);
 		assert_int_equal(world->asked_txt, 1);
@@ -228,9 +249,9 @@ test_retries(void **state)
 		uint32_t		 status;
 		const char		*said, *text;
 	} rows[] = {
-		{ POST_REFUSED, 500, "outcome=refused code=500",
+		{ POST_REFUSED, 500, "outcome=deferred code=500",
 		    "HTTP 500" },
-		{ POST_REFUSED, 302, "outcome=refused code=302",
+		{ POST_REFUSED, 302, "outcome=deferred code=302",
 		    "HTTP 302" },
 		{ POST_FAILED, 0, "outcome=deferred code=\"\"",
 		    "connection refused" },
@@ -293,7 +314,7 @@ test_private(void **state)
 	go_past_day(world, DAY);
 	assert_int_equal(world->asked_pin, 1);
 	assert_int_equal(world->posts_n, 0);
-	assert_logged("outcome=refused code=\"\" tls=none text=\"127.0.0.1 "
+	assert_logged("outcome=deferred code=\"\" tls=none text=\"127.0.0.1 "
 	    "is private\"");
 	world->pin_refuses = false;
 	play_for(world, 400, 60);
@@ -346,7 +367,8 @@ test_refuser(void **state)
 	assert_int_equal(get_report(world, DAY + 9, "a.example").phase,
 	    REPORT_GIVEN_UP);
 	assert_non_null(strstr(get_receiver(world, DAY + 9, "a.example",
-	    0).text, "refused 3 reports, left alone until 2024-11-"));
+	    0).text, "refused three reports in a row, left alone until "
+	    "2024-11-"));
 	/* When its time is over, and it takes one, all is forgotten. */
 	go_to((int64_t)(DAY + 40) * DAY_S);
 	world->becomes = KEY_ACCEPTED;
@@ -554,7 +576,6 @@ static void
 test_started_late(void **state)
 {
 	struct world *world = new_world(SIGNED);
-	struct buffer error = { NULL, 0, 0 };
 
 	(void)state;
 	add_record(world, "a.example", MAIL_A);
@@ -568,11 +589,10 @@ test_started_late(void **state)
 	assert_int_equal(world->asked_txt, 0);
 	assert_true(life_doubts_clock(world->life));
 	/* an operator who asks has looked at it */
-	assert_true(life_send_now(world->life, DAY, "b.example", &error));
+	assert_true(sends(world, DAY, "b.example", false));
 	play(world);
 	assert_int_equal(world->taken_n, 2);
 	assert_false(life_doubts_clock(world->life));
-	buffer_free(&error);
 	free_world(&world);
 }
 
@@ -915,22 +935,17 @@ static void
 test_send_now(void **state)
 {
 	struct world *world = new_world(SIGNED);
-	struct buffer error = { NULL, 0, 0 };
 
 	(void)state;
-	assert_false(life_send_now(world->life, DAY, "a.example", &error));
-	assert_non_null(strstr(error.text, "nothing was counted"));
-	buffer_free(&error);
-	assert_false(life_send_now(world->life, DAY - 1, "a.example",
-	    &error));
-	assert_non_null(strstr(error.text, "nothing was counted"));
-	buffer_free(&error);
+	assert_false(sends(world, DAY, "a.example", false));
+	assert_non_null(strstr(said.text, "nothing was counted"));
+	assert_false(sends(world, DAY - 1, "a.example", false));
+	assert_non_null(strstr(said.text, "nothing was counted"));
 	add_record(world, "a.example", BOTH_A);
 	count_session(world, "a.example");
 	/* today's, as far as it is */
-	assert_true(life_send_now(world->life, DAY, "a.example", &error));
-	assert_false(life_send_now(world->life, DAY, "a.example", &error));
-	buffer_free(&error);
+	assert_true(sends(world, DAY, "a.example", false));
+	assert_false(sends(world, DAY, "a.example", false));
 	play(world);
 	assert_int_equal(world->taken_n, 1);
 	assert_int_equal(world->posts_n, 1);
@@ -945,12 +960,17 @@ test_send_now(void **state)
 	assert_int_equal(world->posts_n, 2);
 	assert_non_null(strstr(gunzip(&world->posts[0].gzip),
 	    "\"total-failure-session-count\":1"));
+	assert_non_null(strstr(gunzip(&world->posts[0].gzip),
+	    "\"end-datetime\":\"2024-10-04T12:0"));
+	assert_non_null(strstr(world->taken[0].message.text, "so far, until "
+	    "12:0"));
 	assert_non_null(strstr(gunzip(&world->posts[1].gzip),
 	    "\"total-failure-session-count\":2"));
+	assert_non_null(strstr(gunzip(&world->posts[1].gzip),
+	    "\"end-datetime\":\"2024-10-04T23:59:59Z\""));
 	play_for(world, 120, 60);
-	assert_false(life_send_now(world->life, DAY, "a.example", &error));
-	assert_non_null(strstr(error.text, "was accepted"));
-	buffer_free(&error);
+	assert_false(sends(world, DAY, "a.example", false));
+	assert_non_null(strstr(said.text, "was accepted"));
 	free_world(&world);
 }
 
@@ -958,7 +978,6 @@ static void
 test_send_past(void **state)
 {
 	struct world *world = new_world("report-at=06:00 spread 4h");
-	struct buffer error = { NULL, 0, 0 };
 
 	(void)state;
 	add_record(world, "a.example", HTTPS_A);
@@ -966,18 +985,137 @@ test_send_past(void **state)
 	world->answer.outcome = POST_FAILED;
 	go_past_day(world, DAY);
 	assert_int_equal(world->posts_n, 0);
-	assert_true(life_send_now(world->life, DAY, "a.example", &error));
+	assert_true(sends(world, DAY, "a.example", false));
 	play(world);
 	assert_int_equal(world->posts_n, 1);
 	/* not in five minutes, but now */
 	world->answer.outcome = POST_ACCEPTED;
-	assert_true(life_send_now(world->life, DAY, "a.example", &error));
+	assert_true(sends(world, DAY, "a.example", false));
 	play(world);
 	assert_int_equal(world->posts_n, 2);
 	assert_int_equal(get_report(world, DAY, "a.example").phase,
 	    REPORT_DONE);
-	assert_null(error.text);
 	free_world(&world);
+}
+
+/* Once it is mended: an operator who names domain and day is believed. */
+static void
+test_send_lifts(void **state)
+{
+	struct world *world = new_world(SIGNED);
+	uint64_t number;
+	uint32_t day;
+
+	(void)state;
+	add_record(world, "a.example", MAIL_A);
+	world->becomes = KEY_REFUSED;
+	world->becomes_code = 550;
+	for (day = DAY; day < DAY + 5; day++) {
+		count_session(world, "a.example");
+		go_past_day(world, day);
+		play_for(world, 3 * 3600, 600);
+	}
+	assert_int_equal(world->taken_n, 3);
+	assert_false(sends(world, DAY + 4, "a.example", false));
+	assert_non_null(strstr(said.text, "it was given up: name domain and "
+	    "day (report send a.example --day 2024-10-08)"));
+	number = get_report(world, DAY + 4, "a.example").number;
+	world->becomes = KEY_ACCEPTED;
+	assert_true(sends(world, DAY + 4, "a.example", true));
+	assert_non_null(strstr(said.text, "asks whether a.example wants it"));
+	play(world);
+	play_for(world, 120, 60);
+	assert_int_equal(world->taken_n, 4);
+	assert_int_equal(get_report(world, DAY + 4, "a.example").phase,
+	    REPORT_DONE);
+	assert_true(get_report(world, DAY + 4, "a.example").number != number);
+	/* and never again */
+	assert_false(sends(world, DAY + 4, "a.example", true));
+	assert_string_equal(said.text, "it was accepted");
+	play_for(world, 3600, 600);
+	assert_int_equal(world->taken_n, 4);
+	/* a refused one, too; and all is forgotten since it took one */
+	assert_true(sends(world, DAY, "a.example", true));
+	play_for(world, 120, 60);
+	assert_int_equal(world->taken_n, 5);
+	free_world(&world);
+}
+
+/* A day that one receiver took: the other is left alone no more. */
+static void
+test_send_lifts_one(void **state)
+{
+	struct world *world = new_world(SIGNED);
+	struct refuser refuser = { .refusals = 3 };
+
+	(void)state;
+	add_record(world, "a.example", BOTH_A);
+	refuser.until_s = loop_wall_s() + 20 * DAY_S;
+	book_put_refuser(world->book, "mailto:tls@a.example", &refuser);
+	count_session(world, "a.example");
+	go_past_day(world, DAY);
+	assert_int_equal(world->posts_n, 1);
+	assert_int_equal(world->taken_n, 0);
+	assert_int_equal(get_report(world, DAY, "a.example").phase,
+	    REPORT_DONE);
+	assert_true(sends(world, DAY, "a.example", true));
+	assert_string_equal(said.text, "it was accepted; who was left alone "
+	    "gets the next one");
+	count_session(world, "a.example");
+	assert_true(sends(world, DAY + 1, "a.example", false));
+	play(world);
+	assert_int_equal(world->posts_n, 2);
+	assert_int_equal(world->taken_n, 1);
+	/* today's, and who is named by the record only now */
+	book_put_refuser(world->book, "mailto:tls@a.example", &refuser);
+	play_for(world, 120, 60);
+	assert_true(sends(world, DAY + 1, "a.example", true));
+	play(world);
+	assert_int_equal(world->taken_n, 2);
+	free_world(&world);
+}
+
+/* ---- a receiver at home ---- */
+
+static void
+test_local(void **state)
+{
+	static const struct {
+		const char	*record, *root_mail, *recipient;
+	} rows[] = {
+		{ "v=TLSRPTv1;rua=mailto:Postmaster@our.example",
+		    "root-mail=me@far.example", "me@far.example" },
+		{ "v=TLSRPTv1;rua=mailto:root@our.example",
+		    "root-mail=me@far.example", "me@far.example" },
+		{ "v=TLSRPTv1;rua=mailto:root@our.example", NULL, NULL },
+		{ "v=TLSRPTv1;rua=mailto:someone@our.example",
+		    "root-mail=me@far.example", NULL },
+	};
+	struct world *world;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(rows); i++) {
+		const char *const settings[] = { SIGNED, rows[i].root_mail,
+		    NULL };
+
+		world = make_world(settings);
+		start_life(world);
+		add_record(world, "a.example", rows[i].record);
+		count_session(world, "a.example");
+		go_past_day(world, DAY);
+		assert_int_equal(world->taken_n, rows[i].recipient != NULL);
+		if (rows[i].recipient != NULL) {
+			assert_string_equal(world->taken[0].recipient,
+			    rows[i].recipient);
+		} else {
+			assert_logged("outcome=refused code=\"\" tls=none "
+			    "text=\"it is local here, and nobody takes it\"");
+			assert_int_equal(get_report(world, DAY,
+			    "a.example").phase, REPORT_GIVEN_UP);
+		}
+		free_world(&world);
+	}
 }
 
 /* ---- texts, and failed fetches ---- */
@@ -1115,6 +1253,12 @@ main(void)
 		{ "RPT-1.1-2 it waits for the recipients' domains",
 		    test_base_waits, NULL, NULL, NULL },
 		{ "report send, of today", test_send_now, NULL, NULL, NULL },
+		{ "report send lifts the peace of who was left alone",
+		    test_send_lifts, NULL, NULL, NULL },
+		{ "report send lifts the peace of one of two receivers",
+		    test_send_lifts_one, NULL, NULL, NULL },
+		{ "a receiver at a local domain", test_local, NULL, NULL,
+		    NULL },
 		{ "report send, of a day that is over", test_send_past, NULL,
 		    NULL, NULL },
 		{ "T41 RPT-4.5-2 texts of policies are asked for", test_texts,

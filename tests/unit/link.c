@@ -457,6 +457,64 @@ test_fds_to_gone(void **unused)
 }
 
 /* Packets that the table does not allow. */
+/* Gathered messages travel at the turn's end, in few packets. */
+static void
+test_gather(void **unused)
+{
+	(void)unused;
+	link_gather(a.link);
+	send_notes(&a, 1, 300);
+	turns(1);	/* sends; perhaps they are heard in it too */
+	turns(2);
+	assert_int_equal(b.messages, 300);
+	assert_true(b.in_order);
+	send_notes(&a, 301, 2);
+	link_flush(a.link);
+	send_notes(&a, 303, 1);
+	/* a descriptor's message goes behind what was gathered before it */
+	link_send(a.link, X_FD, &(struct note){ 304, "" },
+	    (int[]){ dup(1) });
+	send_notes(&a, 305, 1);
+	turns(3);
+	assert_int_equal(b.messages, 305);
+	assert_true(b.in_order);
+	/* more than the socket holds */
+	for (uint32_t n = 0; n < 40; n++) {
+		send_notes(&a, 306 + 100 * n, 100);
+		link_flush(a.link);
+	}
+	while (b.messages < 4305)
+		turns(1);
+	assert_true(b.in_order);
+	assert_int_equal(a.closed + b.closed, 0);
+}
+
+/* A pause, an end or a close may come inside a packet. */
+static void
+test_inside_a_packet(void **unused)
+{
+	(void)unused;
+	link_gather(a.link);
+	b.answer = ANSWER_PAUSE;
+	send_notes(&a, 1, 4);
+	for (unsigned n = 1; n <= 4; n++) {
+		turns(3);
+		assert_int_equal(b.messages, n);
+		link_pause(b.link, false);
+	}
+	assert_true(b.in_order);
+	/* said and closed in one turn */
+	send_notes(&a, 5, 2);
+	link_close(&a.link);
+	turns(3);
+	assert_int_equal(b.messages, 5);
+	b.answer = ANSWER_CLOSE;
+	link_pause(b.link, false);
+	turns(3);
+	assert_int_equal(b.messages, 6);
+	assert_null(b.link);
+}
+
 static void
 test_refused(void **unused)
 {
@@ -529,6 +587,10 @@ main(void)
 		    test_fds_queued, begin, end, NULL },
 		{ "descriptors for a gone peer are closed",
 		    test_fds_to_gone, begin, end, NULL },
+		{ "gathered messages share packets", test_gather, begin, end,
+		    NULL },
+		{ "pause and close inside a packet", test_inside_a_packet,
+		    begin, end, NULL },
 		{ "what the table does not allow closes the link",
 		    test_refused, begin, end, NULL },
 	};

@@ -177,6 +177,61 @@ whole_bodies_come_back(void **state)
 	end_world(&world);
 }
 
+/* Two of whom one is whole a moment before the other: the flushes of it. */
+static uint64_t
+flushes_of_two(struct world *world)
+{
+	uint64_t ids[2], before;
+
+	for (size_t i = 0; i < 2; i++) {
+		ids[i] = open_message(world, "a@near.example", 0);
+		add_recipient(world, ids[i], 0, "b@far.example");
+	}
+	for (size_t i = 0; i < 2; i++)
+		say(&world->smtpd, Q_PLACE, &(struct q_id){ ids[i] });
+	expect(world, &world->smtpd, Q_GO);
+	expect(world, &world->smtpd, Q_GO);
+	before = spool_flushes(world->spool);
+	say_whole(world, ids[0], SMALL, sizeof(SMALL) - 1);
+	loop_turn(world->loop, false);
+	say_whole(world, ids[1], SMALL, sizeof(SMALL) - 1);
+	expect(world, &world->smtpd, Q_TAKEN);
+	expect(world, &world->smtpd, Q_TAKEN);
+	return spool_flushes(world->spool) - before;
+}
+
+/*
+ * Who is about to be whole is waited for, for a moment; who is slow, or
+ * nobody, is not.
+ */
+static void
+a_flush_is_shared(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	uint64_t id, slow, before;
+	unsigned tries = 0;
+
+	(void)state;
+	/* A busy machine may need longer than the moment. */
+	while (flushes_of_two(world) != 1)
+		assert_in_range(++tries, 1, 200);
+	slow = open_message(world, "a@near.example", 0);
+	add_recipient(world, slow, 0, "b@far.example");
+	say(&world->smtpd, Q_PLACE, &(struct q_id){ slow });
+	expect(world, &world->smtpd, Q_GO);
+	turns_for(world, 10);
+	id = open_message(world, "a@near.example", 0);
+	add_recipient(world, id, 0, "b@far.example");
+	say(&world->smtpd, Q_PLACE, &(struct q_id){ id });
+	expect(world, &world->smtpd, Q_GO);
+	before = spool_flushes(world->spool);
+	say_whole(world, id, SMALL, sizeof(SMALL) - 1);
+	loop_turn(world->loop, false);
+	assert_int_equal(spool_flushes(world->spool) - before, 1);
+	expect(world, &world->smtpd, Q_TAKEN);
+	end_world(&world);
+}
+
 /* Asked for a place, and the body is large after all. */
 static void
 a_pipe_behind_the_place(void **state)
@@ -872,6 +927,8 @@ main(void)
 		    "nothing behind", bodies_come_back, NULL, NULL, NULL },
 		{ "small bodies come whole, without a pipe",
 		    whole_bodies_come_back, NULL, NULL, NULL },
+		{ "a flush is shared with who is just coming",
+		    a_flush_is_shared, NULL, NULL, NULL },
 		{ "a pipe after all", a_pipe_behind_the_place, NULL, NULL,
 		    NULL },
 		{ "places, bodies and ends out of order", places_out_of_order,

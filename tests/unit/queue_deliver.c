@@ -1722,6 +1722,50 @@ damaged_bodies_are_held(void **state)
 	}
 }
 
+/* A body that was asked for ahead, and whose message is over meanwhile. */
+static void
+a_message_that_is_over_is_not_damaged(void **state)
+{
+	static const char *const one[] = { "b@far.example", NULL };
+	static const uint64_t announced[] = { 300000, 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(announced); i++) {
+		struct world *world = new_world(NULL, 0);
+		struct buffer octets = { NULL, 0, 0 };
+		int fds[WIRE_FDS_MAX];
+		struct d_job job;
+		char part[65536];
+
+		while (octets.len < 300000)
+			buffer_add(&octets, SLICE("twelve chars"));
+		octets.len = 300000;
+		say_synced(world);
+		begin_message(world, "", one,
+		    (struct slice){ octets.text, octets.len }, announced[i],
+		    false);
+		expect(world, &world->smtpd, Q_TAKEN);
+		job = draw(world, "far.example");
+		say(&world->delivery, D_BODY, &(struct d_body){ job.job });
+		if (announced[i] == 0)
+			expect_fd(world, &world->delivery, D_PIPE, fds);
+		expect_settled(world, say_result(world, &job, "b@far.example",
+		    OUTCOME_FAILED, 550, "5.1.1", "550 5.1.1 nobody"));
+		for (int n = 0; n < 20 && announced[i] == 0; n++) {
+			if (read(fds[0], part, sizeof(part)) == 0)
+				break;
+			loop_turn(world->loop, false);
+		}
+		turns(world);
+		assert_int_equal(count_messages(world), 0);
+		assert_int_equal(times_logged("alarm what=record "), 0);
+		if (announced[i] == 0)
+			close(fds[0]);
+		buffer_free(&octets);
+		end_world(&world);
+	}
+}
+
 /* Flip an octet in each place of a table's file where text stands. */
 static void
 damage_table(struct world *world, const char *table, const char *text)
@@ -2143,6 +2187,8 @@ main(void)
 		{ "RPT-5.5-1 a report that is refused makes no bounce, and "
 		    "its key says why", a_refused_report_makes_no_bounce,
 		    NULL, NULL, NULL },
+		{ "the body of a message that is over is not damaged",
+		    a_message_that_is_over_is_not_damaged, NULL, NULL, NULL },
 		{ "a damaged body is never sent whole, and held",
 		    damaged_bodies_are_held, NULL, NULL, NULL },
 		{ "SMTP-6.1-1 mail of a destination whose record is damaged "

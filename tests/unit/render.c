@@ -82,11 +82,12 @@ static const struct row rows[] = {
 	  "\"i\",\"receivers\":[{\"uri\":\"mailto:r@a.example\",\"phase\":"
 	  "\"owed\",\"attempts\":1,\"next\":\"n1\",\"last\":\"l\"},{\"uri\":"
 	  "\"https://b.example/r\",\"phase\":\"waiting\",\"attempts\":3,"
-	  "\"next\":\"n2\",\"code\":503,\"text\":\"HTTP 503\\u001b\","
+	  "\"next\":\"n2\",\"code\":503,\"text\":\"HTTP 503\","
 	  "\"unverified\":true},{\"uri\":\"mailto:x@c.example\",\"phase\":"
 	  "\"left-alone\",\"attempts\":3,\"code\":0,\"text\":\"no\"}]}\n"
 	  "{\"domain\":\"b.example\",\"day\":\"2026-11-25\",\"phase\":"
-	  "\"counting\",\"succeeded\":10,\"failed\":0,\"receivers\":[]}\n"
+	  "\"counting\",\"due\":true,\"succeeded\":10,\"failed\":0,"
+	  "\"receivers\":[]}\n"
 	  "{\"domain\":\"c.example\",\"day\":\"2026-11-24\",\"phase\":"
 	  "\"unwanted\",\"succeeded\":1,\"failed\":0,\"next\":\"n3\",\"why\":"
 	  "\"no record\"}\n",
@@ -95,10 +96,10 @@ static const struct row rows[] = {
 	  "a.example  2026-11-24  sending      5       2  mailto:r@a.example   "
 	  "owed            1  n1\n"
 	  "                                               https://b.example/r  "
-	  "waiting         3  n2    503 HTTP 503?; certificate not verified\n"
+	  "waiting         3  n2    HTTP 503; certificate not verified\n"
 	  "                                               mailto:x@c.example   "
 	  "left-alone      3        no\n"
-	  "b.example  2026-11-25  counting    10       0\n"
+	  "b.example  2026-11-25  due         10       0\n"
 	  "c.example  2026-11-24  unwanted     1       0                       "
 	  "                   n3    no record\n" },
 	{ RENDER_KEY, "{\"domain\":\"a.example\",\"selector\":\"s\",\"file\":"
@@ -140,6 +141,27 @@ static const struct row rows[] = {
 	  "DOMAIN     MODE     ID  EXPIRES  MX      ERROR\n"
 	  "d.example  enforce  1   e        a, *.b  "
 	  "result=sts-policy-fetch-error text=HTTP 404\n" },
+	/* What is held: until when. */
+	{ RENDER_QUEUE, "{\"id\":\"1f\",\"from\":\"x\",\"size\":1,"
+	  "\"arrived\":\"2026\",\"recipients\":[{\"to\":\"a@b\",\"state\":"
+	  "\"held\",\"attempts\":0,\"next\":null,\"held_by\":\"domain\","
+	  "\"held_until\":\"2027\",\"last\":null},{\"to\":\"c@d\",\"state\":"
+	  "\"held\",\"attempts\":0,\"next\":null,\"held_until\":null}]}\n",
+	  "ID  SIZE  ARRIVED  FROM  TO   STATE  TRIES  NEXT             REASON\n"
+	  "1f     1  2026     x     a@b  held       0  held until 2027\n"
+	  "                         c@d  held       0\n" },
+	{ RENDER_DOMAINS, "{\"domain\":\"a.example\",\"class\":\"mail\","
+	  "\"state\":\"held\",\"waiting\":7,\"failures\":0,\"next\":null,"
+	  "\"held\":true,\"held_until\":\"2027\",\"proof\":\"dane\","
+	  "\"last\":null}\n{\"domain\":\"b.example\",\"class\":\"mail\","
+	  "\"state\":\"backoff\",\"waiting\":12,\"failures\":3,\"next\":"
+	  "\"2028\",\"held_until\":null,\"proof\":\"none\",\"last\":"
+	  "{\"enhanced\":\"4.4.1\",\"text\":\"no\",\"clause\":\"\"}}\n",
+	  "DOMAIN     CLASS  STATE    WAITING  FAILURES  NEXT             "
+	  "PROOF  REASON\n"
+	  "a.example  mail   held           7         0  held until 2027  dane\n"
+	  "b.example  mail   backoff       12         3  2028             none   "
+	  "4.4.1 no\n" },
 	{ RENDER_QUEUE, "{\"id\":\"1f\",\"from\":\"\",\"size\":12,\"tags\":[],"
 	  "\"arrived\":\"2026\",\"recipients\":[{\"to\":\"a@b\",\"state\":"
 	  "\"waiting\",\"attempts\":2,\"next\":\"2027\",\"last\":{\"host\":"

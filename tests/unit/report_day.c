@@ -79,6 +79,53 @@ ids(void **state)
 	assert_int_equal(strlen(id), 8 + 1 + 16 + 1 + strlen(LONG_1));
 }
 
+/* Unique and no id of a report that was sent. */
+static void
+ids_of_none(void **state)
+{
+	struct report report = sample_build(&samples[0]);
+	struct reporter reporter = samples[0].reporter;
+	char id[REPORT_ID_MAX];
+
+	(void)state;
+	report.number = 0;
+	assert_string_equal(report_id(&report, &reporter, id),
+	    "20261124.not-made.example.org@sender.example");
+	snprintf(report.domain, sizeof(report.domain), "%s", LONG_1);
+	reporter.domain = LONG_2;
+	assert_string_equal(report_id(&report, &reporter, id),
+	    "20261124.not-made." LONG_1 "@" LONG_2);
+}
+
+/* What is over of a day; never another day. */
+static void
+parts_of_days(void **state)
+{
+	static const int64_t begin_s = (int64_t)SAMPLE_DAY * DAY_S;
+	static const struct { int64_t until_s, end_s; bool partial; } rows[] =
+	{
+		{ 0, DAY_S - 1, false }, { begin_s, 0, true },
+		{ begin_s + 1, 1, true }, { begin_s - 5, 0, true },
+		{ begin_s + DAY_S - 2, DAY_S - 2, true },
+		{ begin_s + DAY_S - 1, DAY_S - 1, false },
+		{ begin_s + 9 * DAY_S, DAY_S - 1, false },
+	};
+	struct report report = sample_build(&samples[0]);
+	char name[FILE_NAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < SAMPLE_COUNT(rows); i++) {
+		report.until_s = rows[i].until_s;
+		assert_int_equal(report_end_s(&report), begin_s +
+		    rows[i].end_s);
+		assert_int_equal(report_is_partial(&report), rows[i].partial);
+	}
+	report.until_s = begin_s + 47107;
+	assert_string_equal(report_file_name(&report, &samples[0].reporter,
+	    name), "sender.example!example.org!1795478400!1795525507!"
+	    "0123456789abcdef.json.gz");
+}
+
 static void
 file_names(void **state)
 {
@@ -105,6 +152,10 @@ main(void)
 		{ "what is no day", what_is_no_day, NULL, NULL, NULL },
 		{ "RPT-4.4-5 an id is one report's alone, and stays",
 		    ids, NULL, NULL, NULL },
+		{ "an id of what is not made says so", ids_of_none, NULL,
+		    NULL, NULL },
+		{ "RPT-5.1-4 a part of a day ends when it was sent",
+		    parts_of_days, NULL, NULL, NULL },
 		{ "RPT-5.1-1, RPT-5.1-2, RPT-5.1-3, RPT-5.1-4, RPT-5.1-5, "
 		    "RPT-5.1-6 file names", file_names, NULL, NULL, NULL },
 	};

@@ -91,6 +91,25 @@ one_policy(void **state)
 	assert_document("success", BEGIN STS SUMMARY("3", "0") "}]}");
 }
 
+/* Before its day is over, and before it is made. */
+static void
+a_part_of_a_day(void **state)
+{
+	const struct sample *sample = sample_find("part");
+	struct report report = sample_build(sample);
+	struct buffer json;
+
+	(void)state;
+	report.number = 0;
+	json = document(&report, &sample->reporter);
+	assert_non_null(strstr(json.text, "\"date-range\":{"
+	    "\"start-datetime\":\"2026-11-24T00:00:00Z\","
+	    "\"end-datetime\":\"2026-11-24T13:05:07Z\"}"));
+	assert_non_null(strstr(json.text, "\"report-id\":"
+	    "\"20261124.not-made.example.org@sender.example\""));
+	buffer_free(&json);
+}
+
 static void
 the_tlsa_block(void **state)
 {
@@ -410,6 +429,8 @@ main(void)
 		    "RPT-4.4-3, RPT-4.4-4, RPT-4.4-7, RPT-4.4-9, RPT-4.5-2, "
 		    "RPT-4.2.1-1 one policy, nothing failed", one_policy,
 		    NULL, NULL, NULL },
+		{ "RPT-4.4-2, RPT-4.4-5 a part of a day, not made yet",
+		    a_part_of_a_day, NULL, NULL, NULL },
 		{ "RPT-1.1-2, RPT-4.5-1 the tlsa block has no mx-host",
 		    the_tlsa_block, NULL, NULL, NULL },
 		{ "RPT-4-5, RPT-4-6, RPT-4.2.2-1, RPT-4.4-11, RPT-4.4-19 "

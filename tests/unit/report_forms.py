@@ -157,10 +157,25 @@ def the_words(form):
     assert text.rstrip(b"\n") == form.words.rstrip(b"\n")
     text.decode("utf-8", "strict")
     for policy in form.document["policies"]:
-        for count in policy["summary"].values():
-            assert str(count).encode() in text or count >= 2**53 - 1
+        good, bad = policy["summary"].values()
+        # A policy that failed is no session to a person.
+        fetches = min(bad, sum(
+            entry["failed-session-count"]
+            for entry in policy.get("failure-details", [])
+            if entry["result-type"].startswith("sts-")))
+        if good < 2**53 - 1 and (good + bad > fetches or not fetches):
+            assert re.search(rb"^ *%d  sessions? succeeded$" % good, text,
+                             re.M), good
+            assert re.search(rb"^ *%d  sessions? failed$" % (bad - fetches),
+                             text, re.M), bad
+        assert (b"could not be fetched" in text) == bool(fetches)
         for entry in policy.get("failure-details", []):
             assert entry["result-type"].encode() in text
+    assert b"  1  session " not in text.replace(b"  1  session succ", b"") \
+        .replace(b"  1  session fail", b"")
+    if form.name not in ("long-names", "organization"):
+        assert max(map(len, text.decode().split("\n"))) <= 78
+    assert (b"so far, until 13:05:07 UTC" in text) == (form.name == "part")
 
 
 def lines_are_ascii(form):
@@ -213,6 +228,10 @@ CHANGES = (
     ("policies no array", lambda d: d.update(policies=policy(d))),
     ("no organisation", lambda d: d.update({"organization-name": ""})),
     ("a contact without domain", lambda d: d.update({"contact-info": "a"})),
+    ("the id of another day", lambda d: d.update(
+        {"report-id": "20261123.0123456789abcdef@sender.example"})),
+    ("an id without number", lambda d: d.update(
+        {"report-id": "20261124.x@sender.example"})),
     ("a day of 24 h and 1 s", lambda d: d["date-range"].update(
         {"end-datetime": "2026-11-25T00:00:00Z"})),
     ("another day's end", lambda d: d["date-range"].update(

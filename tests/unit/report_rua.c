@@ -105,7 +105,10 @@ test_rows(void **state)
 #define FOUND(text, served)	{ { T(text) }, RUA_FOUND, served, NULL }
 #define PARTLY(text, served, reason) \
 				{ { T(text) }, RUA_FOUND, served, reason }
-#define NONE(text)		{ { T(text) }, RUA_NONE, "", "none" }
+#define NONE(text)		{ { T(text) }, RUA_NONE, "", \
+				    "no TLSRPT record" }
+#define NEARLY(text, hint)	{ { T(text) }, RUA_NONE, "", \
+				    "no TLSRPT record: " hint }
 #define WRONG(text, reason)	{ { T(text) }, RUA_INVALID, "", reason }
 #define A			"mailto:a@b.example"
 #define B			"https://b.example/x"
@@ -113,18 +116,21 @@ test_rows(void **state)
 static const struct row version_rows[] = {
 	FOUND("v=TLSRPTv1;rua=" A, A),
 	FOUND("v=TLSRPTv1; rua=" A, A),
-	NONE("v=tlsrptv1;rua=" A),
-	NONE("V=TLSRPTv1;rua=" A),
-	NONE("v=TLSRPTV1;rua=" A),
-	NONE(" v=TLSRPTv1;rua=" A),
-	NONE("\tv=TLSRPTv1;rua=" A),
+	NEARLY("v=tlsrptv1;rua=" A, "the version is written v=TLSRPTv1"),
+	NEARLY("V=TLSRPTv1;rua=" A, "the version is written v=TLSRPTv1"),
+	NEARLY("v=TLSRPTV1;rua=" A, "the version is written v=TLSRPTv1"),
+	NEARLY(" v=TLSRPTv1;rua=" A, "a blank stands before"),
+	NEARLY("\tv=TLSRPTv1;rua=" A, "a blank stands before"),
+	NEARLY("\"v=TLSRPTv1;rua=" A "\"", "it stands in double quotes"),
+	NEARLY(" \"v=TLSRPTv1\" \";rua=" A "\"", "it stands in double"),
+	NONE("\"v=spf1 -all\""),
 	NONE("v =TLSRPTv1;rua=" A),
 	NONE("v= TLSRPTv1;rua=" A),
-	NONE("v=TLSRPTv2;rua=" A),
-	NONE("v=TLSRPTv10;rua=" A),
-	NONE("v=TLSRPTv1,rua=" A),
-	NONE("v=TLSRPTv1 rua=" A),
-	NONE("v=TLSRPTv"),
+	NEARLY("v=TLSRPTv2;rua=" A, "there is no version but 1"),
+	NEARLY("v=TLSRPTv10;rua=" A, "there is no version but 1"),
+	NEARLY("v=TLSRPTv1,rua=" A, "a semicolon must follow"),
+	NEARLY("v=TLSRPTv1 rua=" A, "a semicolon must follow"),
+	NEARLY("v=TLSRPTv", "there is no version but 1"),
 	NONE("rua=" A ";v=TLSRPTv1"),
 	NONE("\xef\xbb\xbfv=TLSRPTv1;rua=" A),
 	NONE(""),
@@ -196,8 +202,10 @@ static const struct row records_rows[] = {
 	{ { T("v=TLSRPTv1"), T("v=TLSRPTv1; rua=" A) }, RUA_FOUND, A, NULL },
 	{ { T("v=TLSRPTv10;"), T("v=TLSRPTv1;rua=" A), T("x") }, RUA_FOUND,
 	    A, NULL },
-	{ { T("x"), T("y"), T("z") }, RUA_NONE, "", "none" },
-	{ { { NULL, 0 } }, RUA_NONE, "", "none" },
+	{ { T("x"), T("y"), T("z") }, RUA_NONE, "",
+	    "no TLSRPT record" },
+	{ { { NULL, 0 } }, RUA_NONE, "",
+	    "no TLSRPT record" },
 	/* RPT-3-20 */
 	{ { T("v=TLSRPTv1; rua=" A), T("v=TLSRPTv1; rua=" B) }, RUA_INVALID,
 	    "", "2 TLSRPT records" },
@@ -520,7 +528,9 @@ checks(void **state)
 		    "{\"valid\":false,\"reason\":\"the rua field is empty\","
 		    "\"clause\":\"RFC 8460 3\"}" },
 		{ T("v=tlsrptv1; rua=" A),
-		    "{\"valid\":false,\"reason\":\"none\","
+		    "{\"valid\":false,\"reason\":\"no TLSRPT record: the "
+		    "version is written v=TLSRPTv1, with its capital "
+		    "letters\","
 		    "\"clause\":\"RFC 8460 3\"}" },
 	};
 
@@ -543,16 +553,22 @@ check_lists_all(void **state)
 	    "mailto:1@b.example,mailto:2@b.example,mailto:3@b.example,"
 	    "mailto:4@b.example,mailto:5@b.example,mailto:6@b.example,"
 	    "x:\xff\x01\"\\, ,y:");
+	static const char *const reasons[] = { "it stands there already",
+	    "five receivers are enough", "percent-encoded", "it is empty",
+	    "only mailto and https" };
 	struct buffer json = { 0 };
-	json_t *value;
+	json_t *value, *skipped;
 
 	(void)state;
 	assert_true(rua_check(&record, 1, &json));
 	value = json_loadb(json.text, json.len, JSON_REJECT_DUPLICATES, NULL);
 	assert_non_null(value);
 	assert_int_equal(json_array_size(json_object_get(value, "rua")), 8);
-	assert_int_equal(json_array_size(json_object_get(value, "skipped")),
-	    3);
+	skipped = json_object_get(value, "skipped");
+	assert_int_equal(json_array_size(skipped), N(reasons));
+	for (size_t i = 0; i < N(reasons); i++)
+		assert_non_null(strstr(json_string_value(json_object_get(
+		    json_array_get(skipped, i), "reason")), reasons[i]));
 	json_decref(value);
 	buffer_free(&json);
 }

@@ -219,6 +219,9 @@ static const struct sample {
 	    { "Example Relay", "tls-reports@sender.example",
 	    "sender.example", "tls-reports@sender.example", "" },
 	    "tls@example.org" },
+	/* In the course of its day: sample_build. */
+	{ "part", "example.org", sample_both, 2, SAMPLE_REPORTER,
+	    "tls@example.org" },
 	{ "long-names", LONG_1, sample_long, 1,
 	    { "Example Relay", "tls-reports@" LONG_2, LONG_2,
 	    "tls-reports@" LONG_2, LONG_2 }, "tls-reports@" LONG_1 },
@@ -232,6 +235,8 @@ sample_build(const struct sample *sample)
 		.policies_n = sample->policies_n };
 
 	snprintf(report.domain, sizeof(report.domain), "%s", sample->domain);
+	if (strcmp(sample->name, "part") == 0)	/* 13:05:07 */
+		report.until_s = (int64_t)SAMPLE_DAY * DAY_S + 47107;
 	return report;
 }
 

@@ -38,12 +38,16 @@ a_report_to_read(void **state)
 	assert_string_equal(text.text,
 "TLS report for example.org\n"
 "\n"
+"This is how TLS went when sender.example sent mail to example.org. You\n"
+"receive this because the record _smtp._tls.example.org asks for it.\n"
+"\n"
 "Day:        2026-11-24, 00:00 to 24:00 UTC\n"
 "Reporter:   Example Relay\n"
 "Contact:    tls-reports@sender.example\n"
 "Report-ID:  20261124.0123456789abcdef@sender.example\n"
 "\n"
 "MTA-STS policy of example.org\n"
+"  mode enforce: mail was kept until a session succeeded\n"
 "        12  sessions succeeded\n"
 "         3  sessions failed\n"
 "\n"
@@ -52,7 +56,8 @@ a_report_to_read(void **state)
 "            Reason: certificate has expired\n"
 "         1  certificate-host-mismatch: a.mail.example.org [2001:db8::25]\n"
 "         1  validation-failure: evil.example.net\n"
-"            Reason: sts-mx-mismatch\n"
+"            Reason: the MX records name this host, and the policy does\n"
+"              not (sts-mx-mismatch)\n"
 "\n"
 "  What would mend it:\n"
 "            certificate-host-mismatch\n"
@@ -73,7 +78,8 @@ a_report_to_read(void **state)
 "\n"
 "  Sessions  What failed, and where\n"
 "         3  tlsa-invalid: mx1.example.org [192.0.2.25]\n"
-"            Reason: dane-no-match\n"
+"            Reason: the certificate matches no TLSA record\n"
+"              (dane-no-match)\n"
 "\n"
 "  What would mend it:\n"
 "            tlsa-invalid\n"
@@ -91,12 +97,94 @@ nothing_failed(void **state)
 
 	(void)state;
 	assert_non_null(strstr(text.text, "\nMTA-STS policy of example.org\n"
+	    "  mode enforce\n"
 	    "         3  sessions succeeded\n         0  sessions failed\n"));
 	assert_null(strstr(text.text, "What"));
+	assert_non_null(strstr(none.text, "         1  session succeeded\n"));
 	assert_non_null(strstr(none.text,
 	    "\nNo MTA-STS or DANE policy, example.org\n"));
 	buffer_free(&text);
 	buffer_free(&none);
+}
+
+/* Before it is made nobody receives it, and it has no id. */
+static void
+not_made_yet(void **state)
+{
+	const struct sample *sample = sample_find("part");
+	struct report report = sample_build(sample);
+	struct buffer text;
+
+	(void)state;
+	text = words(&report, &sample->reporter);
+	assert_non_null(strstr(text.text, "\nis a part of a day; the day's "
+	    "own report follows when the day is over.\n"));
+	assert_non_null(strstr(text.text, "\nDay:        2026-11-24, so far, "
+	    "until 13:05:07 UTC\n"));
+	buffer_free(&text);
+	report.number = 0;
+	text = words(&report, &sample->reporter);
+	assert_non_null(strstr(text.text, "Report-ID:  not made yet\n"));
+	assert_null(strstr(text.text, "0000"));
+	assert_null(strstr(text.text, "You"));
+	buffer_free(&text);
+}
+
+/* A policy that could not be fetched is no session. */
+static void
+fetches(void **state)
+{
+	static const struct report_failure failures[] = {
+		{ RESULT_STS_POLICY_FETCH_ERROR, "HTTP 500", "", "", "", "",
+		    1 },
+		{ RESULT_CERTIFICATE_EXPIRED, "X509_V_ERR_CERT_HAS_EXPIRED",
+		    "", "mx.example.org", "", "192.0.2.25", 2 },
+	};
+	static const char *lines[] = { "version: STSv1", "mode :\ttesting " };
+	struct report_policy policy = { .block = REPORT_STS,
+		.domain = "b.example", .lines = lines, .lines_n = 2,
+		.succeeded = 1, .failed = 3, .failures = failures,
+		.failures_n = 2 };
+	struct report report = { .domain = "b.example", .day = SAMPLE_DAY,
+		.policies = &policy, .policies_n = 1 };
+	struct buffer text = words(&report, &samples[0].reporter);
+	struct buffer alone = words_of("fetch");
+
+	(void)state;
+	assert_non_null(strstr(text.text, "MTA-STS policy of b.example\n"
+	    "  mode testing: mail was delivered all the same\n"
+	    "         1  session succeeded\n"
+	    "         2  sessions failed\n"
+	    "\n"
+	    "  Sessions  What failed, and where\n"
+	    "         2  certificate-expired: mx.example.org [192.0.2.25]\n"
+	    "            Reason: the certificate's time is over\n"
+	    "              (X509_V_ERR_CERT_HAS_EXPIRED)\n"
+	    "\n"
+	    "  The policy itself could not be fetched: once\n"
+	    "         1  sts-policy-fetch-error\n"
+	    "            Reason: HTTP 500\n"
+	    "\n"
+	    "  What would mend it:\n"));
+	assert_non_null(strstr(alone.text, "MTA-STS policy of example.org\n"
+	    "\n"
+	    "  The policy itself could not be fetched: 3 times\n"
+	    "         2  sts-policy-fetch-error\n"));
+	assert_null(strstr(alone.text, "session"));
+	buffer_free(&text);
+	buffer_free(&alone);
+}
+
+static void
+reasons(void **state)
+{
+	(void)state;
+	assert_string_equal(report_reason("X509_V_ERR_HOSTNAME_MISMATCH"),
+	    "the certificate does not name this host");
+	assert_string_equal(report_reason("dane-all-unusable"),
+	    "none of the TLSA records can be used");
+	assert_null(report_reason("connection closed by the peer"));
+	assert_null(report_reason(""));
 }
 
 /* T50: one line each, whatever a peer says; and nothing but UTF-8. */
@@ -165,6 +253,11 @@ main(void)
 		{ "RPT-5.3-2 a report to read", a_report_to_read, NULL, NULL,
 		    NULL },
 		{ "nothing failed", nothing_failed, NULL, NULL, NULL },
+		{ "a part of a day, and what is not made yet", not_made_yet,
+		    NULL, NULL, NULL },
+		{ "a policy that could not be fetched is no session",
+		    fetches, NULL, NULL, NULL },
+		{ "reasons in plain words", reasons, NULL, NULL, NULL },
 		{ "T50 hostile texts", hostile_texts, NULL, NULL, NULL },
 		{ "T40 the most frequent failures", the_most_frequent, NULL,
 		    NULL, NULL },

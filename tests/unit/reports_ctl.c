@@ -16,6 +16,7 @@
 void	__lsan_disable(void) __attribute__((weak));
 
 static char output[OUTPUT_MAX];
+static const char *more_settings = "";
 static uint32_t today;
 
 static struct config *
@@ -31,7 +32,8 @@ config_of_test(void)
 	assert_non_null(stream);
 	fprintf(stream, "hostname relay.example\nmail-domain relay.example\n"
 	    "report-organization \"An \\\"Org\\\"\"\n"
-	    "submit-socket %s/s\ncontrol %s/c\nspool %s\n", dir, dir, dir);
+	    "submit-socket %s/s\ncontrol %s/c\nspool %s\n%s", dir, dir, dir,
+	    more_settings);
 	fclose(stream);
 	config = config_read(path, NULL, 0, &error);
 	if (config == NULL)
@@ -215,6 +217,9 @@ list_of_all(void **state)
 		assert_string_equal(text_of(object, "day"),
 		    day_before(expected[i].before));
 		assert_string_equal(text_of(object, "phase"), "counting");
+		/* its time has not come */
+		assert_int_equal(json_is_true(json_object_get(object,
+		    "due")), expected[i].before > 0);
 		assert_int_equal(json_integer_value(json_object_get(object,
 		    "succeeded")), expected[i].succeeded);
 		assert_int_equal(json_integer_value(json_object_get(object,
@@ -430,6 +435,8 @@ set_phase(uint32_t days, const char *domain, uint32_t phase)
 	assert_true(book_get_report(book, today - days, domain, &report));
 	report.phase = phase;
 	report.first_s = report.attempts = 9;
+	report.number = phase == REPORT_DONE || phase == REPORT_SENDING ? 7 :
+	    0;
 	report.receivers = 1;
 	report.next_s = phase == REPORT_SENDING ? INT64_MAX / 2 : 0;
 	book_put_report(book, &report);
@@ -451,7 +458,9 @@ send_without_relay(void **state)
 	set_phase(1, "b.example", REPORT_SENDING);
 	set_phase(2, "a.example", REPORT_DONE);
 	snprintf(expected, sizeof(expected), "{\"domain\":\"a.example\","
-	    "\"day\":\"%s\",\"leaves\":\"at the next start\"}\n",
+	    "\"day\":\"%s\",\"state\":\"asked\",\"text\":\"asks whether "
+	    "a.example wants it; log and list say what comes of it (at the "
+	    "next start)\"}\n",
 	    day_before(1));
 	expect("report send a.example", false, 0, expected);
 	/* one that only counts would wait for report-at all the same */
@@ -487,9 +496,21 @@ expect_anew(uint32_t days, const char *domain)
 }
 
 static void
+set_number(uint32_t days, const char *domain)
+{
+	struct report_state report;
+	struct book *book = open_book();
+
+	assert_true(book_get_report(book, today - days, domain, &report));
+	report.number = 7;
+	book_put_report(book, &report);
+	book_close(&book);
+}
+
+static void
 send_what_is_done(void **state)
 {
-	char words[128];
+	char words[128], all[128];
 
 	(void)state;
 	count_some();
@@ -499,8 +520,7 @@ send_what_is_done(void **state)
 	snprintf(words, sizeof(words), "report send a.example --day %s",
 	    day_before(1));
 	expect_status(words, false, 1);
-	assert_non_null(strstr(output, "\"error\":\"its report is done "
-	    "already\""));
+	assert_non_null(strstr(output, "\"error\":\"it was accepted\""));
 	/* nobody wanted it; perhaps somebody does now */
 	snprintf(words, sizeof(words), "report send b.example --day %s",
 	    day_before(1));
@@ -510,6 +530,30 @@ send_what_is_done(void **state)
 	set_phase(1, "b.example", REPORT_GIVEN_UP);
 	expect_status(words, false, 0);
 	expect_anew(1, "b.example");
+	/* nobody took it: with its domain named alone */
+	set_phase(1, "b.example", REPORT_GIVEN_UP);
+	set_number(1, "b.example");
+	snprintf(all, sizeof(all), "report send --day %s", day_before(1));
+	expect_status(all, false, 1);
+	assert_non_null(strstr(output, "\"error\":\"it was given up: name"));
+	expect_status(words, false, 0);
+	expect_anew(1, "b.example");
+}
+
+/* A setting turns all of it off. */
+static void
+send_with_reports_off(void **state)
+{
+	(void)state;
+	count_some();
+	more_settings = "tls-report off\n";
+	expect("report send a.example", true, 1,
+	    "tls-report is off: no report leaves\n");
+	expect("report send a.example", false, 1,
+	    "tls-report is off: no report leaves\n");
+	expect_status("report list", true, 0);
+	assert_null(strstr(output, "asking"));
+	more_settings = "";
 }
 
 static void
@@ -528,7 +572,9 @@ send_todays(void **state)
 	expect_status(words, false, 69);
 	expect_status("report send a.example", true, 0);
 	assert_non_null(strstr(output, day_before(0)));
-	assert_non_null(strstr(output, "\"leaves\":\"now\""));
+	assert_non_null(strstr(output, "\"state\":\"asked\",\"text\":\"asks "
+	    "whether a.example wants today's so far, besides the day's own "
+	    "report; "));
 }
 
 static void
@@ -592,6 +638,76 @@ rights(void **state)
 		assert_false(verb->anybody);
 }
 
+/* ---- check tlsrpt-record ---- */
+
+/* In a child, with that on its standard input. */
+static int
+check_record(struct slice input)
+{
+	char check[] = "check", record[] = "tlsrpt-record";
+	char *words[] = { check, record, NULL };
+	FILE *in = tmpfile(), *out = tmpfile();
+	size_t len;
+	int status;
+	pid_t pid;
+
+	assert_true(in != NULL && out != NULL);
+	assert_int_equal(fwrite(input.at, 1, input.len, in), input.len);
+	rewind(in);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		if (__lsan_disable != NULL)
+			__lsan_disable();
+		dup2(fileno(in), 0);
+		dup2(fileno(out), 1);
+		dup2(fileno(out), 2);
+		_exit(ctl_reports_alone(2, words));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	rewind(out);
+	len = fread(output, 1, OUTPUT_MAX - 1, out);
+	output[len] = '\0';
+	fclose(in);
+	fclose(out);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Nothing is dropped: what is beyond a bound is refused. */
+static void
+check_bounds(void **state)
+{
+	struct buffer input = { NULL, 0, 0 };
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(check_record(SLICE("x\r\nv=TLSRPTv1; "
+	    "rua=mailto:a@b.example\r\n")), 0);
+	assert_string_equal(output, "{\"valid\":true,\"rua\":"
+	    "[\"mailto:a@b.example\"]}\n");
+	assert_int_equal(check_record(SLICE("\"v=TLSRPTv1; "
+	    "rua=mailto:a@b.example\"\n")), 1);
+	assert_non_null(strstr(output, "double quotes"));
+	for (i = 0; i < 1024; i++)
+		buffer_add(&input, SLICE("x\n"));
+	assert_int_equal(check_record((struct slice){ input.text,
+	    input.len }), 1);
+	buffer_add(&input, SLICE("v=TLSRPTv1; rua=mailto:a@b.example\n"));
+	assert_int_equal(check_record((struct slice){ input.text,
+	    input.len }), 65);
+	assert_non_null(strstr(output, "too long (1024 lines"));
+	input.len = 0;
+	while (input.len < 1u << 20)
+		buffer_add(&input, SLICE("x"));
+	assert_int_equal(check_record((struct slice){ input.text,
+	    input.len }), 1);
+	buffer_add(&input, SLICE("x"));
+	assert_int_equal(check_record((struct slice){ input.text,
+	    input.len }), 65);
+	assert_non_null(strstr(output, "too long (1048576 octets"));
+	buffer_free(&input);
+}
+
 #define TEST(name, function)						\
 	{ name, function, begin_days, end, NULL }
 
@@ -617,7 +733,9 @@ main(void)
 		    send_what_is_done),
 		TEST("report send of today needs a relay", send_todays),
 		TEST("report send with a relay", send_with_relay),
+		TEST("report send without reports", send_with_reports_off),
 		TEST("report send says when there is nothing", send_nothing),
+		TEST("check tlsrpt-record drops nothing", check_bounds),
 		TEST("wrong words are a usage error", words_that_are_wrong),
 		TEST("report verbs are the operator's alone", rights),
 	};

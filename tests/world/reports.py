@@ -8,11 +8,13 @@ independent verifier accepts.
 
 import email
 import email.policy
+import glob
 import gzip
 import json
 import os
 import re
 import sys
+import time
 
 import dkim
 
@@ -37,6 +39,8 @@ class Report:
         self.document = json.loads(self.text)
         self.domain = domain
         self.faults = schema.faults(self.text)
+        if ".not-made." in self.document.get("report-id", ""):
+            self.faults.append("its id says that it was never made")
 
     def is_about(self, domain):
         return domain in (self.domain, *(
@@ -97,8 +101,13 @@ def _mail_faults(report, mail, parts):
         faults.append(f"Subject {mail['Subject']} and document disagree")
     if file.groups()[:2] != (submitter, report.domain):
         faults.append(f"file name {file[0]} and document disagree")
-    if int(file[4]) - int(file[3]) != 86399 or int(file[3]) % 86400:
-        faults.append(f"file name {file[0]}: not a day")
+    begin, end = int(file[3]), int(file[4])
+    if begin % 86400 or begin // 86400 != end // 86400:
+        faults.append(f"file name {file[0]}: not a day, or a part of one")
+    for name, moment in (("start-datetime", begin), ("end-datetime", end)):
+        if document["date-range"][name] != time.strftime(
+                "%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment)):
+            faults.append(f"file name {file[0]} and {name} disagree")
     for name, value in (("TLS-Required", "No"),
                         ("Auto-Submitted", "auto-generated")):
         if mail[name] != value:
@@ -202,6 +211,14 @@ def _behave(one, block):
 def day_ends(player, step):
     """It is two seconds past midnight UTC, for the relay."""
     player.culver.pass_time(86402 - player.culver.now() % 86400)
+
+
+@sentence(r"what was counted is damaged")
+def damage_book(player, step):
+    """So that it cannot be opened; the relay is down."""
+    for path in glob.glob(player.culver.folder + "/spool/reports/log.*"):
+        with open(path, "w", encoding="ascii") as file:
+            file.write("garbage " * 1024)
 
 
 # --- sentences: what came of it --------------------------------------------------
