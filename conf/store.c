@@ -40,6 +40,7 @@
 #define LOCK_RETRY_MS	50
 #define BALLAST_RETRY_MS	10000
 #define PROBE		"probe"
+#define LOOK_CACHE_OCTETS	(8u << 20)
 /* Of the pages in the cache this many percent are kept clean. */
 #define CLEAN_PERCENT	60
 
@@ -337,6 +338,28 @@ is_full(int error)
 	return error == ENOSPC || error == EDQUOT;
 }
 
+/*
+ * May this error come from a damaged file?  Not those that a healthy store has
+ * in a bad world: no room, no memory, no right, a device that fails.
+ */
+static bool
+may_be_damage(int error)
+{
+	switch (error) {
+	case DB_RUNRECOVERY:
+	case DB_PAGE_NOTFOUND:
+	case DB_VERIFY_BAD:
+	case DB_LOG_VERIFY_BAD:
+	case DB_NOTFOUND:
+	case EINVAL:
+	case EFAULT:
+	case ENOENT:
+		return true;
+	default:
+		return false;
+	}
+}
+
 void
 store_suspect(struct store *store)
 {
@@ -372,7 +395,7 @@ fail(struct store *store, int error, const char *what)
 		store->gone = true;
 	if (is_full(error)) {
 		drop_ballast(store);
-	} else if (storefile_may_be_damage(error)) {
+	} else if (may_be_damage(error)) {
 		store->gone = true;
 		store_suspect(store);
 	}
@@ -501,8 +524,14 @@ store_recover(struct store *store, bool *damaged, char *error,
 		drop_ballast(store);
 		code = open_env(store);
 	}
-	*damaged = code != 0 && storefile_may_be_damage(code) &&
+	*damaged = code != 0 && may_be_damage(code) &&
 	    storefile_is_reachable(store->dir_fd) && probe_opens(store);
+	/* The world is well now: was it, a moment ago? */
+	if (*damaged) {
+		code = open_env(store);
+		*damaged = code != 0 && may_be_damage(code) &&
+		    storefile_is_reachable(store->dir_fd);
+	}
 	if (code != 0) {
 		snprintf(error, error_size, "%s cannot be opened: %s",
 		    store->dir, db_strerror(code));
@@ -1295,4 +1324,31 @@ uint64_t
 store_flushes(const struct store *store)
 {
 	return store->flushes;
+}
+
+static void
+say_looked(const DB_ENV *env, const char *prefix, const char *text)
+{
+	(void)env;
+	(void)prefix;
+	log_line(LOG_LEVEL_DEBUG, "database: %s", text);
+}
+
+enum store_file
+store_look_at_file(const char *path, FILE *text)
+{
+	int error;
+	DB *db;
+
+	if (db_create(&db, NULL, 0) != 0)
+		return STORE_FILE_UNKNOWN;
+	db->set_errcall(db, say_looked);
+	db->set_cachesize(db, 0, LOOK_CACHE_OCTETS, 1);
+	/* The handle is gone with the call, whatever it says. */
+	error = db->verify(db, path, NULL, text, text != NULL ? DB_SALVAGE :
+	    0);
+	if (error == 0)
+		return STORE_FILE_SOUND;
+	return may_be_damage(error) ? STORE_FILE_DAMAGED :
+	    STORE_FILE_UNKNOWN;
 }

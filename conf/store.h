@@ -24,6 +24,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct store;
 struct store_table;
@@ -164,6 +165,19 @@ enum durability	store_turn_end(struct store *, bool flush);
 bool	 store_turn_lost(const struct store *);
 /* How many flushes were made since open (for the bench and tests). */
 uint64_t store_flushes(const struct store *);
+
+enum store_file {
+	STORE_FILE_SOUND,
+	STORE_FILE_DAMAGED,
+	STORE_FILE_UNKNOWN	/* it cannot be judged: memory, rights */
+};
+/*
+ * For storefile.c: the library's own look at a table's file that nobody has
+ * open.  text: all entries that it finds go there, in lines; NULL: it judges
+ * the structure, order of keys included.  Local I/O, as long as reading all
+ * of it takes; the file is not changed.
+ */
+enum store_file	 store_look_at_file(const char *path, FILE *text);
 
 /* CRC-32C (Castagnoli) of octets, continuing from crc (0 at first). */
 uint32_t store_crc(uint32_t crc, const void *octets, size_t len);

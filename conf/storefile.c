@@ -2,7 +2,7 @@
  * What does the file of a table hold, whatever state it is in?
  *
  * Called by store.c to judge a failure, and by an owner that salvages what it
- * can (queue/salvage.c).  The database's own salvage writes its finds as text,
+ * can (queue/salvage.c).  The database's own salvage (store.c is its door) writes its finds as text,
  * a line for each key and each value; the lines are taken as they come, so
  * that nothing is as large as the table.
  *
@@ -10,9 +10,8 @@
  */
 #include "conf/storefile.h"
 
-#include "conf/log.h"
+#include "conf/store.h"
 
-#include <db.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,43 +25,38 @@
 #define ROOM_FILE	"room"
 /* Of a log file: where magic number and version stand. */
 #define LOG_HEAD_AT	12
-#define CACHE_OCTETS	(8u << 20)
+#define LOG_MAGIC	0x040988u
+#define LOG_VERSION	19u	/* of Berkeley DB 5.3 */
 /* A longer line is no entry of ours: twice the longest value, in hex. */
 #define LINE_MAX_OCTETS	(1u << 20)
 
-bool
-storefile_may_be_damage(int error)
-{
-	switch (error) {
-	case DB_RUNRECOVERY:
-	case DB_PAGE_NOTFOUND:
-	case DB_VERIFY_BAD:
-	case DB_LOG_VERIFY_BAD:
-	case DB_NOTFOUND:
-	case EINVAL:
-	case EFAULT:
-	case ENOENT:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* ---- is the world to blame? ---- */
 
+/* By every call that the database writes with. */
 static bool
-has_room(int dir_fd)
+write_some(int fd)
 {
-	int fd, error;
+	static const char octets[4096] = { 1 };
 
-	fd = openat(dir_fd, ROOM_FILE,
+	return posix_fallocate(fd, 0, ROOM_OCTETS) == 0 &&
+	    write(fd, octets, sizeof(octets)) == sizeof(octets) &&
+	    pwrite(fd, octets, sizeof(octets), ROOM_OCTETS) ==
+	    sizeof(octets) && fdatasync(fd) == 0 && fsync(fd) == 0;
+}
+
+static bool
+can_be_written(int dir_fd)
+{
+	int fd = openat(dir_fd, ROOM_FILE,
 	    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool good;
+
 	if (fd == -1)
 		return false;
-	error = posix_fallocate(fd, 0, ROOM_OCTETS);
+	good = write_some(fd);
 	close(fd);
 	unlinkat(dir_fd, ROOM_FILE, 0);
-	return error == 0;
+	return good;
 }
 
 static bool
@@ -88,7 +82,7 @@ is_foreign_log(int fd, const char *name)
 
 	return strncmp(name, "log.", 4) == 0 &&
 	    pread(fd, head, sizeof(head), LOG_HEAD_AT) == sizeof(head) &&
-	    head[0] == DB_LOGMAGIC && head[1] != DB_LOGVERSION;
+	    head[0] == LOG_MAGIC && head[1] != LOG_VERSION;
 }
 
 /* The lock is left alone: to close any descriptor of it would give it back. */
@@ -124,7 +118,7 @@ storefile_is_reachable(int dir_fd)
 	while (good && (entry = readdir(all)) != NULL)
 		good = is_reachable(dir_fd, entry->d_name);
 	closedir(all);
-	return good && has_room(dir_fd);
+	return good && can_be_written(dir_fd);
 }
 
 void
@@ -144,27 +138,6 @@ storefile_remove_folder(int dir_fd, const char *name)
 }
 
 /* ---- the structure ---- */
-
-static void
-say_nothing(const DB_ENV *env, const char *prefix, const char *text)
-{
-	(void)env;
-	(void)prefix;
-	log_line(LOG_LEVEL_DEBUG, "database: %s", text);
-}
-
-/* A handle on no file yet, without an environment. */
-static DB *
-new_handle(void)
-{
-	DB *db;
-
-	if (db_create(&db, NULL, 0) != 0)
-		return NULL;
-	db->set_errcall(db, say_nothing);
-	db->set_cachesize(db, 0, CACHE_OCTETS, 1);
-	return db;
-}
 
 /* Does the page that begins so say that it changed after the log's end? */
 static bool
@@ -202,11 +175,8 @@ has_page_ahead(const char *path, const struct storefile_end *end)
 bool
 storefile_is_damaged(const char *path, const struct storefile_end *end)
 {
-	DB *db = new_handle();
-
-	/* The handle is gone with the call, whatever it says. */
-	return db != NULL && access(path, F_OK) == 0 &&
-	    (storefile_may_be_damage(db->verify(db, path, NULL, NULL, 0)) ||
+	return access(path, F_OK) == 0 &&
+	    (store_look_at_file(path, NULL) == STORE_FILE_DAMAGED ||
 	    (end != NULL && has_page_ahead(path, end)));
 }
 
@@ -317,17 +287,14 @@ storefile_salvage(const char *path, storefile_entry *entry, void *context)
 	static const cookie_io_functions_t calls = { .write = take_text };
 	struct salvage salvage = { .entry = entry, .context = context };
 	FILE *text = fopencookie(&salvage, "w", calls);
-	DB *db = new_handle();
-	int error = ENOMEM;
+	enum store_file found;
 
-	if (text != NULL && db != NULL)
-		error = db->verify(db, path, NULL, text, DB_SALVAGE);
-	else if (db != NULL)
-		db->close(db, 0);
-	if (text != NULL)
-		fclose(text);
+	if (text == NULL)
+		return false;
+	found = store_look_at_file(path, text);
+	fclose(text);
 	free(salvage.key);
 	free(salvage.line);
-	/* Bad is what was expected. */
-	return error == 0 || error == DB_VERIFY_BAD;
+	/* Damaged is what was expected. */
+	return found != STORE_FILE_UNKNOWN;
 }

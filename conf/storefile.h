@@ -16,12 +16,6 @@
 #define STORE_PAGE_OCTETS	4096	/* a device writes such whole */
 
 /*
- * May this error of the database come from a damaged file?  Pure.  Not those
- * that a healthy store has in a bad world: no room, no memory, no right, a
- * device that cannot be read.
- */
-bool	 storefile_may_be_damage(int error);
-/*
  * Can all files in this folder be read to their end, and written, are its
  * logs of this release of the library, and is there room for some more?  Local I/O, as long as reading all of it takes.
  * False: then a store that does not open is not thereby damaged.

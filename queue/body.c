@@ -22,7 +22,7 @@
 /* Chunks before a file begins. */
 #define CHUNKS_UNANNOUNCED	4	/* 64 KiB */
 #define CHUNKS_ANNOUNCED	16	/* 256 KiB */
-#define WRITE_BACK_OCTETS	(1u << 20)
+#define WRITE_BACK_OCTETS	(256u << 10)
 /* Reserved at a time for what was not announced. */
 #define RESERVE_OCTETS		(1u << 20)
 
@@ -124,6 +124,17 @@ open_file(struct body *body)
 	return body->file != -1;
 }
 
+void
+body_start_sync(struct body *body)
+{
+	/* Only a hint: the sync at the end is what counts. */
+	if (body->file_bytes > body->started_bytes)
+		sync_file_range(body->file, (off_t)body->started_bytes,
+		    (off_t)(body->file_bytes - body->started_bytes),
+		    SYNC_FILE_RANGE_WRITE);
+	body->started_bytes = body->file_bytes;
+}
+
 static enum body_read
 put_into_file(struct body *body, const uint8_t *octets, size_t len)
 {
@@ -131,13 +142,8 @@ put_into_file(struct body *body, const uint8_t *octets, size_t len)
 		return failure();
 	body->file_crc = store_crc(body->file_crc, octets, len);
 	body->file_bytes += len;
-	if (body->file_bytes - body->started_bytes < WRITE_BACK_OCTETS)
-		return BODY_MORE;
-	/* Only a hint: the sync at the end is what counts. */
-	sync_file_range(body->file, (off_t)body->started_bytes,
-	    (off_t)(body->file_bytes - body->started_bytes),
-	    SYNC_FILE_RANGE_WRITE);
-	body->started_bytes = body->file_bytes;
+	if (body->file_bytes - body->started_bytes >= WRITE_BACK_OCTETS)
+		body_start_sync(body);
 	return BODY_MORE;
 }
 

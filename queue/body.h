@@ -58,6 +58,8 @@ enum body_read body_read(struct body *, int pipe, uint8_t *room);
  * stays in memory until body_finish.  BODY_EOF or BODY_FULL.  Local I/O.
  */
 enum body_read body_take(struct body *, const uint8_t *octets, size_t len);
+/* It is whole: start what lies in a file on its way to the device. */
+void	body_start_sync(struct body *);
 /*
  * Is what lies in a file on stable storage?  Counts *files up where there is
  * one: its folder is to be synced as well.  Local I/O, waits for the device.

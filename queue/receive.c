@@ -554,6 +554,7 @@ judge_whole(struct intake *intake)
 	receiver->whole_n++;
 	intake->whole_octets = intake->body.buffered;
 	receiver->whole_octets += intake->whole_octets;
+	body_start_sync(&intake->body);
 }
 
 static bool

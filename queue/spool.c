@@ -40,6 +40,7 @@ struct spool {
 	struct store_table	*names, *soon, *chunks, *intakes, *keys;
 	struct store_table	*attempts, *unsigned_ids;
 	char			*dir;
+	bool			 looked;	/* through all files, now */
 	int			 dir_fd;
 	int			 bodies_fd;
 	struct soon		 soon_lowest;	/* written, not yet told */
@@ -227,7 +228,7 @@ spool_is_well(struct spool *spool)
 bool
 spool_is_suspect(const struct spool *spool)
 {
-	return store_is_suspect(spool->store);
+	return !spool->looked && store_is_suspect(spool->store);
 }
 
 /* Was something odd, or does it die again and again? */
@@ -283,6 +284,7 @@ look_through(struct spool *spool, bool *damaged, char *error, size_t size)
 	if (*damaged)
 		return false;
 	unlinkat(spool->dir_fd, STORE_SUSPECT, 0);
+	spool->looked = true;
 	log_line(LOG_LEVEL_INFO, "the queue's files were looked through: "
 	    "they are sound");
 	return recover(spool, damaged, error, size);
@@ -552,6 +554,26 @@ get_record(struct store_table *table, struct slice key,
 	return found;
 }
 
+/*
+ * The next entry of an index that is as it was written: what is damaged may
+ * name anything, and audit.c makes anew what it stood for.
+ */
+static enum store_found
+next_good(struct store_table *table, const struct key *from, bool after,
+    struct slice *key, struct slice *value)
+{
+	struct key at = *from;
+	enum store_found found = store_next(table, key_slice(&at), after, key,
+	    value);
+
+	while (found == STORE_DAMAGED && key->len <= sizeof(at.octets)) {
+		memcpy(at.octets, key->at, key->len);
+		at.len = key->len;
+		found = store_next(table, key_slice(&at), true, key, value);
+	}
+	return found;
+}
+
 /* ---- messages ---- */
 
 enum store_found
@@ -666,8 +688,8 @@ spool_next_unsigned(struct spool *spool, uint64_t after, uint64_t *id)
 {
 	struct key key = key_of(after);
 	struct slice found, value;
-	enum store_found result = store_next(spool->unsigned_ids,
-	    key_slice(&key), true, &found, &value);
+	enum store_found result = next_good(spool->unsigned_ids, &key, true,
+	    &found, &value);
 
 	/* The key is all there is to it. */
 	if (result == STORE_ABSENT || result == STORE_FAILED ||
@@ -848,16 +870,29 @@ spool_next_due(struct spool *spool, const struct due *from, bool after,
 {
 	struct key key = due_key(from);
 	struct slice at, value;
-	enum store_found result = store_next(spool->due, key_slice(&key),
-	    after, &at, &value);
+	enum store_found result = next_good(spool->due, &key, after, &at,
+	    &value);
 
-	/* The key is all there is to it: a damaged value harms nothing. */
 	if (result == STORE_ABSENT || result == STORE_FAILED ||
 	    !key_within(at, &key, 8, 28))
 		return false;
 	*found = (struct due){ from->destination, u64_at(at, 8),
 	    u64_at(at, 16), u32_at(at, 24) };
 	return true;
+}
+
+/* What is damaged was named when it was read; what is not there, here. */
+static void
+say_missing(struct spool *spool, const struct due *due)
+{
+	struct key key = recipient_key(due->id, due->number);
+	struct slice value;
+
+	if (due->due_ms != DUE_HELD && store_get(spool->recipients,
+	    key_slice(&key), &value) == STORE_ABSENT)
+		log_alarm("record", "recipient %016llx/%u is missing; its "
+		    "place is held", (unsigned long long)due->id,
+		    due->number);
 }
 
 void
@@ -875,6 +910,7 @@ spool_hold_due(struct spool *spool, const struct due *due)
 		spool_move_recipient(spool, &recipient, DUE_HELD);
 		return;
 	}
+	say_missing(spool, due);
 	delete_due(spool, due);
 	held.due_ms = DUE_HELD;
 	key = due_key(&held);
@@ -1011,8 +1047,8 @@ spool_next_intake(struct spool *spool, uint64_t after, uint64_t *id)
 {
 	struct key key = key_of(after);
 	struct slice found, value;
-	enum store_found result = store_next(spool->intakes, key_slice(&key),
-	    true, &found, &value);
+	enum store_found result = next_good(spool->intakes, &key, true,
+	    &found, &value);
 
 	if (result == STORE_ABSENT || result == STORE_FAILED ||
 	    found.len != 8)
@@ -1211,8 +1247,8 @@ spool_next_soon(struct spool *spool, const struct soon *from,
 {
 	struct key key = soon_key(from);
 	struct slice at, value;
-	enum store_found result = store_next(spool->soon, key_slice(&key),
-	    false, &at, &value);
+	enum store_found result = next_good(spool->soon, &key, false, &at,
+	    &value);
 
 	if (result == STORE_ABSENT || result == STORE_FAILED || at.len != 16)
 		return false;

@@ -7,23 +7,36 @@
  *	intake marks	parts of messages that never came to exist
  *	body files	that no message names (at start only)
  *	keys		seven days after their last change
+ *	recipients	that no index finds (audit.c; at start, once a day)
  *
  * All in slices, so that a start answers at once.  What is on its way in is
- * known to receive.c and left alone.
+ * known to receive.c and left alone.  It also says how the files are: that
+ * they did well for a while, that damaged ones lie aside, that they must be
+ * looked through, which takes a new start.
  */
 #include "queue/sweep.h"
 
 #include "conf/log.h"
+#include "conf/parent.h"
+#include "queue/audit.h"
 #include "queue/keys.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define SLICE_MARKS	16
 #define SLICE_FILES	100
 #define SLICE_KEYS	200
 #define HOUR_MS		3600000
+#define HOURS_A_DAY	24
+/* Between two slices of the audit: some hundred recipients a second. */
+#define AUDIT_MS	100
+#define WELL_MS		60000
+#define ASIDE		"damaged-"	/* see salvage.h */
 
 struct sweep {
 	struct spool	*spool;
@@ -34,7 +47,39 @@ struct sweep {
 	bool		 keys;
 	char		 key[64];
 	struct timer	*timer;
+	unsigned	 hours;
+	struct audit	 audit;
+	bool		 audit_now;	/* a slice in this turn */
+	struct timer	*audit_timer, *well_timer;
 };
+
+/* For `status`, until the operator has looked at it and removed it. */
+static void
+say_aside(struct sweep *sweep)
+{
+	int fd = openat(spool_dir_fd(sweep->spool), ".",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *all = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	char name[64] = "";
+
+	if (all == NULL)
+		return;
+	while ((entry = readdir(all)) != NULL)
+		if (strncmp(entry->d_name, ASIDE, strlen(ASIDE)) == 0)
+			slice_store(slice_of(entry->d_name), name,
+			    sizeof(name));
+	closedir(all);
+	parent_alarm("damaged", name[0] != '\0', "files of a damaged queue "
+	    "lie in queue/%s; remove them when nothing is missed", name);
+}
+
+static void
+begin_audit(struct sweep *sweep)
+{
+	audit_begin(&sweep->audit, sweep->spool);
+	timer_set(sweep->audit_timer, AUDIT_MS);
+}
 
 static void
 on_hour(void *context)
@@ -43,6 +88,27 @@ on_hour(void *context)
 
 	sweep->keys = true;
 	timer_set(sweep->timer, HOUR_MS);
+	say_aside(sweep);
+	if (++sweep->hours % HOURS_A_DAY == 0)
+		begin_audit(sweep);
+}
+
+static void
+on_audit(void *context)
+{
+	struct sweep *sweep = context;
+
+	sweep->audit_now = true;
+}
+
+static void
+on_well(void *context)
+{
+	struct sweep *sweep = context;
+
+	spool_is_well(sweep->spool);
+	/* At the start the parent did not listen yet. */
+	say_aside(sweep);
 }
 
 struct sweep *
@@ -56,6 +122,11 @@ sweep_new(struct loop *loop, struct spool *spool, struct receiver *receiver)
 	sweep->marks = sweep->keys = true;
 	sweep->timer = timer_new(loop, on_hour, sweep);
 	timer_set(sweep->timer, HOUR_MS);
+	sweep->audit_timer = timer_new(loop, on_audit, sweep);
+	sweep->well_timer = timer_new(loop, on_well, sweep);
+	timer_set(sweep->well_timer, WELL_MS);
+	begin_audit(sweep);
+	say_aside(sweep);
 	sweep->files = fd == -1 ? NULL : fdopendir(fd);
 	if (sweep->files == NULL)
 		log_line(LOG_LEVEL_ERROR, "body files cannot be listed");
@@ -70,6 +141,8 @@ sweep_free(struct sweep **sweep)
 	if ((*sweep)->files != NULL)
 		closedir((*sweep)->files);
 	timer_free(&(*sweep)->timer);
+	timer_free(&(*sweep)->audit_timer);
+	timer_free(&(*sweep)->well_timer);
 	free(*sweep);
 	*sweep = NULL;
 }
@@ -92,7 +165,9 @@ sweep_marks(struct sweep *sweep)
 		}
 		if (receive_has(sweep->receiver, sweep->mark))
 			continue;
-		spool_drop_body(sweep->spool, sweep->mark);
+		/* A damaged mark may name anything. */
+		if (!spool_has_message(sweep->spool, sweep->mark))
+			spool_drop_body(sweep->spool, sweep->mark);
 		spool_unmark_intake(sweep->spool, sweep->mark);
 	}
 }
@@ -147,9 +222,35 @@ sweep_keys(struct sweep *sweep)
 	}
 }
 
+static void
+sweep_audit(struct sweep *sweep)
+{
+	sweep->audit_now = false;
+	if (audit_slice(&sweep->audit))
+		timer_set(sweep->audit_timer, AUDIT_MS);
+}
+
+/*
+ * Keys out of order hide others: the next start looks through all files and
+ * salvages them if it is so.
+ */
+static void
+end_if_suspect(const struct sweep *sweep)
+{
+	if (!spool_is_suspect(sweep->spool))
+		return;
+	log_alarm("store", "a table of the queue looks damaged: the queue "
+	    "starts again and looks through its files");
+	errno = 0;
+	fatal("the queue's files must be looked through");
+}
+
 void
 sweep_before_commit(struct sweep *sweep)
 {
+	end_if_suspect(sweep);
+	if (sweep->audit_now)
+		sweep_audit(sweep);
 	if (sweep->marks)
 		sweep_marks(sweep);
 	if (sweep->files != NULL)

@@ -103,7 +103,7 @@ take_more_and_deliver(struct world *world, unsigned piece)
 		assert_int_equal(deliver_all(world, "gone.example"), 20);
 	}
 	/* Enough for several checkpoints and log files meanwhile. */
-	for (int i = 0; i < 5 && piece > 5 && piece < 120; i++)
+	for (int i = 0; i < 20 && piece > 5 && piece < 40; i++)
 		take_sized(world, "b@more.example", 40000);
 	if (piece > 5 && piece % 8 == 0)
 		take_sized(world, "b@more.example", 300000);
