@@ -76,6 +76,7 @@ struct config {
 	char		*spool;
 	int64_t		*retry_s;
 	size_t		 retry_n;			/* at least 1 */
+	int64_t		 warn_s;
 	int64_t		 expire_s;
 	bool		 bounce_full;
 	/* reports */

@@ -53,6 +53,8 @@ ehlo_line(struct ehlo *ehlo, struct slice line, bool first)
 		ehlo->eightbitmime = true;
 	else if (slice_equal_nocase(keyword, SLICE("REQUIRETLS")))
 		ehlo->requiretls = true;
+	else if (slice_equal_nocase(keyword, SLICE("DSN")))
+		ehlo->dsn = true;
 	else if (slice_equal_nocase(keyword, SLICE("SIZE")))
 		take_size(ehlo, rest.at != NULL ? slice_trim(rest) : rest);
 }

@@ -15,6 +15,7 @@ struct ehlo {
 	bool		pipelining;
 	bool		eightbitmime;
 	bool		requiretls;
+	bool		dsn;
 	bool		size;
 	uint64_t	size_limit;	/* octets; 0: none given */
 };

@@ -151,13 +151,16 @@ void
 job_take_rcpt(struct manager *manager, const struct d_rcpt *from)
 {
 	struct job *job = find(manager, from->job);
+	struct job_rcpt *rcpt;
 
 	/* Unknown: it was given back while they were under way. */
 	if (job == NULL || job->rcpts_n == job->about.recipients ||
 	    from->number != job->rcpts_n)
 		return;
-	memcpy(job->rcpts[job->rcpts_n++].recipient, from->recipient,
-	    sizeof(from->recipient));
+	rcpt = &job->rcpts[job->rcpts_n++];
+	memcpy(rcpt->recipient, from->recipient, sizeof(from->recipient));
+	rcpt->notify = from->notify;
+	memcpy(rcpt->orcpt, from->orcpt, sizeof(from->orcpt));
 	job->open_n++;
 	if (job->rcpts_n < job->about.recipients)
 		return;
@@ -378,6 +381,8 @@ send_recipients(const struct job *job)
 		rcpt.number = i;
 		memcpy(rcpt.recipient, job->rcpts[i].recipient,
 		    sizeof(rcpt.recipient));
+		rcpt.notify = job->rcpts[i].notify;
+		memcpy(rcpt.orcpt, job->rcpts[i].orcpt, sizeof(rcpt.orcpt));
 		pool_send(job->channel->worker, W_RCPT, &rcpt, NULL);
 	}
 }
@@ -387,7 +392,8 @@ job_run(struct job *job, struct channel *channel)
 {
 	struct w_job message = {
 		.job = job->about.job, .size_bytes = job->about.size_bytes,
-		.body = job->about.body, .recipients = job->open_n
+		.body = job->about.body, .recipients = job->open_n,
+		.ret = job->about.ret
 	};
 
 	if (job->attempt != NULL) {
@@ -404,6 +410,7 @@ job_run(struct job *job, struct channel *channel)
 	memcpy(job->address, channel->address_text, sizeof(job->address));
 	memcpy(job->clause, channel->note.clause, sizeof(job->clause));
 	memcpy(message.sender, job->about.sender, sizeof(message.sender));
+	memcpy(message.envid, job->about.envid, sizeof(message.envid));
 	pool_send(channel->worker, W_JOB, &message, NULL);
 	send_recipients(job);
 	if (job->about.more > 0)
@@ -457,7 +464,8 @@ bool
 job_take_result(struct job *job, const struct w_result *from)
 {
 	struct d_result result = {
-		.outcome = from->outcome, .code = from->code
+		.outcome = from->outcome, .code = from->code,
+		.dsn_passed = from->dsn_passed
 	};
 
 	if (from->number >= job->rcpts_n || job->rcpts[from->number].over ||

@@ -281,6 +281,8 @@ void	 channel_worker_gone(struct channel *);
 struct job_rcpt {
 	bool	over;		/* has a result */
 	char	recipient[MAILBOX_TEXT_MAX];
+	uint32_t notify;	/* set of enum dsn_notify */
+	char	orcpt[ORCPT_TEXT_MAX];
 };
 
 struct job {

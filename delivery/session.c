@@ -479,6 +479,9 @@ settle(struct session *session, struct transaction *transaction,
 		/* SMTP-4.5.3.1.10-1: 552 that means 452 */
 		snprintf(result.enhanced, sizeof(result.enhanced), "%s",
 		    reply->code == 552 ? "4.5.3" : "4.4.2");
+	/* RFC 3461 5.2.1: it has been told who wants to know what */
+	result.dsn_passed = outcome == OUTCOME_DELIVERED &&
+	    session->ehlo.dsn;
 	if (outcome != OUTCOME_DELIVERED)
 		snprintf(result.clause, sizeof(result.clause), "%s",
 		    reply->code != 0 ? "RFC 5321 4.2.1" : "RFC 5321 3.8");
@@ -523,18 +526,64 @@ hear_reset(struct session *session)
  * EXT-1870-6-1: the size as it is, dots not doubled.  EXT-6152-3-3: BODY only
  * where it is offered; EXT-3030-3-3, EXT-6531-3.4-2: no BINARYMIME, no
  * SMTPUTF8, whatever the message came with.  SMTP-3.3-2: no source route.
+ * DSN-3461-5.2.1-1, DSN-3461-5.2.1-2, DSN-3461-5.2.2-1: RET and ENVID as they
+ * came, if they came, and only where DSN is offered.
  */
 static void
 say_mail(struct session *session, const struct w_job *job)
 {
+	static const char *const rets[] = { "", " RET=FULL", " RET=HDRS" };
+	bool dsn = session->ehlo.dsn;
+	bool id = dsn && job->envid[0] != '\0';
 	char size[32] = "";
 
 	if (session->ehlo.size)
 		snprintf(size, sizeof(size), " SIZE=%llu",
 		    (unsigned long long)job->size_bytes);
-	say(session, session->limits->mail_ms, "MAIL FROM:<%s>%s%s",
+	say(session, session->limits->mail_ms, "MAIL FROM:<%s>%s%s%s%s%s",
 	    job->sender, size, job->body == BODY_8BITMIME &&
-	    session->ehlo.eightbitmime ? " BODY=8BITMIME" : "");
+	    session->ehlo.eightbitmime ? " BODY=8BITMIME" : "",
+	    dsn ? rets[job->ret] : "", id ? " ENVID=" : "",
+	    id ? job->envid : "");
+}
+
+/* NOTIFY as it came, or nothing (DSN-3461-5.2.1-1, DSN-3461-5.2.1-2). */
+static const char *
+print_notify(uint32_t notify, char *text, size_t size)
+{
+	static const struct {
+		uint32_t	 bit;
+		const char	*name;
+	} names[] = {
+		{ NOTIFY_NEVER, "NEVER" }, { NOTIFY_SUCCESS, "SUCCESS" },
+		{ NOTIFY_FAILURE, "FAILURE" }, { NOTIFY_DELAY, "DELAY" }
+	};
+	const char *before = " NOTIFY=";
+	size_t len = 0, i;
+
+	text[0] = '\0';
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if ((notify & names[i].bit) == 0)
+			continue;
+		len += (size_t)snprintf(text + len, size - len, "%s%s",
+		    before, names[i].name);
+		before = ",";
+	}
+	return text;
+}
+
+/* DSN-3461-5.2.2-1: of DSN nothing, where it is not offered. */
+static void
+say_rcpt(struct session *session, const struct session_rcpt *rcpt)
+{
+	bool dsn = session->ehlo.dsn;
+	bool original = dsn && rcpt->orcpt[0] != '\0';
+	char notify[64];
+
+	say(session, session->limits->rcpt_ms, "RCPT TO:<%s>%s%s%s",
+	    rcpt->recipient, print_notify(dsn ? rcpt->notify : 0, notify,
+	    sizeof(notify)), original ? " ORCPT=" : "",
+	    original ? rcpt->orcpt : "");
 }
 
 static bool
@@ -620,8 +669,7 @@ envelope_grouped(struct session *session, struct transaction *transaction)
 	say_mail(session, &job->job);
 	for (i = 0; i < job->rcpts_n; i++)
 		if (job->rcpts[i].state == RCPT_WAITING)
-			say(session, session->limits->rcpt_ms,
-			    "RCPT TO:<%s>", job->rcpts[i].recipient);
+			say_rcpt(session, &job->rcpts[i]);
 	say(session, session->limits->data_ms, "DATA");
 	if (!hear_reset(session) || !hear_mail(session, transaction))
 		return false;
@@ -650,8 +698,7 @@ envelope_in_turn(struct session *session, struct transaction *transaction)
 			continue;
 		if (!is_quiet(session, "MAIL"))
 			return false;
-		say(session, session->limits->rcpt_ms, "RCPT TO:<%s>",
-		    job->rcpts[i].recipient);
+		say_rcpt(session, &job->rcpts[i]);
 		if (!hear_rcpt(session, transaction, &job->rcpts[i]))
 			return false;
 	}

@@ -69,6 +69,8 @@ struct session_rcpt {
 	uint32_t			number;
 	enum session_rcpt_state		state;
 	char				recipient[MAILBOX_TEXT_MAX];
+	uint32_t			notify;	/* set of enum dsn_notify */
+	char				orcpt[ORCPT_TEXT_MAX];
 };
 struct session_job {
 	struct w_job			 job;

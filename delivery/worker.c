@@ -138,6 +138,9 @@ gather(struct worker *worker, struct session_job *job)
 		job->rcpts[i].number = rcpt->number;
 		memcpy(job->rcpts[i].recipient, rcpt->recipient,
 		    sizeof(job->rcpts[i].recipient));
+		job->rcpts[i].notify = rcpt->notify;
+		memcpy(job->rcpts[i].orcpt, rcpt->orcpt,
+		    sizeof(job->rcpts[i].orcpt));
 	}
 }
 

@@ -1,8 +1,9 @@
 /*
  * Who is to get this message?
  *
- * Called by receive.c for each Q_RCPT.  Addresses stand one after the other
- * in one piece of memory: ten thousand clients may have a thousand each.  A
+ * Called by receive.c for each Q_RCPT.  Recipients stand one after the other
+ * in one piece of memory, for ten thousand clients may have a thousand each:
+ * the address and its end, an octet for NOTIFY, ORCPT and its end.  A
  * recipient that is named twice is one, so that a result, which comes with
  * the address, is about one.
  */
@@ -33,29 +34,47 @@ is_same(const struct mailbox *mailbox, const char *text)
 	    domain_equal(&mailbox->domain, &other.domain);
 }
 
+bool
+addressee_next(const struct addressees *addressees, size_t *at,
+    struct addressee *one)
+{
+	if (*at >= addressees->len)
+		return false;
+	one->address = addressees->octets + *at;
+	*at += strlen(one->address) + 1;
+	one->notify = (uint8_t)addressees->octets[(*at)++];
+	one->orcpt = addressees->octets + *at;
+	*at += strlen(one->orcpt) + 1;
+	return true;
+}
+
 /* Is the mailbox, whose canonical form has this hash, there already? */
 static bool
 has(const struct addressees *addressees, const struct mailbox *mailbox,
     uint32_t hash)
 {
-	const char *address = addressees->addresses;
+	struct addressee one;
+	size_t at = 0;
 
-	for (uint32_t i = 0; i < addressees->n; i++) {
-		if (addressees->hashes[i] == hash && is_same(mailbox, address))
+	for (uint32_t i = 0; addressee_next(addressees, &at, &one); i++)
+		if (addressees->hashes[i] == hash &&
+		    is_same(mailbox, one.address))
 			return true;
-		address += strlen(address) + 1;
-	}
 	return false;
 }
 
 static void
-append(struct addressees *addressees, const char *address, uint32_t hash)
+append(struct addressees *addressees, const struct addressee *one,
+    uint32_t hash)
 {
-	size_t len = strlen(address) + 1;
+	size_t address_len = strlen(one->address) + 1;
+	size_t orcpt_len = strlen(one->orcpt) + 1;
+	size_t len = address_len + 1 + orcpt_len;
+	char *to;
 
 	if (addressees->len + len > addressees->size) {
 		addressees->size = (addressees->len + len) * 3 / 2;
-		addressees->addresses = mem_grow(addressees->addresses,
+		addressees->octets = mem_grow(addressees->octets,
 		    addressees->size);
 	}
 	/* The hashes' room doubles at each power of two. */
@@ -63,31 +82,43 @@ append(struct addressees *addressees, const char *address, uint32_t hash)
 		addressees->hashes = mem_grow(addressees->hashes,
 		    (2 * (size_t)addressees->n + 1) *
 		    sizeof(*addressees->hashes));
-	memcpy(addressees->addresses + addressees->len, address, len);
+	to = addressees->octets + addressees->len;
+	memcpy(to, one->address, address_len);
+	to[address_len] = (char)one->notify;
+	memcpy(to + address_len + 1, one->orcpt, orcpt_len);
 	addressees->len += len;
 	addressees->hashes[addressees->n++] = hash;
 }
 
 bool
-addressee_add(struct addressees *addressees, const char *address)
+addressee_is_graphic(const char *text)
+{
+	while (*text >= '!' && *text <= '~')
+		text++;
+	return *text == '\0';
+}
+
+bool
+addressee_add(struct addressees *addressees, const struct addressee *one)
 {
 	char text[MAILBOX_TEXT_MAX];
 	struct mailbox mailbox;
 	uint32_t hash;
 
-	if (!mailbox_parse(slice_of(address), &mailbox) ||
-	    mailbox.domain.name[0] == '\0')
+	if (!mailbox_parse(slice_of(one->address), &mailbox) ||
+	    mailbox.domain.name[0] == '\0' ||
+	    !addressee_is_graphic(one->orcpt))
 		return false;
 	hash = hash_of(mailbox_print(&mailbox, text));
 	if (!has(addressees, &mailbox, hash))
-		append(addressees, address, hash);
+		append(addressees, one, hash);
 	return true;
 }
 
 void
 addressee_free(struct addressees *addressees)
 {
-	free(addressees->addresses);
+	free(addressees->octets);
 	free(addressees->hashes);
 	*addressees = (struct addressees){ NULL, 0, 0, NULL, 0 };
 }

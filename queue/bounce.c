@@ -1,7 +1,7 @@
 /*
- * What does a non-delivery notification say?
+ * What does a delivery status notification say?
  *
- * Called by notice.c with what is known of the failure.  Pure.  Three parts
+ * Called by notice.c with what is known of each recipient.  Pure.  Three parts
  * (RFC 6522 3): words for people, message/delivery-status for programs, and
  * what identifies the original.  Everything that a peer or the original
  * could have chosen is written by the functions of the first section, which
@@ -102,6 +102,33 @@ add_field(struct buffer *out, const char *name, const char *text)
 	add_wrapped(out, strlen(name) + 2, " ", slice_of(text));
 }
 
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/*
+ * What xtext stands for, octet by octet (DSN-3461-6.3-1 RFC 3461 4, 6.3);
+ * smtpd has let in what is well-formed.
+ */
+static void
+add_decoded(struct buffer *out, struct slice xtext)
+{
+	for (size_t i = 0; i < xtext.len; i++) {
+		bool coded = xtext.at[i] == '+' && xtext.len - i > 2 &&
+		    hex_digit(xtext.at[i + 1]) >= 0 &&
+		    hex_digit(xtext.at[i + 2]) >= 0;
+
+		add_char(out, neutral(coded ? (char)(hex_digit(
+		    xtext.at[i + 1]) * 16 + hex_digit(xtext.at[i + 2])) :
+		    xtext.at[i]));
+		i += coded ? 2 : 0;
+	}
+}
+
 /* ---- codes ---- */
 
 /* DSN-3464-2.3.4-1, EXT-3463-2-1: up to three digits, no leading zero */
@@ -118,34 +145,74 @@ is_status_part(struct slice text)
 }
 
 static bool
-is_status(const char *text)
+is_status(const char *text, const char *classes)
 {
 	struct slice rest = slice_of(text);
 	struct slice class = slice_cut(&rest, '.');
 	struct slice subject = rest.at != NULL ? slice_cut(&rest, '.') : rest;
 
-	return class.len == 1 && (class.at[0] == '4' || class.at[0] == '5') &&
+	return class.len == 1 && strchr(classes, class.at[0]) != NULL &&
 	    rest.at != NULL && is_status_part(subject) &&
 	    is_status_part(rest);
+}
+
+/*
+ * What an enforced policy refused keeps its code (ruling 20), other mail has
+ * simply waited too long: EXT-3463-3-1, EXT-3463-3.8-1
+ */
+static const char *
+expired_status(const char *heard)
+{
+	return is_status(heard, "45") && strncmp(heard, "4.7.", 4) == 0 ?
+	    heard : "4.4.7";
 }
 
 const char *
 bounce_status(const struct bounce_recipient *recipient, char status[16])
 {
+	/* DSN-3464-2.3.4-1 RFC 3464 2.3.4: the class fits the action */
+	static const struct {
+		const char	*classes, *made_up;
+		char		 class;
+	} fitting[BOUNCE_ACTIONS] = {
+		[BOUNCE_FAILED] = { "45", "5.0.0", '5' },
+		[BOUNCE_DELAYED] = { "45", "4.0.0", '4' },
+		[BOUNCE_RELAYED] = { "2", "2.0.0", '2' },
+	};
 	const char *heard = recipient->enhanced;
 
-	if (!is_status(heard))
-		heard = "5.0.0";
-	/*
-	 * What an enforced policy refused keeps its code (ruling 20), other
-	 * mail has simply waited too long: EXT-3463-3-1, EXT-3463-3.8-1
-	 */
-	if (recipient->expired)
-		heard = strncmp(heard, "4.7.", 4) == 0 ? heard : "4.4.7";
+	if (!is_status(heard, fitting[recipient->action].classes))
+		heard = fitting[recipient->action].made_up;
+	if (recipient->expired) {
+		snprintf(status, 16, "%s", expired_status(heard));
+		return status;
+	}
 	snprintf(status, 16, "%s", heard);
-	if (!recipient->expired)
-		status[0] = '5';
+	status[0] = fitting[recipient->action].class;
 	return status;
+}
+
+/* DSN-3464-2.3.3-1 RFC 3464 2.3.3 */
+const char *
+bounce_action(enum bounce_action action)
+{
+	static const char *const names[BOUNCE_ACTIONS] = {
+		[BOUNCE_FAILED] = "failed", [BOUNCE_DELAYED] = "delayed",
+		[BOUNCE_RELAYED] = "relayed"
+	};
+
+	return names[action];
+}
+
+/* How many recipients have that action? */
+static uint32_t
+count(const struct bounce *bounce, enum bounce_action action)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < bounce->recipients_n; i++)
+		n += bounce->recipients[i].action == action;
+	return n;
 }
 
 /* ---- the parts ---- */
@@ -154,6 +221,17 @@ static const char *
 host_of(const struct bounce *bounce)
 {
 	return bounce->hostname[0] != '\0' ? bounce->hostname : "localhost";
+}
+
+/* The gravest first. */
+static const char *
+subject_of(const struct bounce *bounce)
+{
+	if (count(bounce, BOUNCE_FAILED) > 0)
+		return "Your message could not be delivered";
+	if (count(bounce, BOUNCE_DELAYED) > 0)
+		return "Your message is delayed, and is tried further";
+	return "Your message was handed on";
 }
 
 /* DSN-3464-4-1 RFC 3464 4: a complete message; MSG-5322-4-2 */
@@ -167,8 +245,7 @@ add_header(struct buffer *out, const struct bounce *bounce)
 	buffer_add(out, SLICE("To: <"));		/* DSN-3464-2-2 */
 	add_neutral(out, slice_of(bounce->to));
 	buffer_add(out, SLICE(">\r\n"));
-	buffer_add(out, SLICE("Subject: Your message could not be "
-	    "delivered\r\n"));
+	buffer_printf(out, "Subject: %s\r\n", subject_of(bounce));
 	buffer_printf(out, "Date: %s\r\n", stamp_mail(bounce->now_ms, text));
 	/* MSG-5322-3.6.4-2 RFC 5322 3.6.4 */
 	buffer_printf(out, "Message-ID: <%s@%s>\r\n", bounce->id,
@@ -229,36 +306,109 @@ add_reason(struct buffer *out, const struct bounce *bounce,
 	buffer_free(&text);
 }
 
+/* The rule that decided, with its clause; either may be missing. */
+static void
+add_rule(struct buffer *out, const struct bounce_recipient *recipient)
+{
+	const char *rule = recipient->rule != NULL ? recipient->rule : "";
+	const char *clause = recipient->clause;
+	struct buffer text = { NULL, 0, 0 };
+
+	if (rule[0] == '\0' && clause[0] == '\0')
+		return;
+	if (rule[0] != '\0' && clause[0] != '\0')
+		buffer_printf(&text, "%s (%s)", rule, clause);
+	else
+		buffer_printf(&text, "%s%s", rule, clause);
+	buffer_add(out, SLICE("    Rule: "));
+	add_wrapped(out, 10, "    ", (struct slice){ text.text, text.len });
+	buffer_free(&text);
+}
+
+static uint64_t
+life_ends_ms(const struct bounce *bounce)
+{
+	return bounce->arrived_ms + (uint64_t)bounce->expire_s * 1000;
+}
+
+static void
+add_next_try(struct buffer *out, const struct bounce *bounce,
+    const struct bounce_recipient *recipient)
+{
+	char text[STAMP_MAX];
+
+	if (recipient->next_ms == 0)
+		buffer_add(out, SLICE("    Next try: when the operator "
+		    "releases it\r\n"));
+	else
+		buffer_printf(out, "    Next try: %s\r\n",
+		    stamp_mail(recipient->next_ms, text));
+	buffer_printf(out, "    Tried until: %s\r\n",
+	    stamp_mail(life_ends_ms(bounce), text));
+}
+
+static void
+add_words_on(struct buffer *out, const struct bounce *bounce,
+    const struct bounce_recipient *recipient)
+{
+	buffer_add(out, SLICE("\r\n<"));
+	add_neutral(out, slice_of(recipient->address));
+	buffer_add(out, SLICE(">\r\n"));
+	add_reason(out, bounce, recipient);
+	add_rule(out, recipient);
+	if (recipient->repair[0] != '\0') {
+		buffer_add(out, SLICE("    What helps: "));
+		add_wrapped(out, 16, "    ", slice_of(recipient->repair));
+	}
+	if (recipient->action == BOUNCE_DELAYED)
+		add_next_try(out, bounce, recipient);
+}
+
+/* All recipients with that action, between two sentences about them. */
+static void
+add_section(struct buffer *out, const struct bounce *bounce,
+    enum bounce_action action)
+{
+	static const struct {
+		const char	*before, *after;
+	} sentences[BOUNCE_ACTIONS] = {
+		[BOUNCE_FAILED] = { "did not reach:", "Nobody is trying any "
+		    "more. Send the message again once the cause is\r\n"
+		    "mended, or ask the postmaster of the recipient's "
+		    "domain." },
+		[BOUNCE_DELAYED] = { "has not reached yet:", "It is kept and "
+		    "tried further: there is no need to send it again. If\r\n"
+		    "it cannot be delivered in time, you will be told." },
+		[BOUNCE_RELAYED] = { "was handed on for:", "The next mail "
+		    "system does not offer notifications of delivery: what\r\n"
+		    "becomes of the message there you may not be told." },
+	};
+
+	if (count(bounce, action) == 0)
+		return;
+	buffer_printf(out, "%s\r\n", sentences[action].before);
+	for (uint32_t i = 0; i < bounce->recipients_n; i++)
+		if (bounce->recipients[i].action == action)
+			add_words_on(out, bounce, &bounce->recipients[i]);
+	buffer_printf(out, "\r\n%s\r\n", sentences[action].after);
+}
+
 /* DSN-6522-3-1 RFC 6522 3: what happened, to whom, what to do */
 static void
 add_words(struct buffer *out, const struct bounce *bounce)
 {
 	char text[STAMP_MAX];
 
-	buffer_printf(out, "This is the mail system at %s.\r\n\r\n",
+	buffer_printf(out, "This is the mail system at %s.\r\n",
 	    host_of(bounce));
-	buffer_printf(out, "Your message of %s\r\n"
-	    "(number %s here) did not reach:\r\n",
-	    stamp_mail(bounce->arrived_ms, text), bounce->original_id);
-	for (uint32_t i = 0; i < bounce->recipients_n; i++) {
-		const struct bounce_recipient *one = &bounce->recipients[i];
-
-		buffer_add(out, SLICE("\r\n<"));
-		add_neutral(out, slice_of(one->address));
-		buffer_add(out, SLICE(">\r\n"));
-		add_reason(out, bounce, one);
-		if (one->clause[0] != '\0') {
-			buffer_add(out, SLICE("    Rule: "));
-			add_wrapped(out, 10, "    ", slice_of(one->clause));
-		}
-		if (one->repair[0] != '\0') {
-			buffer_add(out, SLICE("    What helps: "));
-			add_wrapped(out, 16, "    ", slice_of(one->repair));
-		}
+	for (int action = 0; action < BOUNCE_ACTIONS; action++) {
+		if (count(bounce, (enum bounce_action)action) == 0)
+			continue;
+		buffer_printf(out, "\r\nYour message of %s\r\n"
+		    "(number %s here) ", stamp_mail(bounce->arrived_ms, text),
+		    bounce->original_id);
+		add_section(out, bounce, (enum bounce_action)action);
 	}
-	buffer_add(out, SLICE("\r\nNobody is trying any more. Send the "
-	    "message again once the cause is\r\nmended, or ask the "
-	    "postmaster of the recipient's domain.\r\n"));
 }
 
 static void
@@ -272,19 +422,49 @@ add_diagnostic(struct buffer *out, const struct bounce_recipient *recipient)
 	buffer_free(&text);
 }
 
+/*
+ * DSN-3464-2.3.1-1 RFC 3464 2.3.1, DSN-3461-6.3-1 RFC 3461 6.3: the type as it
+ * is, the address decoded
+ */
+static void
+add_original_recipient(struct buffer *out, const char *orcpt)
+{
+	struct slice address = slice_of(orcpt);
+	struct slice type = slice_cut(&address, ';');
+
+	if (address.at == NULL || address.len == 0)
+		return;
+	buffer_add(out, SLICE("Original-Recipient: "));
+	add_neutral(out, type);
+	/* A line of blanks alone would be no fold. */
+	buffer_add(out, address.len > 50 && !slice_begins(address,
+	    SLICE("+20")) ? SLICE(";\r\n ") : SLICE("; "));
+	add_decoded(out, address);
+	buffer_add(out, SLICE("\r\n"));
+}
+
+/* DSN-3464-2.3.2-1 RFC 3464 2.3.2: exactly as it came */
+static void
+add_final_recipient(struct buffer *out, const char *address)
+{
+	buffer_add(out, SLICE("Final-Recipient: rfc822;"));
+	buffer_add(out, strlen(address) > 50 ? SLICE("\r\n ") : SLICE(" "));
+	add_neutral(out, slice_of(address));
+	buffer_add(out, SLICE("\r\n"));
+}
+
 /* A group; DSN-3464-2.1-2 RFC 3464 2.1: an empty line stands before it. */
 static void
-add_group(struct buffer *out, const struct bounce_recipient *recipient)
+add_group(struct buffer *out, const struct bounce *bounce,
+    const struct bounce_recipient *recipient)
 {
 	char text[STAMP_MAX], status[16];
 
-	/* DSN-3464-2.3.2-1 RFC 3464 2.3.2: exactly as it came */
-	buffer_add(out, SLICE("\r\nFinal-Recipient: rfc822;"));
-	buffer_add(out, strlen(recipient->address) > 50 ? SLICE("\r\n ") :
-	    SLICE(" "));
-	add_neutral(out, slice_of(recipient->address));
-	/* DSN-3464-2.3.3-1 RFC 3464 2.3.3 */
-	buffer_add(out, SLICE("\r\nAction: failed\r\n"));
+	buffer_add(out, SLICE("\r\n"));
+	add_original_recipient(out, recipient->orcpt);
+	add_final_recipient(out, recipient->address);
+	buffer_printf(out, "Action: %s\r\n",
+	    bounce_action(recipient->action));
 	/* DSN-3464-2.3.4-1 RFC 3464 2.3.4 */
 	add_field(out, "Status", bounce_status(recipient, status));
 	/* DSN-3464-2.3.5-1 RFC 3464 2.3.5 */
@@ -300,6 +480,10 @@ add_group(struct buffer *out, const struct bounce_recipient *recipient)
 	if (recipient->tried_ms != 0)
 		buffer_printf(out, "Last-Attempt-Date: %s\r\n",
 		    stamp_mail(recipient->tried_ms, text));
+	/* DSN-3464-2.3.9-1 RFC 3464 2.3.9 */
+	if (recipient->action == BOUNCE_DELAYED)
+		buffer_printf(out, "Will-Retry-Until: %s\r\n",
+		    stamp_mail(life_ends_ms(bounce), text));
 }
 
 static void
@@ -307,12 +491,18 @@ add_status(struct buffer *out, const struct bounce *bounce)
 {
 	char text[STAMP_MAX];
 
+	/* DSN-3464-2.2.1-1 RFC 3464 2.2.1: spelling and case as they were */
+	if (bounce->envid[0] != '\0') {
+		buffer_add(out, SLICE("Original-Envelope-Id: "));
+		add_decoded(out, slice_of(bounce->envid));
+		buffer_add(out, SLICE("\r\n"));
+	}
 	/* DSN-3464-2.2.2-1 RFC 3464 2.2.2, DSN-3464-2.2.5-1 RFC 3464 2.2.5 */
 	buffer_printf(out, "Reporting-MTA: dns; %s\r\n", host_of(bounce));
 	buffer_printf(out, "Arrival-Date: %s\r\n",
 	    stamp_mail(bounce->arrived_ms, text));
 	for (uint32_t i = 0; i < bounce->recipients_n; i++)
-		add_group(out, &bounce->recipients[i]);
+		add_group(out, bounce, &bounce->recipients[i]);
 }
 
 /* ---- the original ---- */
@@ -341,7 +531,9 @@ is_harmless(const struct bounce *bounce)
 	char boundary[64];
 	size_t line = 0;
 
-	if (!bounce->complete || text.len > COMPLETE_MAX)
+	/* DSN-3461-6.2-1 RFC 3461 6.2: it was lost on the way to nobody */
+	if (!bounce->complete || text.len > COMPLETE_MAX ||
+	    count(bounce, BOUNCE_FAILED) == 0)
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.at[i];

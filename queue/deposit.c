@@ -31,28 +31,28 @@ find(struct spool *spool, const char *address, uint32_t class,
 
 void
 deposit_message(struct spool *spool, const struct message *message,
-    const char *addresses, uint32_t n)
+    const struct addressees *addressees)
 {
 	struct destination destination = { .number = 0 };
 	struct recipient recipient = { .id = message->id,
 	    .due_ms = message->needs_signature ? DUE_UNSIGNED :
 	    message->arrived_ms };
+	struct addressee one;
+	size_t at = 0;
 
 	spool_put_message(spool, message);
 	if (message->needs_signature)
 		spool_mark_unsigned(spool, message->id);
-	for (uint32_t i = 0; i < n; i++) {
-		size_t len = strlen(addresses);
-
-		if (!find(spool, addresses, message->class, &destination))
+	for (; addressee_next(addressees, &at, &one); recipient.number++) {
+		if (!find(spool, one.address, message->class, &destination))
 			return;
 		destination_owe(spool, &destination, recipient.due_ms,
 		    message->arrived_ms);
-		memcpy(recipient.address, addresses, len + 1);
-		recipient.number = i;
+		strcpy(recipient.address, one.address);
+		recipient.notify = one.notify;
+		strcpy(recipient.orcpt, one.orcpt);
 		recipient.destination = destination.number;
 		recipient.failures_before = destination.failures;
 		spool_put_recipient(spool, &recipient);
-		addresses += len + 1;
 	}
 }

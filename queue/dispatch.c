@@ -449,7 +449,8 @@ send_job(struct dispatch *dispatch, const struct job *job,
 		.size_bytes = record_octets(message),
 		.body = message->eight_bit ? BODY_8BITMIME : BODY_7BIT,
 		.recipients = job->n,
-		.more = flight_waiting(job->active)
+		.more = flight_waiting(job->active),
+		.ret = message->ret
 	};
 	struct d_rcpt rcpt = { .job = job->number };
 
@@ -457,11 +458,15 @@ send_job(struct dispatch *dispatch, const struct job *job,
 	if (next->has_8bitmime && message->body == BODY_8BITMIME)
 		out.body = BODY_8BITMIME;
 	memcpy(out.sender, message->sender, sizeof(out.sender));
+	memcpy(out.envid, message->envid, sizeof(out.envid));
 	link_send(dispatch->link, D_JOB, &out, NULL);
 	for (uint32_t i = 0; i < job->n; i++) {
 		rcpt.number = i;
 		memcpy(rcpt.recipient, dispatch->draw.addresses[i],
 		    sizeof(rcpt.recipient));
+		rcpt.notify = dispatch->draw.notify[i];
+		memcpy(rcpt.orcpt, dispatch->draw.orcpt[i],
+		    sizeof(rcpt.orcpt));
 		link_send(dispatch->link, D_RCPT, &rcpt, NULL);
 	}
 }

@@ -30,12 +30,35 @@ put_aside(struct draw *draw, const struct due *place)
 		draw->bad[draw->bad_n++] = *place;
 }
 
+/*
+ * Is it to be held at the end of this turn already, or is there no room to
+ * note one more?  The window begins anew with it until that has happened.
+ */
+static bool
+is_aside(const struct draw *draw, const struct due *place)
+{
+	for (unsigned i = 0; i < draw->bad_n; i++)
+		if (spool_compare_due(&draw->bad[i], place) == 0)
+			return true;
+	return draw->bad_n == WINDOW_PLACES;
+}
+
 /* Is the recipient of a place still owed there, as it was read ahead? */
 static bool
 is_current(const struct recipient *recipient, const struct due *place)
 {
 	return recipient->destination == place->destination &&
 	    recipient->due_ms == place->due_ms;
+}
+
+static void
+keep_recipient(struct draw *draw, uint32_t n,
+    const struct recipient *recipient)
+{
+	memcpy(draw->addresses[n], recipient->address,
+	    sizeof(recipient->address));
+	draw->notify[n] = recipient->notify;
+	memcpy(draw->orcpt[n], recipient->orcpt, sizeof(recipient->orcpt));
 }
 
 static void
@@ -46,12 +69,12 @@ add_recipients(struct draw *draw, struct job *job, uint64_t now_ms)
 	const struct due *place;
 
 	while (job->n < JOB_RECIPIENTS_MAX && (place = flight_peek(active,
-	    draw->spool, now_ms)) != NULL && place->id == job->message.id) {
+	    draw->spool, now_ms)) != NULL && place->id == job->message.id &&
+	    !is_aside(draw, place)) {
 		if (spool_get_recipient(draw->spool, place->id,
 		    place->number, &recipient) == STORE_FOUND &&
 		    is_current(&recipient, place)) {
-			memcpy(draw->addresses[job->n], recipient.address,
-			    sizeof(recipient.address));
+			keep_recipient(draw, job->n, &recipient);
 			flight_add_to(job, &recipient);
 		} else {
 			put_aside(draw, place);
@@ -68,7 +91,8 @@ draw_job(struct draw *draw, struct active *active, uint64_t session,
 	struct message message;
 	struct job *job;
 
-	while ((place = flight_peek(active, draw->spool, now_ms)) != NULL) {
+	while ((place = flight_peek(active, draw->spool, now_ms)) != NULL &&
+	    !is_aside(draw, place)) {
 		if (spool_get_message(draw->spool, place->id, &message) !=
 		    STORE_FOUND) {
 			put_aside(draw, place);

@@ -10,8 +10,10 @@ struct draw {
 	struct spool	*spool;
 	struct flight	*flight;
 	uint64_t	 next_job;
-	/* Recipients of the job that was drawn last. */
+	/* Recipients of the job that was drawn last, and their DSN requests. */
 	char		 addresses[JOB_RECIPIENTS_MAX][MAILBOX_TEXT_MAX];
+	uint32_t	 notify[JOB_RECIPIENTS_MAX];
+	char		 orcpt[JOB_RECIPIENTS_MAX][ORCPT_TEXT_MAX];
 	/* Places that cannot be read: the caller holds them, and sets 0. */
 	struct due	 bad[WINDOW_PLACES];
 	unsigned	 bad_n;

@@ -6,12 +6,14 @@
  *	served		nothing against it: no back-off, step 0
  *	ours		nothing is known: due again in a second
  *	deferred	one step of back-off for the destination; whose life is
- *			over is given up, but for policy's grace (ruling 20)
+ *			over is given up, but for policy's grace (ruling 20);
+ *			who has waited for `warn` is told once
  *	failed		all that was due is given up
  *
- * To give up is to walk the destination's places in slices.  A walk for
- * expiry is made only when the oldest message there may be due for it: until
- * then a million that wait cost one record.
+ * To give up or to warn is to walk the destination's places in slices.  A walk
+ * is made only when the oldest message there may be due for it, or the oldest
+ * of those whose delay was not told yet: until then a million that wait cost
+ * one record.
  *
  * Reports of our own live for a day from their first attempt, which has to be
  * noted in each: their destinations are walked after every attempt, of which
@@ -35,6 +37,8 @@
 struct walk {
 	struct books		*books;
 	struct ending		*ending;
+	uint64_t		 next_ms;	/* the next attempt, if it is
+						   deferred */
 	const struct ending_calls *calls;
 	struct d_host		 host;	/* of which the end speaks, if any */
 	struct message		 message;	/* of the last place */
@@ -71,22 +75,34 @@ log_place(const struct walk *walk, const struct recipient *recipient,
 	trail_log(&walk->books->ledger, &line, &walk->host);
 }
 
+/* No host: none took part in the verdict on the destination. */
+static struct bounce_recipient
+why_of(const struct walk *walk, const struct recipient *recipient,
+    enum bounce_action action)
+{
+	const struct d_ended *said = &walk->ending->said;
+
+	return (struct bounce_recipient){
+		.action = action,
+		.address = recipient->address,
+		.enhanced = said->enhanced,
+		.host = "", .ip = "",
+		.reply = said->text, .rule = said->rule,
+		.clause = said->clause, .repair = said->repair,
+		.tried_ms = walk->ending->ended_ms,
+		.next_ms = action == BOUNCE_DELAYED ? walk->next_ms : 0
+	};
+}
+
 static void
 give_up(struct walk *walk, const struct recipient *recipient)
 {
 	const struct d_ended *said = &walk->ending->said;
-	/* No host: none took part in the verdict on the destination. */
-	struct bounce_recipient why = {
-		.address = recipient->address,
-		.enhanced = said->enhanced,
-		.host = "", .ip = "",
-		.reply = said->text, .clause = said->clause,
-		.repair = said->repair,
-		.expired = said->outcome == OUTCOME_DEFERRED,
-		.tried_ms = walk->ending->ended_ms
-	};
+	struct bounce_recipient why = why_of(walk, recipient,
+	    BOUNCE_FAILED);
 	struct mailbox mailbox;
 
+	why.expired = said->outcome == OUTCOME_DEFERRED;
 	log_place(walk, recipient, mailbox_parse(slice_of(recipient->address),
 	    &mailbox) ? mailbox.domain.name : "", OUTCOME_FAILED);
 	result_give_up(walk->books, &walk->message, recipient, &why);
@@ -100,11 +116,32 @@ read_message(struct walk *walk, uint64_t id)
 	    walk->books->spool, id, &walk->message) == STORE_FOUND;
 }
 
+/* The recipient waits on. */
 static void
-stays(struct ending *ending, uint64_t arrived_ms)
+stays(const struct walk *walk, const struct recipient *recipient)
 {
+	struct ending *ending = walk->ending;
+	uint64_t arrived_ms = walk->message.arrived_ms;
+
 	if (ending->oldest_ms == 0 || arrived_ms < ending->oldest_ms)
 		ending->oldest_ms = arrived_ms;
+	if (!recipient->warned &&
+	    notice_wants_delay(&walk->message, recipient) &&
+	    (ending->unwarned_ms == 0 || arrived_ms < ending->unwarned_ms))
+		ending->unwarned_ms = arrived_ms;
+}
+
+/* DSN-3461-5.2.5-1 RFC 3461 5.2.5 */
+static void
+warn(struct walk *walk, struct recipient *recipient)
+{
+	struct bounce_recipient why = why_of(walk, recipient,
+	    BOUNCE_DELAYED);
+
+	if (result_warn(walk->books, &walk->message, recipient, &why,
+	    walk->ending->ended_ms))
+		spool_move_recipient(walk->books->spool, recipient,
+		    recipient->due_ms);
 }
 
 /* This attempt was for this recipient: of a report, note the first. */
@@ -154,11 +191,14 @@ judge_place(struct walk *walk, const struct due *place)
 		return;
 	}
 	if (place->due_ms > walk->ending->ended_ms ||
-	    walk->calls->in_flight(walk->calls->context, place) ||
-	    !is_given_up(walk, &recipient))
-		stays(walk->ending, walk->message.arrived_ms);
-	else
+	    walk->calls->in_flight(walk->calls->context, place)) {
+		stays(walk, &recipient);
+	} else if (is_given_up(walk, &recipient)) {
 		give_up(walk, &recipient);
+	} else {
+		warn(walk, &recipient);
+		stays(walk, &recipient);
+	}
 }
 
 static bool
@@ -180,15 +220,22 @@ walk_slice(struct walk *walk)
 	return false;
 }
 
+/* When a destination of mail is tried again after this attempt failed. */
+static uint64_t
+next_try_ms(const struct destination *destination,
+    const struct ending *ending, const struct config *config)
+{
+	return ending->ended_ms + schedule_delay_ms(config->retry_s,
+	    config->retry_n, destination->step + 1, destination->number);
+}
+
 /* SMTP-4.5.4.1-6 RFC 5321 4.5.4.1: all its mail waits by one record */
 static void
 back_off(struct destination *destination, const struct ending *ending,
     const struct config *config)
 {
+	destination->backoff_ms = next_try_ms(destination, ending, config);
 	destination->step++;
-	destination->backoff_ms = ending->ended_ms + schedule_delay_ms(
-	    config->retry_s, config->retry_n, destination->step,
-	    destination->number);
 }
 
 /* The same where reports wait; nothing is held against what comes later. */
@@ -338,13 +385,29 @@ finish(struct walk *walk, struct destination *destination,
 	const struct d_ended *said = &walk->ending->said;
 
 	keep_proof(walk, destination, trail);
-	if (walk->ending->walked)
+	if (walk->ending->walked) {
 		destination->oldest_ms = walk->ending->oldest_ms;
+		/* What came after the attempt began was perhaps not seen. */
+		destination->unwarned_ms = walk->ending->unwarned_ms != 0 ?
+		    walk->ending->unwarned_ms : walk->ending->began_ms;
+	}
 	conclude(walk, destination);
 	if ((said->outcome != 0 && !said->ours) || trail->written)
 		trail_write(trail, walk->books->spool, destination, said,
 		    walk->ending->ended_ms);
 	destination_settle(walk->books->spool, destination);
+}
+
+/* May the delay of something that waits there have to be told by now? */
+static bool
+may_warn(const struct walk *walk, const struct destination *destination)
+{
+	uint64_t since_ms = destination->unwarned_ms >
+	    destination->oldest_ms ? destination->unwarned_ms :
+	    destination->oldest_ms;
+
+	return destination->oldest_ms != 0 && schedule_is_late(since_ms,
+	    (*walk->books->config)->warn_s, walk->ending->ended_ms);
 }
 
 static bool
@@ -359,6 +422,7 @@ needs_walk(const struct walk *walk, const struct destination *destination)
 	    (said->outcome == OUTCOME_DEFERRED &&
 	    destination_held_until(destination, walk->ending->ended_ms) == 0 &&
 	    (destination->class == CLASS_REPORT ||
+	    may_warn(walk, destination) ||
 	    (destination->oldest_ms != 0 &&
 	    is_life_over(walk, destination->oldest_ms))));
 }
@@ -379,6 +443,7 @@ ending_slice(struct books *books, struct ending *ending, struct trail *trail,
 		return true;
 	}
 	ending->cursor.destination = destination.number;
+	walk.next_ms = next_try_ms(&destination, ending, *books->config);
 	trail_decider(trail, &ending->said, &walk.host);
 	if (needs_walk(&walk, &destination) && !walk_slice(&walk))
 		return false;

@@ -23,6 +23,8 @@ struct ending {
 	struct due	cursor;		/* the last place that was seen */
 	uint64_t	oldest_ms;	/* of what stays, so far; 0: none */
 	uint64_t	first_ms;	/* least first attempt; 0: none */
+	uint64_t	unwarned_ms;	/* least arrival of those whose delay
+					   may have to be told; 0: none */
 };
 
 struct ending_calls {

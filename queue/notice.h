@@ -1,9 +1,10 @@
 /*
- * Who is told that a message did not arrive?
+ * Who is told that a message did not arrive, waits, or was handed on?
  *
- * Failures of a turn are gathered by message, then written as one bounce for
- * each message, a message of the queue itself, in the same turn that deletes
- * the recipients: never none, never two (DSN-3464-3-1).
+ * What a turn found out is gathered by message, then written as one
+ * notification for each message, a message of the queue itself, in the same
+ * turn that deletes or marks the recipients: never none, never two
+ * (DSN-3464-3-1).
  */
 #ifndef CULVER_QUEUE_NOTICE_H
 #define CULVER_QUEUE_NOTICE_H
@@ -25,16 +26,24 @@ struct notices	*notice_new(struct spool *, const struct config *const *config,
 void	 notice_free(struct notices **);
 
 /*
- * This recipient is given up; copies all.  The caller deletes it, and not
- * yet its message: notice_write reads it and then deletes it, if nothing is
- * owed any more.
+ * There is this to be said of the recipient: say it at the end of the turn,
+ * unless it was asked not to (NOTIFY, RFC 3461 4.1); copies all.  Of a failure
+ * that nobody is to be told a line is logged all the same.  The caller deletes
+ * or changes the recipient, and does not delete its message: notice_write
+ * reads it and then deletes it, if nothing is owed any more.
  */
 void	 notice_add(struct notices *, const struct message *,
-	    const struct bounce_recipient *);
-/* Write the bounces of this turn, before its end. */
+	    const struct recipient *, const struct bounce_recipient *);
+/* Would a delay of this recipient be told to anybody?  Pure. */
+bool	 notice_wants_delay(const struct message *, const struct recipient *);
+/*
+ * Write the notifications of this turn, before its end; not more than
+ * NOTICES_AN_HOUR to one address, and a log line for each further one.
+ */
+#define NOTICES_AN_HOUR	100
 void	 notice_write(struct notices *);
-/* The turn is over, or lost: forget what was gathered. */
-void	 notice_clear(struct notices *);
+/* The turn is over, durable or lost: forget what was gathered. */
+void	 notice_clear(struct notices *, bool durable);
 
 /*
  * The message may have nobody left that it is owed to: after notice_write it

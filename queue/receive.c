@@ -312,7 +312,7 @@ on_open(struct source *source, const struct q_open *open)
 	/* No smtpd can reach a message that is there by taking its id. */
 	if (open->id == 0 || open->class == 0 || receive_has(receiver,
 	    open->id) || spool_has_message(receiver->spool, open->id) ||
-	    !fits_link(source, open)) {
+	    !addressee_is_graphic(open->envid) || !fits_link(source, open)) {
 		refuse_open(source, open->id, "4.3.0 try again");
 		return;
 	}
@@ -339,8 +339,10 @@ answer_rcpt(const struct intake *intake, uint32_t number, uint32_t code,
 
 /* NULL, and the recipient is one of the message's; or the refusal's text. */
 static const char *
-add_recipient(struct intake *intake, const char *address, uint32_t *code)
+add_recipient(struct intake *intake, const struct q_rcpt *rcpt, uint32_t *code)
 {
+	const struct addressee one = { rcpt->recipient, rcpt->notify,
+	    rcpt->orcpt };
 	struct receiver *receiver = intake->source->receiver;
 	struct addressees *addressees = &intake->addressees;
 	size_t before = addressees->size;
@@ -354,7 +356,7 @@ add_recipient(struct intake *intake, const char *address, uint32_t *code)
 	*code = 451;
 	if (receiver->addresses_octets > ADDRESSES_MAX)
 		return "4.3.2 too many recipients at once, try later";
-	if (intake->state != STATE_OPEN || !addressee_add(addressees, address))
+	if (intake->state != STATE_OPEN || !addressee_add(addressees, &one))
 		return "4.3.0 try again";
 	receiver->addresses_octets += addressees->size - before;
 	return NULL;
@@ -364,7 +366,7 @@ static void
 on_rcpt(struct intake *intake, const struct q_rcpt *rcpt)
 {
 	uint32_t code;
-	const char *refusal = add_recipient(intake, rcpt->recipient, &code);
+	const char *refusal = add_recipient(intake, rcpt, &code);
 
 	if (refusal == NULL)
 		answer_rcpt(intake, rcpt->number, 250, "2.1.5 ok");
@@ -829,6 +831,29 @@ sync_files(struct receiver *receiver)
 	}
 }
 
+/*
+ * Did somebody send it who may relay here: with sendmail, by AUTH, or from an
+ * address of relay-from?  Strangers, who write to relay-to, are not told of
+ * delays: their senders may be anybody's.
+ */
+static bool
+is_ours(const struct intake *intake)
+{
+	const struct config *config = *intake->source->receiver->config;
+	const struct q_open *open = &intake->open;
+	struct address client;
+
+	if (open->local || (open->auth[0] != '\0' &&
+	    strcmp(open->auth, "none") != 0))
+		return true;
+	if (!address_parse(slice_of(open->client), &client))
+		return false;
+	for (size_t i = 0; i < config->relay_from_n; i++)
+		if (network_holds(&config->relay_from[i], &client))
+			return true;
+	return false;
+}
+
 static void
 deposit(struct intake *intake, uint64_t now_ms)
 {
@@ -846,10 +871,12 @@ deposit(struct intake *intake, uint64_t now_ms)
 	message->local = open->local;
 	message->uid = open->uid;
 	memcpy(message->key, open->key, sizeof(message->key));
+	message->ret = open->ret;
+	memcpy(message->envid, open->envid, sizeof(message->envid));
+	message->ours = is_ours(intake);
 	/* RPT-3-13 RFC 8460 3: none leaves without a signature */
 	message->needs_signature = intake->source->reports;
-	deposit_message(receiver->spool, message, intake->addressees.addresses,
-	    intake->addressees.n);
+	deposit_message(receiver->spool, message, &intake->addressees);
 	keys_owe(receiver->spool, message);
 }
 

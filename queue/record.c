@@ -35,8 +35,12 @@ static const struct wire_field message_fields[] = {
 	WIRE_FIELD(struct message, needs_signature, WIRE_BOOL, 0),
 	WIRE_FIELD(struct message, signature_bytes, WIRE_U32,
 	    SIGNATURES_MAX),
+	WIRE_FIELD(struct message, ret, WIRE_U32, RET_HDRS),
+	WIRE_FIELD_TEXT(struct message, envid),
+	WIRE_FIELD(struct message, ours, WIRE_BOOL, 0),
 };
 #define MESSAGE_FIELDS_1	11	/* of version 1 */
+#define MESSAGE_FIELDS_2	14
 
 static const struct wire_field recipient_fields[] = {
 	WIRE_FIELD_TEXT(struct recipient, address),
@@ -54,8 +58,12 @@ static const struct wire_field recipient_fields[] = {
 	WIRE_FIELD_TEXT(struct recipient, address_tried),
 	WIRE_FIELD_TEXT(struct recipient, reply),
 	WIRE_FIELD(struct recipient, first_ms, WIRE_U64, 0),
+	WIRE_FIELD(struct recipient, notify, WIRE_U32, NOTIFY_ALL),
+	WIRE_FIELD_TEXT(struct recipient, orcpt),
+	WIRE_FIELD(struct recipient, warned, WIRE_BOOL, 0),
 };
 #define RECIPIENT_FIELDS_1	14
+#define RECIPIENT_FIELDS_2	15
 
 static const struct wire_field destination_fields[] = {
 	WIRE_FIELD_TEXT(struct destination, domain),
@@ -77,8 +85,10 @@ static const struct wire_field destination_fields[] = {
 	WIRE_FIELD_TEXT(struct destination, text),
 	WIRE_FIELD(struct destination, held_until_ms, WIRE_U64, 0),
 	WIRE_FIELD_TEXT(struct destination, shown),
+	WIRE_FIELD(struct destination, unwarned_ms, WIRE_U64, 0),
 };
 #define DESTINATION_FIELDS_1	17
+#define DESTINATION_FIELDS_2	19
 
 static const struct wire_field intake_fields[] = {
 	WIRE_FIELD(struct intake_mark, since_ms, WIRE_U64, 0),
@@ -127,29 +137,36 @@ record_host(void)
 	return wire_find(&feed_wire, D_HOST);
 }
 
+/* How many fields a row had in earlier versions, the latest first. */
+static const struct {
+	const struct wire_message	*row;
+	unsigned			 fields_n;
+} earlier[] = {
+	{ &record_message, MESSAGE_FIELDS_2 },
+	{ &record_message, MESSAGE_FIELDS_1 },
+	{ &record_recipient, RECIPIENT_FIELDS_2 },
+	{ &record_recipient, RECIPIENT_FIELDS_1 },
+	{ &record_destination, DESTINATION_FIELDS_2 },
+	{ &record_destination, DESTINATION_FIELDS_1 },
+	{ &record_key, KEY_FIELDS_1 },
+};
+
+/* A value is taken only if it ends with the last field: no two forms fit. */
 bool
 record_decode(struct slice value, const struct wire_message *row,
     void *record)
 {
-	static const struct {
-		const struct wire_message	*row;
-		unsigned			 fields_n;
-	} first[] = {
-		{ &record_message, MESSAGE_FIELDS_1 },
-		{ &record_recipient, RECIPIENT_FIELDS_1 },
-		{ &record_destination, DESTINATION_FIELDS_1 },
-		{ &record_key, KEY_FIELDS_1 },
-	};
+	struct wire_message old = *row;
 
 	if (store_decode(value, row, record))
 		return true;
-	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)
-		if (first[i].row == row) {
-			struct wire_message old = *row;
-
-			old.fields_n = first[i].fields_n;
-			return store_decode(value, &old, record);
-		}
+	for (size_t i = 0; i < sizeof(earlier) / sizeof(earlier[0]); i++) {
+		if (earlier[i].row != row)
+			continue;
+		old.fields_n = earlier[i].fields_n;
+		if (store_decode(value, &old, record))
+			return true;
+	}
 	return false;
 }
 

@@ -45,6 +45,11 @@ struct message {
 	char		key[KEY_TEXT_MAX];
 	bool		needs_signature;	/* it may not leave yet */
 	uint32_t	signature_bytes;	/* of fields, before the body */
+	/* Since version 3.  RFC 3461: RET, and ENVID in xtext. */
+	uint32_t	ret;		/* enum dsn_ret */
+	char		envid[ENVID_TEXT_MAX];
+	bool		ours;		/* who sent it may relay here: he is
+					   told of delays */
 };
 
 /* One recipient; it exists exactly as long as something is owed to it. */
@@ -72,6 +77,10 @@ struct recipient {
 	char		reply[REASON_TEXT_MAX];
 	/* Since version 2.  Class report: its first attempt, 0: none yet. */
 	uint64_t	first_ms;
+	/* Since version 3.  RFC 3461: NOTIFY, and ORCPT in xtext. */
+	uint32_t	notify;		/* set of enum dsn_notify */
+	char		orcpt[ORCPT_TEXT_MAX];
+	bool		warned;		/* its delay was told, or is not to be */
 };
 
 /* Where a recipient's mail goes: next hop and class. */
@@ -104,6 +113,11 @@ struct destination {
 	uint64_t	held_until_ms;	/* 0: until it is released */
 	/* The TLS that the last attempt saw: "none", ...; "" not known. */
 	char		shown[16];
+	/*
+	 * Since version 3.  No recipient whose delay may have to be told came
+	 * before then.
+	 */
+	uint64_t	unwarned_ms;
 };
 
 /* A message of which parts are stored and which does not exist yet. */
@@ -149,8 +163,8 @@ extern const struct wire_message record_key;
 extern const struct wire_message record_attempt;
 
 /*
- * Decode a value as that row; one of the table's version 1, which lacks the
- * last fields, as well: they are 0 then.  Pure.  False: damaged.
+ * Decode a value as that row; one of an earlier version of the table, which
+ * lacks the last fields, as well: they are 0 then.  Pure.  False: damaged.
  */
 bool	record_decode(struct slice value, const struct wire_message *,
 	    void *record);

@@ -3,9 +3,12 @@
  *
  * Called by dispatch.c for each D_RESULT, before the end of the turn.
  *
- *	delivered	the recipient is deleted
- *	deferred	it is due later by its own count of attempts; or, when
- *			the attempt began after the end of its life, as failed
+ *	delivered	the recipient is deleted; who asked for it is told,
+ *			unless the server will do that
+ *	deferred	it is due later by its own count of attempts, and the
+ *			sender is told once when it has waited for `warn`; or,
+ *			when the attempt began after the end of its life, as
+ *			failed
  *	failed		the sender is told, and it is deleted
  *
  * With the last recipient the message goes, in the same turn.  All is found
@@ -50,9 +53,24 @@ result_give_up(struct books *books, const struct message *message,
 
 	keys_settle(books->spool, message, &outcome);
 	/* SMTP-3.6.3-1 RFC 5321 3.6.3 */
-	notice_add(books->notices, message, why);
+	notice_add(books->notices, message, recipient, why);
 	spool_delete_recipient(books->spool, recipient);
 	notice_perhaps_over(books->notices, recipient->id);
+}
+
+bool
+result_warn(struct books *books, const struct message *message,
+    struct recipient *recipient, const struct bounce_recipient *why,
+    uint64_t failed_ms)
+{
+	/* DSN-3461-5.2.5-1 RFC 3461 5.2.5: at most one for each recipient */
+	if (recipient->warned || !notice_wants_delay(message, recipient) ||
+	    !schedule_is_late(message->arrived_ms, (*books->config)->warn_s,
+	    failed_ms))
+		return false;
+	notice_add(books->notices, message, recipient, why);
+	recipient->warned = true;
+	return true;
 }
 
 static void
@@ -91,14 +109,26 @@ due_again_ms(const struct config *config, const struct message *message,
 	return (now_ms + delay_ms + 999) / 1000 * 1000;
 }
 
-/* SMTP-4.5.4.1-1 RFC 5321 4.5.4.1 */
-static void
-defer(struct books *books, const struct d_result *result,
-    const struct message *message, struct recipient *recipient,
-    struct trail *trail, const struct d_host *host, uint64_t now_ms)
+static struct bounce_recipient
+why_of(const struct d_result *result, const struct d_host *host,
+    enum bounce_action action, uint64_t now_ms)
 {
-	struct destination destination;
+	return (struct bounce_recipient){
+		.action = action,
+		.address = result->recipient,
+		.code = result->code,
+		.enhanced = result->enhanced,
+		.host = result->host, .ip = result->address,
+		.reply = result->reply,
+		.rule = host->rule, .clause = result->clause,
+		.repair = host->repair, .tried_ms = now_ms
+	};
+}
 
+static void
+keep_result(struct recipient *recipient, const struct d_result *result,
+    const struct trail *trail, const struct d_host *host, uint64_t now_ms)
+{
 	recipient->attempts++;
 	recipient->last_ms = now_ms;
 	recipient->attempt = trail != NULL ? trail->attempt : 0;
@@ -113,10 +143,26 @@ defer(struct books *books, const struct d_result *result,
 	copy_text(recipient->address_tried, sizeof(recipient->address_tried),
 	    result->address);
 	copy_text(recipient->reply, sizeof(recipient->reply), result->reply);
+}
+
+/* SMTP-4.5.4.1-1 RFC 5321 4.5.4.1 */
+static void
+defer(struct books *books, const struct d_result *result,
+    const struct message *message, struct recipient *recipient,
+    struct trail *trail, const struct d_host *host, uint64_t now_ms)
+{
+	struct bounce_recipient why = why_of(result, host, BOUNCE_DELAYED,
+	    now_ms);
+	struct destination destination;
+	uint64_t due_ms;
+
+	keep_result(recipient, result, trail, host, now_ms);
 	/* What was held while it was with delivery stays held. */
-	spool_move_recipient(books->spool, recipient,
-	    recipient->due_ms == DUE_HELD ? DUE_HELD : due_again_ms(
-	    *books->config, message, recipient, now_ms));
+	due_ms = recipient->due_ms == DUE_HELD ? DUE_HELD :
+	    due_again_ms(*books->config, message, recipient, now_ms);
+	why.next_ms = due_ms == DUE_HELD ? 0 : due_ms;
+	result_warn(books, message, recipient, &why, now_ms);
+	spool_move_recipient(books->spool, recipient, due_ms);
 	if (trail == NULL || spool_get_destination(books->spool,
 	    recipient->destination, &destination) != STORE_FOUND)
 		return;
@@ -146,21 +192,6 @@ log_result(struct books *books, const struct d_result *result,
 	trail_log(&books->ledger, &line, host);
 }
 
-static struct bounce_recipient
-why_of(const struct d_result *result, const struct d_host *host,
-    bool expired, uint64_t now_ms)
-{
-	return (struct bounce_recipient){
-		.address = result->recipient,
-		.code = result->code,
-		.enhanced = result->enhanced,
-		.host = result->host, .ip = result->address,
-		.reply = result->reply,
-		.clause = result->clause, .repair = host->repair,
-		.expired = expired, .tried_ms = now_ms
-	};
-}
-
 /* RPT-5.5-1 RFC 8460 5.5: a report's life is a day of tries */
 static bool
 is_life_over(const struct books *books, const struct message *message,
@@ -175,12 +206,20 @@ is_life_over(const struct books *books, const struct message *message,
 
 static void
 deliver(struct books *books, const struct d_result *result,
-    const struct message *message, const struct recipient *recipient)
+    const struct message *message, const struct recipient *recipient,
+    const struct d_host *host, uint64_t now_ms)
 {
 	const struct key_outcome outcome = { KEY_ACCEPTED, result->code,
 	    result->host, result->reply };
+	struct bounce_recipient what = why_of(result, host, BOUNCE_RELAYED,
+	    now_ms);
 
 	keys_settle(books->spool, message, &outcome);
+	/* Why it was good enough is no news. */
+	what.rule = what.clause = what.repair = "";
+	/* DSN-3461-5.2.1-4 RFC 3461 5.2.1: a server with DSN says it */
+	if (!result->dsn_passed)
+		notice_add(books->notices, message, recipient, &what);
 	spool_delete_recipient(books->spool, recipient);
 	notice_perhaps_over(books->notices, recipient->id);
 }
@@ -223,7 +262,7 @@ apply(struct books *books, const struct d_result *result,
 
 	find_host(result, trail, &host);
 	if (outcome == OUTCOME_DELIVERED) {
-		deliver(books, result, message, recipient);
+		deliver(books, result, message, recipient, &host, now_ms);
 	} else if (outcome == OUTCOME_DEFERRED) {
 		if (message->class == CLASS_REPORT)
 			recipient->first_ms = result_first_ms(message,
@@ -231,7 +270,8 @@ apply(struct books *books, const struct d_result *result,
 		defer(books, result, message, recipient, trail, &host,
 		    now_ms);
 	} else {
-		why = why_of(result, &host, expired, now_ms);
+		why = why_of(result, &host, BOUNCE_FAILED, now_ms);
+		why.expired = expired;
 		result_give_up(books, message, recipient, &why);
 	}
 	log_result(books, result, message, outcome, &host, now_ms);

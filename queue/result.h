@@ -32,6 +32,16 @@ void	result_give_up(struct books *, const struct message *,
 	    const struct recipient *, const struct bounce_recipient *why);
 
 /*
+ * An attempt for it failed at failed_ms (wall clock), and it waits on: if it
+ * has waited for `warn` and its sender is to be told and was not, tell him
+ * why, and mark it; the record is the caller's to write, in this turn.  True:
+ * it was marked.  RFC 3461 5.2.5
+ */
+bool	result_warn(struct books *, const struct message *,
+	    struct recipient *, const struct bounce_recipient *why,
+	    uint64_t failed_ms);
+
+/*
  * When did the first attempt for it begin, where one that began at began_ms is
  * over?  Pure.  RPT-5.5-1 RFC 8460 5.5
  */

@@ -69,6 +69,12 @@ schedule_expired(uint64_t arrived_ms, int64_t expire_s, int64_t grace_s,
 	return began_ms >= arrived_ms && began_ms - arrived_ms >= life_ms;
 }
 
+bool
+schedule_is_late(uint64_t arrived_ms, int64_t warn_s, uint64_t failed_ms)
+{
+	return schedule_expired(arrived_ms, warn_s, 0, failed_ms);
+}
+
 int64_t
 schedule_grace_s(bool policy_refused, bool policy_checked)
 {

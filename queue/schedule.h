@@ -46,6 +46,13 @@ uint64_t schedule_report_delay_ms(const int64_t *retry_s, size_t n,
 bool	 schedule_report_expired(uint64_t first_ms, uint64_t began_ms);
 
 /*
+ * Had a message that arrived at arrived_ms waited for `warn` (seconds) when an
+ * attempt failed at failed_ms?  RFC 3461 5.2.5
+ */
+bool	 schedule_is_late(uint64_t arrived_ms, int64_t warn_s,
+	    uint64_t failed_ms);
+
+/*
  * How much longer than `expire` is a message kept whose last refusal was by
  * an enforced policy?  Seconds: 0, or a day where the policy's TXT record
  * could not be asked for in this attempt.  STS-5-6 RFC 8461 5, ruling 20

@@ -28,6 +28,7 @@
 #define VERSION		1
 /* Tables whose records got further fields, see record_decode. */
 #define VERSION_2	2
+#define VERSION_3	3
 #define TURN_OCTETS	(1u << 20)
 #define TURN_EVENTS	256
 #define BALLAST_OCTETS	(48ull << 20)
@@ -141,10 +142,10 @@ open_folders(struct spool *spool, const char *dir, char *error, size_t size)
 
 /* Names and versions, in the order of `places`. */
 static const struct format_table tables[] = {
-	{ "messages", VERSION_2 },
-	{ "recipients", VERSION_2 },
+	{ "messages", VERSION_3 },
+	{ "recipients", VERSION_3 },
 	{ "due", VERSION },
-	{ "destinations", VERSION_2 },
+	{ "destinations", VERSION_3 },
 	{ "names", VERSION },
 	{ "soon", VERSION },
 	{ "chunks", VERSION },

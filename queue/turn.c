@@ -86,7 +86,7 @@ commit(struct queue *queue)
 		ledger_write(&queue->books.ledger);
 	else
 		ledger_drop(&queue->books.ledger);
-	notice_clear(queue->books.notices);
+	notice_clear(queue->books.notices, result == STORE_DURABLE);
 	return result == STORE_DURABLE;
 }
 

@@ -225,6 +225,152 @@ parse_body(struct slice value, struct command *command)
 	return true;
 }
 
+/* ---- the DSN extension, RFC 3461 ---- */
+
+bool
+command_parse_ret(struct slice value, enum dsn_ret *ret)
+{
+	/* DSN-3461-4.3-1, DSN-3461-5.1-2 RFC 3461 4.3 */
+	if (slice_equal_nocase(value, SLICE("FULL")))
+		*ret = RET_FULL;
+	else if (slice_equal_nocase(value, SLICE("HDRS")))
+		*ret = RET_HDRS;
+	else
+		return false;
+	return true;
+}
+
+static bool
+parse_ret(struct slice value, struct command *command)
+{
+	return command_parse_ret(value, &command->ret);
+}
+
+/* One element of the list; 0: it is none. */
+static uint32_t
+notify_element(struct slice element)
+{
+	static const struct {
+		const char	*name;
+		uint32_t	 bit;
+	} known[] = {
+		{ "SUCCESS", NOTIFY_SUCCESS },
+		{ "FAILURE", NOTIFY_FAILURE },
+		{ "DELAY", NOTIFY_DELAY },
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT(known); i++)
+		if (slice_equal_nocase(element, slice_of(known[i].name)))
+			return known[i].bit;
+	return 0;
+}
+
+bool
+command_parse_notify(struct slice value, uint32_t *notify)
+{
+	uint32_t set = 0, bit;
+
+	/* DSN-3461-4.1-1, DSN-3461-5.1-3 RFC 3461 4.1: NEVER stands alone */
+	if (slice_equal_nocase(value, SLICE("NEVER"))) {
+		*notify = NOTIFY_NEVER;
+		return true;
+	}
+	while (value.at != NULL) {
+		bit = notify_element(slice_cut(&value, ','));
+		if (bit == 0)
+			return false;
+		set |= bit;
+	}
+	if (set == 0)
+		return false;
+	*notify = set;
+	return true;
+}
+
+static bool
+parse_notify(struct slice value, struct command *command)
+{
+	return command_parse_notify(value, &command->notify);
+}
+
+/* The value of a hexadecimal digit in upper case; -1: it is none. */
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/*
+ * DSN-3461-4-2 RFC 3461 4: xtext = *( xchar / hexchar ).  What it stands for
+ * is printable, for it has to fit into a header field (RFC 3461 4.2, 4.4).
+ */
+static bool
+is_xtext(struct slice text)
+{
+	size_t i;
+	int high, low;
+
+	for (i = 0; i < text.len; i++) {
+		if (text.at[i] < '!' || text.at[i] > '~' || text.at[i] == '=')
+			return false;
+		if (text.at[i] != '+')
+			continue;
+		if (text.len - i < 3)
+			return false;
+		high = hex_digit(text.at[i + 1]);
+		low = hex_digit(text.at[i + 2]);
+		if (high < 0 || low < 0 || high * 16 + low < ' ' ||
+		    high * 16 + low > '~')
+			return false;
+		i += 2;
+	}
+	return true;
+}
+
+bool
+command_is_envid(struct slice value)
+{
+	/* DSN-3461-4.4-1 RFC 3461 4.4: 100 characters, as encoded */
+	return value.len > 0 && value.len < ENVID_TEXT_MAX &&
+	    is_xtext(value);
+}
+
+static bool
+parse_envid(struct slice value, struct command *command)
+{
+	return command_is_envid(value) && slice_store(value, command->envid,
+	    sizeof(command->envid));
+}
+
+/* RFC 3461 4.2: addr-type = atom, of RFC 822 */
+static bool
+is_atom(struct slice text)
+{
+	size_t i;
+
+	for (i = 0; i < text.len; i++)
+		if (text.at[i] <= ' ' || text.at[i] > '~' ||
+		    strchr("()<>@,;:\\\".[]", text.at[i]) != NULL)
+			return false;
+	return text.len > 0;
+}
+
+/* DSN-3461-4.2-1, DSN-3461-5.1-3 RFC 3461 4.2: addr-type ";" xtext */
+static bool
+parse_orcpt(struct slice value, struct command *command)
+{
+	struct slice rest = value, type = slice_cut(&rest, ';');
+
+	return rest.at != NULL && rest.len > 0 && is_atom(type) &&
+	    is_xtext(rest) && slice_store(value, command->orcpt,
+	    sizeof(command->orcpt));
+}
+
+/* ---- parameters ---- */
+
 static const struct parameter {
 	enum command_verb	 verb;
 	const char		*keyword;
@@ -233,6 +379,10 @@ static const struct parameter {
 } parameters[] = {
 	{ COMMAND_MAIL, "SIZE", parse_size },
 	{ COMMAND_MAIL, "BODY", parse_body },
+	{ COMMAND_MAIL, "RET", parse_ret },
+	{ COMMAND_MAIL, "ENVID", parse_envid },
+	{ COMMAND_RCPT, "NOTIFY", parse_notify },
+	{ COMMAND_RCPT, "ORCPT", parse_orcpt },
 };
 
 static bool
@@ -293,7 +443,7 @@ parse_parameter(struct slice value, struct command *command, unsigned *seen)
 	if (parameter == NULL)	/* EXT-6531-3.1-2: SMTPUTF8 too */
 		return (struct answer){ 555, "5.5.4 parameter not offered" };
 	bit = 1U << (parameter - parameters);
-	if (*seen & bit)
+	if (*seen & bit)	/* DSN-3461-4.5-1 RFC 3461 5.5 */
 		return (struct answer){ 501, "5.5.4 parameter given twice" };
 	*seen |= bit;
 	if (value.at == NULL || !parameter->parse(value, command))

@@ -1,6 +1,6 @@
 /*
  * One command line of an SMTP client, as RFC 5321 4.1 reads it, with the
- * parameters of the extensions that we offer (SIZE, 8BITMIME).
+ * parameters of the extensions that we offer (SIZE, 8BITMIME, DSN).
  */
 #ifndef CULVER_COMMAND_H
 #define CULVER_COMMAND_H
@@ -24,9 +24,14 @@ enum command_verb {
 	COMMAND_HELP
 };
 
-/* The longest lines, CRLF included.  RFC 5321 4.5.3.1.4, RFC 1870 3, 6152 2 */
+/*
+ * The longest lines, CRLF included.  RFC 5321 4.5.3.1.4, and what is added by
+ * SIZE (RFC 1870 3), BODY (RFC 6152 2), RET and ENVID, NOTIFY and ORCPT (RFC
+ * 3461 4)
+ */
 #define COMMAND_LINE_MAX	512
-#define COMMAND_MAIL_LINE_MAX	(COMMAND_LINE_MAX + 26 + 17)
+#define COMMAND_MAIL_LINE_MAX	(COMMAND_LINE_MAX + 26 + 17 + 9 + 107)
+#define COMMAND_RCPT_LINE_MAX	(COMMAND_LINE_MAX + 29 + 507)
 
 struct command {
 	enum command_verb	 verb;
@@ -39,6 +44,12 @@ struct command {
 	struct mailbox		 mailbox;
 	uint64_t		 size_bytes;	/* SIZE=; 0: none */
 	enum body_kind		 body;		/* BODY= */
+	/* MAIL: RET= and ENVID=, in xtext as it came; "" none */
+	enum dsn_ret		 ret;
+	char			 envid[ENVID_TEXT_MAX];
+	/* RCPT: NOTIFY=, a set, 0: none; ORCPT= as it came, "" none */
+	uint32_t		 notify;
+	char			 orcpt[ORCPT_TEXT_MAX];
 };
 
 /*
@@ -52,5 +63,14 @@ enum command_verb command_verb(struct slice line);
  * is set in any case, the rest only when it is.  RFC 5321 4.1.1, 4.1.2
  */
 struct answer	command_parse(struct slice line, struct command *command);
+
+/*
+ * The values of NOTIFY, RET and ENVID by themselves, as sendmail(8) takes
+ * them too.  Pure.  False, and *notify or *ret is as it was: it is none.
+ * RFC 3461 4.1, 4.3, 4.4
+ */
+bool	command_parse_notify(struct slice value, uint32_t *notify);
+bool	command_parse_ret(struct slice value, enum dsn_ret *ret);
+bool	command_is_envid(struct slice value);
 
 #endif

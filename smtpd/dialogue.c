@@ -170,26 +170,31 @@ say_hello(struct visitor *visitor, const struct command *command)
 		return;
 	}
 	/* SMTP-2.2.1-1, SMTP-2.2.2-1, EXT-1870-3-1, EXT-6152-2-1,
-	 * EXT-2034-4-1 */
+	 * EXT-2034-4-1, DSN-3461-4-1, SUB-6409-7-2 */
 	snprintf(text, sizeof(text), "%s\nPIPELINING\nSIZE %llu\n8BITMIME\n"
-	    "ENHANCEDSTATUSCODES", us, (unsigned long long)
+	    "ENHANCEDSTATUSCODES\nDSN", us, (unsigned long long)
 	    visitor->server->config->max_message_size);
 	visitor_reply(visitor, 250, text);
 }
 
-/* What queue is told of a MAIL. */
+/*
+ * What queue is told of a MAIL.  DSN-3461-5.1-1 RFC 3461 5.1: what was asked
+ * for goes along, and is judged nowhere.
+ */
 static struct q_open
 describe(const struct visitor *visitor, const struct command *command)
 {
 	struct q_open open = {
 		.size_bytes = command->size_bytes,
 		.body = command->body,
+		.ret = command->ret,
 		.class = CLASS_MAIL,
 		.local = visitor->local,
 		.uid = visitor->local ? visitor->uid : 0
 	};
 
 	mailbox_print(&command->mailbox, open.sender);
+	memcpy(open.envid, command->envid, sizeof(open.envid));
 	if (!visitor->local)
 		address_print(&visitor->address, open.client);
 	strcpy(open.proto, protocol(visitor));
@@ -281,7 +286,8 @@ add_rcpt(struct visitor *visitor, const struct command *command)
 		return;
 	}
 	visitor_expect(visitor, transaction->asked);
-	transaction_rcpt(transaction, &recipient);
+	transaction_rcpt(transaction, &recipient, command->notify,
+	    command->orcpt);
 }
 
 /* SMTP-3.3-9, EXT-2920-3.2-2, EXT-2920-3.2-3 */

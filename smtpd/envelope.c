@@ -6,6 +6,7 @@
  */
 #include "smtpd/envelope.h"
 
+#include "smtpd/command.h"
 #include "smtpd/headers.h"
 #include "smtpd/idn.h"
 
@@ -149,6 +150,35 @@ envelope_set_sender(struct envelope *envelope, const char *text,
 	else if (!adding.failed)
 		buffer_add(error, SLICE("not one address"));
 	envelope_free(&one);
+	return good;
+}
+
+/* RFC 3461 4: xtext of a text */
+static void
+add_xtext(struct buffer *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text > ' ' && *text <= '~' && *text != '+' &&
+		    *text != '=')
+			buffer_add(out, (struct slice){ text, 1 });
+		else
+			buffer_printf(out, "+%02X", (unsigned char)*text);
+}
+
+bool
+envelope_set_id(struct envelope *envelope, const char *text)
+{
+	struct buffer encoded = { NULL, 0, 0 };
+	struct slice id = slice_of(text);
+	bool good;
+
+	if (!command_is_envid(id)) {
+		add_xtext(&encoded, text);
+		id = (struct slice){ encoded.text, encoded.len };
+	}
+	good = command_is_envid(id) && slice_store(id, envelope->envid,
+	    sizeof(envelope->envid));
+	buffer_free(&encoded);
 	return good;
 }
 

@@ -1,15 +1,21 @@
 /*
- * Sender and recipients of a message that a local user hands over.
+ * Sender and recipients of a message that a local user hands over, and what
+ * notifications he asks for.
  */
 #ifndef CULVER_ENVELOPE_H
 #define CULVER_ENVELOPE_H
 
 #include "conf/addr.h"
+#include "queue/queue.h"
 
 struct envelope {
 	struct mailbox	 sender;
 	struct mailbox	*recipients;	/* each once */
 	size_t		 recipients_n;
+	/* RFC 3461, for all of them alike; 0 and "": not asked for */
+	enum dsn_ret	 ret;
+	uint32_t	 notify;	/* a set of enum dsn_notify */
+	char		 envid[ENVID_TEXT_MAX];	/* in xtext */
 };
 
 /*
@@ -26,6 +32,12 @@ bool	envelope_add(struct envelope *envelope, struct slice list,
  */
 bool	envelope_set_sender(struct envelope *envelope, const char *text,
 	    const struct domain *mail_domain, struct buffer *error);
+/*
+ * The envelope id that -V names: as it is where it is xtext, else in xtext.
+ * Pure.  False when it is empty, not printable ASCII, or more than 100
+ * characters in xtext.  RFC 3461 4.4
+ */
+bool	envelope_set_id(struct envelope *envelope, const char *text);
 void	envelope_free(struct envelope *envelope);
 
 #endif

@@ -38,6 +38,7 @@ struct talk {
 	enum fate		*fates;	/* of each recipient */
 	struct slice		 message;
 	bool			 eight_bit;
+	bool			 dsn;	/* the relay offers it */
 	int			 status;	/* of refusals so far */
 	size_t			 refused_n, taken_n;
 	struct buffer		*said;
@@ -98,7 +99,10 @@ read_line(struct talk *talk, struct slice *line)
 	return true;
 }
 
-/* The next reply; code 0 when there is none, or it makes no sense. */
+/*
+ * The next reply; code 0 when there is none, or it makes no sense.  A line
+ * that says "DSN" and no more is EHLO's.
+ */
 static struct reply
 hear(struct talk *talk)
 {
@@ -110,6 +114,8 @@ hear(struct talk *talk)
 		if (!read_line(talk, &line) || line.len < 4 ||
 		    !slice_number((struct slice){ line.at, 3 }, 599, &code))
 			return reply;
+		talk->dsn |= slice_equal_nocase((struct slice){ line.at + 4,
+		    line.len - 4 }, SLICE("DSN"));
 	} while (line.at[3] == '-');
 	reply.code = (unsigned)code;
 	line.at += 4;
@@ -178,12 +184,45 @@ refuse(struct talk *talk, const char *whom, const struct reply *reply)
 static bool
 say_mail(struct talk *talk)
 {
-	char sender[MAILBOX_TEXT_MAX], line[MAILBOX_TEXT_MAX + 64];
+	static const char *const rets[] = { "", " RET=FULL", " RET=HDRS" };
+	const struct envelope *envelope = talk->envelope;
+	char sender[MAILBOX_TEXT_MAX];
+	struct buffer line = { NULL, 0, 0 };
+	bool good;
 
-	snprintf(line, sizeof(line), "MAIL FROM:<%s> SIZE=%zu%s\r\n",
-	    mailbox_print(&talk->envelope->sender, sender),
+	buffer_printf(&line, "MAIL FROM:<%s> SIZE=%zu%s",
+	    mailbox_print(&envelope->sender, sender),
 	    talk->message.len, talk->eight_bit ? " BODY=8BITMIME" : "");
-	return send_all(talk, slice_of(line));
+	if (talk->dsn)
+		buffer_printf(&line, "%s%s%s", rets[envelope->ret],
+		    envelope->envid[0] != '\0' ? " ENVID=" : "",
+		    envelope->envid);
+	buffer_add(&line, SLICE("\r\n"));
+	good = send_all(talk, (struct slice){ line.text, line.len });
+	buffer_free(&line);
+	return good;
+}
+
+/* RFC 3461 4.1; the same for every recipient */
+static void
+add_notify(struct buffer *line, uint32_t notify)
+{
+	static const struct {
+		uint32_t	 bit;
+		const char	*name;
+	} names[] = {
+		{ NOTIFY_NEVER, "NEVER" }, { NOTIFY_SUCCESS, "SUCCESS" },
+		{ NOTIFY_FAILURE, "FAILURE" }, { NOTIFY_DELAY, "DELAY" }
+	};
+	const char *before = " NOTIFY=";
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if ((notify & names[i].bit) == 0)
+			continue;
+		buffer_printf(line, "%s%s", before, names[i].name);
+		before = ",";
+	}
 }
 
 static void
@@ -217,11 +256,16 @@ say_rcpts(struct talk *talk, size_t from, size_t to)
 	struct buffer lines = { NULL, 0, 0 };
 	bool good;
 
-	for (; from < to; from++)
-		if (talk->fates[from] == OPEN)
-			buffer_printf(&lines, "RCPT TO:<%s>\r\n",
-			    mailbox_print(&talk->envelope->recipients[from],
-			    recipient));
+	for (; from < to; from++) {
+		if (talk->fates[from] != OPEN)
+			continue;
+		buffer_printf(&lines, "RCPT TO:<%s>",
+		    mailbox_print(&talk->envelope->recipients[from],
+		    recipient));
+		if (talk->dsn)
+			add_notify(&lines, talk->envelope->notify);
+		buffer_add(&lines, SLICE("\r\n"));
+	}
 	good = send_all(talk, (struct slice){ lines.text, lines.len });
 	buffer_free(&lines);
 	return good;

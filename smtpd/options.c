@@ -9,6 +9,8 @@
  */
 #include "smtpd/options.h"
 
+#include "smtpd/command.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +74,8 @@ take_text(struct options *options, char letter, const char *value,
 		options->name = value;
 	else if (letter == 'C')
 		options->config_file = value;
+	else if (letter == 'V')
+		options->envelope_id = value;
 	else			/* SMTP-B-3: -f, -r */
 		options->sender = value;
 	return true;
@@ -116,38 +120,22 @@ take_body(struct options *options, char letter, const char *value,
 	    fail(error, "-%c %s: 7BIT or 8BITMIME expected", letter, value);
 }
 
-/* Delivery notices are not offered yet; what they would be is checked. */
+/* RFC 3461 4.1 */
 static bool
 take_notify(struct options *options, char letter, const char *value,
     struct buffer *error)
 {
-	static const char *const known[] = {
-		"success", "failure", "delay", NULL
-	};
-	struct slice rest = slice_of(value), word;
-	char text[16];
-
-	(void)options;
-	if (slice_equal_nocase(rest, SLICE("never")))
-		return true;
-	while (rest.at != NULL) {
-		word = slice_cut(&rest, ',');
-		if (!slice_store(word, text, sizeof(text)) ||
-		    !is_one_of(text, known))
-			return fail(error, "-%c %s: never, or of success, "
-			    "failure and delay expected", letter, value);
-	}
-	return true;
+	return command_parse_notify(slice_of(value), &options->notify) ||
+	    fail(error, "-%c %s: never, or of success, failure and delay "
+	    "expected", letter, value);
 }
 
+/* RFC 3461 4.3 */
 static bool
 take_return(struct options *options, char letter, const char *value,
     struct buffer *error)
 {
-	static const char *const known[] = { "hdrs", "full", NULL };
-
-	(void)options;
-	return is_one_of(value, known) ||
+	return command_parse_ret(slice_of(value), &options->ret) ||
 	    fail(error, "-%c %s: hdrs or full expected", letter, value);
 }
 
@@ -200,7 +188,7 @@ static const struct letter {
 	{ 'R', NEEDED, take_return },
 	{ 'o', NEEDED, take_old_option },
 	{ 'O', NEEDED, take_new_option },
-	{ 'V', NEEDED, take_nothing },	/* envelope id */
+	{ 'V', NEEDED, take_text },
 	{ 'L', NEEDED, take_nothing },	/* tag of log lines */
 	{ 'A', NEEDED, take_nothing },	/* -Ac, -Am */
 	{ 'D', NEEDED, take_nothing },	/* debug file */

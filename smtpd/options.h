@@ -4,9 +4,7 @@
 #ifndef CULVER_OPTIONS_H
 #define CULVER_OPTIONS_H
 
-#include "conf/mem.h"
-
-#include <stdbool.h>
+#include "queue/queue.h"
 
 enum options_mode {
 	OPTIONS_SEND,		/* a message from standard input */
@@ -22,6 +20,9 @@ struct options {
 	const char	*sender;	/* -f, -r; NULL: the user */
 	const char	*name;		/* -F, NULL: the user's */
 	const char	*config_file;	/* -C, NULL: the usual one */
+	uint32_t	 notify;	/* -N, a set of enum dsn_notify */
+	enum dsn_ret	 ret;		/* -R */
+	const char	*envelope_id;	/* -V, NULL: none */
 	const char	**recipients;	/* freed by options_free; NULL ended */
 	size_t		 recipients_n;
 };

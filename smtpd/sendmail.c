@@ -226,6 +226,12 @@ begin_envelope(const struct options *options, const struct config *config,
 		*author = envelope->sender;
 	if (!add_arguments(options, config, envelope, &error))
 		return complain(USAGE, "recipient", &error);
+	envelope->notify = options->notify;
+	envelope->ret = options->ret;
+	if (options->envelope_id != NULL &&
+	    !envelope_set_id(envelope, options->envelope_id))
+		return complain(USAGE, "-V: printable ASCII, at most 100 "
+		    "characters in xtext, expected", NULL);
 	if (envelope->recipients_n == 0 && !options->from_header)
 		return complain(USAGE, "no recipient", NULL);
 	return 0;

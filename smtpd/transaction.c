@@ -320,15 +320,18 @@ transaction_open(struct transactions *all, struct q_open *open,
 
 void
 transaction_rcpt(struct transaction *transaction,
-    const struct mailbox *recipient)
+    const struct mailbox *recipient, uint32_t notify, const char *orcpt)
 {
 	struct q_rcpt rcpt = {
-		.id = transaction->id, .number = transaction->asked++
+		.id = transaction->id, .number = transaction->asked++,
+		.notify = notify
 	};
 
 	if (!transaction->known)
 		bug("a recipient for a transaction that queue does not know");
 	mailbox_print(recipient, rcpt.recipient);
+	if (!slice_store(slice_of(orcpt), rcpt.orcpt, sizeof(rcpt.orcpt)))
+		bug("ORCPT of %zu octets", strlen(orcpt));
 	link_send(transaction->all->link, Q_RCPT, &rcpt, NULL);
 }
 

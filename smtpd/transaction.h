@@ -88,9 +88,14 @@ bool	 transactions_is_full(const struct transactions *all);
  */
 struct transaction *transaction_open(struct transactions *all,
 	    struct q_open *open, void *visitor);
-/* Ask for one recipient, of number `asked`; the transaction is known. */
+/*
+ * Ask for one recipient, of number `asked`; the transaction is known.  What
+ * DSN was asked for goes along: a set of enum dsn_notify, and ORCPT in xtext
+ * ("" none), shorter than ORCPT_TEXT_MAX.
+ */
 void	 transaction_rcpt(struct transaction *transaction,
-	    const struct mailbox *recipient);
+	    const struct mailbox *recipient, uint32_t notify,
+	    const char *orcpt);
 /*
  * Ask for 354.  `go` or `refused` follows; either perhaps at once.  At most
  * TRANSACTION_DATA_MAX are in DATA; others wait for their turn here.

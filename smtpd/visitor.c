@@ -241,12 +241,14 @@ advance(struct slice *cursor, size_t octets)
 	cursor->len -= octets;
 }
 
-/* SMTP-4.5.3.1.4-1 RFC 5321 4.5.3.1.4, and what SIZE and BODY add */
+/* SMTP-4.5.3.1.4-1 RFC 5321 4.5.3.1.4, and what extensions add */
 static size_t
 line_limit(struct slice input)
 {
-	return slice_begins_nocase(input, SLICE("MAIL")) ?
-	    COMMAND_MAIL_LINE_MAX : COMMAND_LINE_MAX;
+	if (slice_begins_nocase(input, SLICE("MAIL")))
+		return COMMAND_MAIL_LINE_MAX;
+	return slice_begins_nocase(input, SLICE("RCPT")) ?
+	    COMMAND_RCPT_LINE_MAX : COMMAND_LINE_MAX;
 }
 
 /*

@@ -325,7 +325,7 @@ keywords_in_page() {
 # The keywords of interfaces that the issue at hand leaves for later.
 later_keywords='masquerade aliases relay-to tls-cert tls-key auth-users
 	rate-client rate-user relayhost relayhost-password
-	relayhost-password-command dane tls-required exempt warn history
+	relayhost-password-command dane tls-required exempt history
 	history-size metrics'
 later_are_refused() {
 	local keyword said

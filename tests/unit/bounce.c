@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "queue/bounce.h"
+#include "queue/queue.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,10 +209,11 @@ parse(struct slice text, struct report *report)
 static struct bounce_recipient
 recipient_of(const char *address)
 {
-	return (struct bounce_recipient){ .address = address, .code = 550,
-	    .enhanced = "5.1.1", .host = "mx.far.example",
+	return (struct bounce_recipient){ .address = address, .orcpt = "",
+	    .code = 550, .enhanced = "5.1.1", .host = "mx.far.example",
 	    .ip = "192.0.2.25", .reply = "550 5.1.1 no such user",
-	    .clause = "", .repair = "", .tried_ms = 1790000000000 };
+	    .rule = "", .clause = "", .repair = "",
+	    .tried_ms = 1790000000000 };
 }
 
 static struct bounce
@@ -220,6 +222,7 @@ bounce_of(const struct bounce_recipient *recipients, uint32_t n)
 	return (struct bounce){ .hostname = "relay.our.example",
 	    .id = "6883a40000000001", .to = "a@near.example",
 	    .now_ms = 1790000000000, .original_id = "6883a30000000001",
+	    .envid = "",
 	    .arrived_ms = 1789999000000, .expire_s = 432000,
 	    .original = SLICE(ORIGINAL), .complete = true,
 	    .recipients = recipients, .recipients_n = n };
@@ -289,7 +292,7 @@ static void
 a_local_cause_names_no_host(void **state)
 {
 	struct bounce_recipient one = { .address = "b@nx.example",
-	    .enhanced = "5.1.2", .host = "", .ip = "", .reply =
+	    .orcpt = "", .rule = "", .enhanced = "5.1.2", .host = "", .ip = "", .reply =
 	    "nx.example does not exist", .clause = "RFC 5321 5.1",
 	    .repair = "check the address" };
 	struct bounce bounce = bounce_of(&one, 1);
@@ -391,7 +394,7 @@ peers_text_is_neutral(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(hostile); i++)
-		for (int where = 0; where < 8; where++) {
+		for (int where = 0; where < 11; where++) {
 			struct bounce_recipient one =
 			    recipient_of("b@far.example");
 			struct bounce bounce = bounce_of(&one, 1);
@@ -412,6 +415,12 @@ peers_text_is_neutral(void **state)
 				    one.reply = hostile[i];
 			else if (where == 6)
 				one.expired = true, one.reply = hostile[i];
+			else if (where == 7)
+				one.rule = hostile[i];
+			else if (where == 8)
+				one.orcpt = hostile[i];
+			else if (where == 9)
+				bounce.envid = hostile[i];
 			else
 				bounce.original = slice_of(hostile[i]);
 			report = built(&bounce);
@@ -611,6 +620,225 @@ no_host_name(void **state)
 	    "<6883a40000000001@localhost>");
 }
 
+/* ---- RFC 3461 ---- */
+
+static const struct {
+	const char	*xtext, *decoded;
+} xtexts[] = {
+	{ "QQ+2B314", "QQ+314" }, { "aB+2B1", "aB+1" },
+	{ "QQ314159", "QQ314159" }, { "a+3Db", "a=b" },
+	{ "+2B+2B", "++" }, { "a+20+20b", "a  b" },
+	{ "+41+61+7E+21", "Aa~!" }, { "a;b;c", "a;b;c" },
+	{ "<x@y>", "<x@y>" },
+	/* smtpd lets none of these in; they end no line all the same */
+	{ "a+0D+0AAction:x", "a??Action:x" }, { "a+00b", "a?b" },
+	{ "+FF+80", "??" }, { "a+2b", "a+2b" }, { "a+", "a+" },
+	{ "a+2", "a+2" }, { "+GG", "+GG" },
+};
+
+static void
+ids_are_decoded(void **state)
+{
+	char orcpt[200], wanted[220];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(xtexts); i++) {
+		struct bounce_recipient one = recipient_of("b@far.example");
+		struct bounce bounce = bounce_of(&one, 1);
+		const struct report *report;
+
+		snprintf(orcpt, sizeof(orcpt), "rfc822;%s",
+		    xtexts[i].xtext);
+		snprintf(wanted, sizeof(wanted), "rfc822; %s",
+		    xtexts[i].decoded);
+		one.orcpt = orcpt;
+		bounce.envid = xtexts[i].xtext;
+		report = built(&bounce);
+		assert_string_equal(value_of(&report->groups[0],
+		    "Original-Envelope-Id"), xtexts[i].decoded);
+		assert_string_equal(value_of(&report->groups[1],
+		    "Original-Recipient"), wanted);
+		/* RFC 3464 2.3: it stands before Final-Recipient */
+		assert_string_equal(report->groups[1].at[0].name,
+		    "Original-Recipient");
+	}
+}
+
+/* 100 characters of ENVID and 500 of ORCPT, blanks at the fold as well. */
+static void
+long_ids(void **state)
+{
+	static const char *const units[] = { "x", "+20", "+2B" };
+	char orcpt[ORCPT_TEXT_MAX], envid[ENVID_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(units); i++) {
+		struct bounce_recipient one = recipient_of("b@far.example");
+		struct bounce bounce = bounce_of(&one, 1);
+		size_t unit = strlen(units[i]);
+
+		strcpy(orcpt, "rfc822;");
+		while (strlen(orcpt) + unit < sizeof(orcpt))
+			strcat(orcpt, units[i]);
+		envid[0] = '\0';
+		while (strlen(envid) + unit < sizeof(envid))
+			strcat(envid, units[i]);
+		one.orcpt = orcpt;
+		bounce.envid = envid;
+		assert_int_equal(built(&bounce)->groups_n, 2);
+		assert_non_null(value_of(&built(&bounce)->groups[1],
+		    "Original-Recipient"));
+	}
+}
+
+static struct bounce_recipient
+delayed_of(const char *address)
+{
+	struct bounce_recipient one = recipient_of(address);
+
+	one.action = BOUNCE_DELAYED;
+	one.code = 0;
+	one.enhanced = "4.7.5";
+	one.host = one.ip = "";
+	one.reply = "mx.far.example: its certificate expired";
+	one.rule = "sts-enforce-certificate-expired";
+	one.clause = "RFC 8461 5";
+	one.repair = "renew the certificate";
+	one.next_ms = 1790003600000;
+	return one;
+}
+
+static struct bounce_recipient
+relayed_of(const char *address)
+{
+	struct bounce_recipient one = recipient_of(address);
+
+	one.action = BOUNCE_RELAYED;
+	one.code = 250;
+	one.enhanced = "2.0.0";
+	one.reply = "250 2.0.0 taken";
+	return one;
+}
+
+static void
+a_delay(void **state)
+{
+	struct bounce_recipient one = delayed_of("b@far.example");
+	struct bounce bounce = bounce_of(&one, 1);
+	const struct report *report = built(&bounce);
+	const struct fields *group = &report->groups[1];
+
+	(void)state;
+	assert_string_equal(value_of(&report->header, "Subject"),
+	    "Your message is delayed, and is tried further");
+	assert_string_equal(value_of(&report->header, "Auto-Submitted"),
+	    "auto-replied");
+	assert_string_equal(value_of(group, "Action"), "delayed");
+	assert_string_equal(value_of(group, "Status"), "4.7.5");
+	/* arrival and five days */
+	assert_string_equal(value_of(group, "Will-Retry-Until"),
+	    "Sat, 26 Sep 2026 13:56:40 +0000");
+	assert_null(value_of(group, "Diagnostic-Code"));
+	/* cause, rule, clause, what helps, when, until when */
+	assert_non_null(strstr(report->words, "its certificate expired"));
+	assert_non_null(strstr(report->words,
+	    "Rule: sts-enforce-certificate-expired (RFC 8461 5)"));
+	assert_non_null(strstr(report->words,
+	    "What helps: renew the certificate"));
+	assert_non_null(strstr(report->words,
+	    "Next try: Mon, 21 Sep 2026 15:13:20 +0000"));
+	assert_non_null(strstr(report->words,
+	    "Tried until: Sat, 26 Sep 2026 13:56:40 +0000"));
+	assert_null(strstr(report->words, "Nobody is trying"));
+	/* its body is the sender's own still: DSN-3461-6.2-1 */
+	assert_string_equal(report->original_type, "text/rfc822-headers");
+	/* held by the operator */
+	one.next_ms = 0;
+	assert_non_null(strstr(built(&bounce)->words, "Next try: when the "
+	    "operator releases it"));
+}
+
+static void
+handed_on(void **state)
+{
+	struct bounce_recipient one = relayed_of("b@far.example");
+	struct bounce bounce = bounce_of(&one, 1);
+	const struct report *report = built(&bounce);
+	const struct fields *group = &report->groups[1];
+
+	(void)state;
+	assert_string_equal(value_of(&report->header, "Subject"),
+	    "Your message was handed on");
+	assert_string_equal(value_of(group, "Action"), "relayed");
+	assert_string_equal(value_of(group, "Status"), "2.0.0");
+	assert_string_equal(value_of(group, "Remote-MTA"),
+	    "dns; mx.far.example");
+	assert_string_equal(value_of(group, "Diagnostic-Code"),
+	    "smtp; 250 2.0.0 taken");
+	assert_null(value_of(group, "Will-Retry-Until"));
+	assert_string_equal(report->original_type, "text/rfc822-headers");
+	assert_null(strstr(report->words, "Nobody is trying"));
+}
+
+static const struct {
+	enum bounce_action action;
+	const char	*heard, *status;
+} action_statuses[] = {
+	{ BOUNCE_DELAYED, "4.7.5", "4.7.5" },
+	{ BOUNCE_DELAYED, "4.4.1", "4.4.1" },
+	{ BOUNCE_DELAYED, "5.7.1", "4.7.1" },
+	{ BOUNCE_DELAYED, "", "4.0.0" }, { BOUNCE_DELAYED, "2.0.0", "4.0.0" },
+	{ BOUNCE_DELAYED, "4.x", "4.0.0" },
+	{ BOUNCE_RELAYED, "2.0.0", "2.0.0" },
+	{ BOUNCE_RELAYED, "2.1.5", "2.1.5" }, { BOUNCE_RELAYED, "", "2.0.0" },
+	{ BOUNCE_RELAYED, "4.7.5", "2.0.0" },
+	{ BOUNCE_RELAYED, "5.1.1", "2.0.0" },
+	{ BOUNCE_RELAYED, "2.1.5 x", "2.0.0" },
+};
+
+static void
+statuses_fit_actions(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(action_statuses); i++) {
+		struct bounce_recipient one = recipient_of("b@far.example");
+		char status[16];
+
+		one.action = action_statuses[i].action;
+		one.enhanced = action_statuses[i].heard;
+		assert_string_equal(bounce_status(&one, status),
+		    action_statuses[i].status);
+	}
+}
+
+/* Everything at once: a group each, the gravest in the subject. */
+static void
+actions_of_all_kinds(void **state)
+{
+	struct bounce_recipient three[] = { relayed_of("r@far.example"),
+	    delayed_of("d@far.example"), recipient_of("f@far.example") };
+	struct bounce bounce = bounce_of(three, 3);
+	const struct report *report = built(&bounce);
+	static const char *const actions[] = { "relayed", "delayed",
+	    "failed" };
+
+	(void)state;
+	assert_string_equal(value_of(&report->header, "Subject"),
+	    "Your message could not be delivered");
+	assert_int_equal(report->groups_n, 4);
+	for (size_t i = 0; i < 3; i++)
+		assert_string_equal(value_of(&report->groups[i + 1],
+		    "Action"), actions[i]);
+	assert_non_null(strstr(report->words, "did not reach:\r\n\r\n"
+	    "<f@far.example>"));
+	assert_non_null(strstr(report->words, "has not reached yet:\r\n\r\n"
+	    "<d@far.example>"));
+	assert_non_null(strstr(report->words, "was handed on for:\r\n\r\n"
+	    "<r@far.example>"));
+	/* one of them failed: the message comes back whole */
+	assert_string_equal(report->original_type, "message/rfc822");
+}
+
 static const struct {
 	int64_t		 expire_s;
 	const char	*words;
@@ -671,6 +899,20 @@ main(void)
 		{ "addresses of 311 octets stay whole", long_addresses, NULL,
 		    NULL, NULL },
 		{ "a relay without a name", no_host_name, NULL, NULL, NULL },
+		{ "DSN-3461-6.3-1, DSN-3464-2.2.1-1, DSN-3464-2.3.1-1 ENVID "
+		    "and ORCPT come back decoded, and end no line",
+		    ids_are_decoded, NULL, NULL, NULL },
+		{ "DSN-3461-4.2-1, DSN-3461-4.4-1 ENVID and ORCPT as long as "
+		    "may be", long_ids, NULL, NULL, NULL },
+		{ "DSN-3461-5.2.5-1, DSN-3464-2.3.9-1, DSN-3461-6.2-1, "
+		    "DSN-6522-3-1 a delay says cause, rule, clause, next try "
+		    "and the end of its life", a_delay, NULL, NULL, NULL },
+		{ "DSN-3461-5.2.2-2, DSN-3461-6.2-1 what was handed on",
+		    handed_on, NULL, NULL, NULL },
+		{ "DSN-3464-2.3.4-1 the status fits the action",
+		    statuses_fit_actions, NULL, NULL, NULL },
+		{ "DSN-3464-2-5, DSN-3464-2.3.3-1 one notification of all "
+		    "kinds", actions_of_all_kinds, NULL, NULL, NULL },
 		{ "lifetimes in words", lifetimes_in_words, NULL, NULL,
 		    NULL },
 	};

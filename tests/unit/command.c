@@ -363,7 +363,8 @@ parameters(void **state)
 		{ "FOO=1", 555, 0, 0 }, { "FOO", 555, 0, 0 },
 		{ "X-Y=1", 555, 0, 0 }, { "SMTPUTF8", 555, 0, 0 },
 		{ "AUTH=<>", 555, 0, 0 }, { "AUTH=a@b", 555, 0, 0 },
-		{ "RET=FULL", 555, 0, 0 }, { "ENVID=QQ", 555, 0, 0 },
+		{ "RET=FULL", 0, 0, 0 }, { "ENVID=QQ", 0, 0, 0 },
+		{ "NOTIFY=NEVER", 555, 0, 0 }, { "ORCPT=a;b", 555, 0, 0 },
 		{ "REQUIRETLS", 555, 0, 0 }, { "SIZES=1", 555, 0, 0 },
 		{ "SIZ=1", 555, 0, 0 }, { "MT-PRIORITY=3", 555, 0, 0 },
 		{ "=1", 501, 0, 0 }, { "-A=1", 501, 0, 0 },
@@ -391,21 +392,284 @@ parameters(void **state)
 	}
 }
 
-/* RCPT has none; even those of MAIL are not its. */
+/* RCPT has its own; those of MAIL are not its. */
 static void
 rcpt_parameters(void **state)
 {
 	static const struct row rows[] = {
 		{ L("RCPT TO:<a@b> SIZE=1"), COMMAND_RCPT, 555, "5.5.4" },
 		{ L("RCPT TO:<a@b> BODY=7BIT"), COMMAND_RCPT, 555, "5.5.4" },
-		{ L("RCPT TO:<a@b> NOTIFY=NEVER"), COMMAND_RCPT, 555, "5.5.4" },
-		{ L("RCPT TO:<a@b> ORCPT=rfc822;a@b"), COMMAND_RCPT, 555,
-		    "5.5.4" },
+		{ L("RCPT TO:<a@b> RET=FULL"), COMMAND_RCPT, 555, "5.5.4" },
+		{ L("RCPT TO:<a@b> ENVID=x"), COMMAND_RCPT, 555, "5.5.4" },
+		{ L("RCPT TO:<a@b> NOTIFY=NEVER"), COMMAND_RCPT, OK },
+		{ L("RCPT TO:<a@b> ORCPT=rfc822;a@b"), COMMAND_RCPT, OK },
+		{ L("RCPT TO:<a@b>  ORCPT=rfc822;a@b  NOTIFY=DELAY "),
+		    COMMAND_RCPT, OK },
 		{ L("RCPT TO:<a@b> FOO="), COMMAND_RCPT, 501, "5.5.4" },
 	};
 
 	(void)state;
 	CHECK_ROWS(rows);
+}
+
+static void
+fill(char *text, size_t len, char c)
+{
+	memset(text, c, len);
+	text[len] = '\0';
+}
+
+/* ---- RFC 3461 ---- */
+
+static const struct {
+	const char	*parameters;	/* of MAIL */
+	unsigned	 code;
+	enum dsn_ret	 ret;
+	const char	*envid;
+} mail_dsn[] = {
+	/* DSN-3461-4.3-1 */
+	{ "RET=FULL", 0, RET_FULL, "" }, { "RET=HDRS", 0, RET_HDRS, "" },
+	{ "RET=full", 0, RET_FULL, "" }, { "ret=Hdrs", 0, RET_HDRS, "" },
+	{ "Ret=fUlL", 0, RET_FULL, "" },
+	{ "RET=", 501, 0, "" }, { "RET", 501, 0, "" },
+	{ "RET=BODY", 501, 0, "" }, { "RET=x", 501, 0, "" },
+	{ "RET=FULLL", 501, 0, "" }, { "RET=FUL", 501, 0, "" },
+	{ "RET=HDRS,FULL", 501, 0, "" }, { "RET=HDR", 501, 0, "" },
+	{ "RET=FULL=HDRS", 501, 0, "" }, { "RET= FULL", 501, 0, "" },
+	{ "RET=FULL;", 501, 0, "" }, { "RET=NEVER", 501, 0, "" },
+	{ "RET=F+55LL", 501, 0, "" }, { "RET=\"FULL\"", 501, 0, "" },
+	/* DSN-3461-4.4-1, DSN-3461-4-2 */
+	{ "ENVID=QQ314159", 0, 0, "QQ314159" },
+	{ "envid=aB+2B1", 0, 0, "aB+2B1" },
+	{ "ENVID=a+2B", 0, 0, "a+2B" }, { "ENVID=+3D", 0, 0, "+3D" },
+	{ "ENVID=+20", 0, 0, "+20" }, { "ENVID=+7E", 0, 0, "+7E" },
+	{ "ENVID=+2B+2B+3D", 0, 0, "+2B+2B+3D" },
+	{ "ENVID=!\"#$%&'()*,-./", 0, 0, "!\"#$%&'()*,-./" },
+	{ "ENVID=:;<>?@[\\]^_`{|}~", 0, 0, ":;<>?@[\\]^_`{|}~" },
+	{ "ENVID=0", 0, 0, "0" },
+	{ "ENVID=", 501, 0, "" }, { "ENVID", 501, 0, "" },
+	{ "ENVID=a+2b", 501, 0, "" }, { "ENVID=a+2", 501, 0, "" },
+	{ "ENVID=a+", 501, 0, "" }, { "ENVID=+", 501, 0, "" },
+	{ "ENVID=a+GG", 501, 0, "" }, { "ENVID=a+2G", 501, 0, "" },
+	{ "ENVID=a+G2", 501, 0, "" }, { "ENVID=++2B", 501, 0, "" },
+	{ "ENVID=+2B+", 501, 0, "" }, { "ENVID=+2B+2", 501, 0, "" },
+	{ "ENVID=+ 2", 501, 0, "" }, { "ENVID=+-2", 501, 0, "" },
+	{ "ENVID=a=b", 501, 0, "" }, { "ENVID==", 501, 0, "" },
+	{ "ENVID=a b", 555, 0, "" },		/* another parameter: b */
+	/* what is not printable would end a field of the notification */
+	{ "ENVID=+0D+0A", 501, 0, "" }, { "ENVID=x+0A", 501, 0, "" },
+	{ "ENVID=+00", 501, 0, "" }, { "ENVID=+1F", 501, 0, "" },
+	{ "ENVID=+09", 501, 0, "" }, { "ENVID=+7F", 501, 0, "" },
+	{ "ENVID=+80", 501, 0, "" }, { "ENVID=+C3+A4", 501, 0, "" },
+	{ "ENVID=+FF", 501, 0, "" }, { "ENVID=\xc3\xa4", 501, 0, "" },
+	/* together, in any order, each once: DSN-3461-4.5-1 */
+	{ "RET=FULL ENVID=x", 0, RET_FULL, "x" },
+	{ "ENVID=x RET=HDRS", 0, RET_HDRS, "x" },
+	{ "SIZE=1 ENVID=x BODY=8BITMIME RET=HDRS", 0, RET_HDRS, "x" },
+	{ "RET=FULL RET=FULL", 501, 0, "" },
+	{ "RET=FULL RET=HDRS", 501, 0, "" },
+	{ "RET=FULL ret=full", 501, 0, "" },
+	{ "ENVID=x ENVID=x", 501, 0, "" },
+	{ "ENVID=x RET=HDRS ENVID=y", 501, 0, "" },
+	{ "RET=HDRS ENVID=x FOO=1", 555, 0, "" },
+};
+
+static void
+dsn_of_mail(void **state)
+{
+	char line[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(mail_dsn) / sizeof(mail_dsn[0]); i++) {
+		struct command command;
+		struct answer answer;
+
+		snprintf(line, sizeof(line), "MAIL FROM:<a@b> %s",
+		    mail_dsn[i].parameters);
+		answer = command_parse(slice_of(line), &command);
+		if (answer.code != mail_dsn[i].code)
+			fail_msg("%s: %u", line, answer.code);
+		if (answer.code != 0)
+			assert_memory_equal(answer.text, "5.5.4", 5);
+		if (answer.code == 0 && (command.ret != mail_dsn[i].ret ||
+		    strcmp(command.envid, mail_dsn[i].envid) != 0))
+			fail_msg("%s: %d %s", line, command.ret,
+			    command.envid);
+	}
+}
+
+#define S	NOTIFY_SUCCESS
+#define F	NOTIFY_FAILURE
+#define D	NOTIFY_DELAY
+
+static const struct {
+	const char	*parameters;	/* of RCPT */
+	unsigned	 code;
+	uint32_t	 notify;
+	const char	*orcpt;
+} rcpt_dsn[] = {
+	/* DSN-3461-4.1-1 */
+	{ "NOTIFY=NEVER", 0, NOTIFY_NEVER, "" },
+	{ "NOTIFY=never", 0, NOTIFY_NEVER, "" },
+	{ "notify=NeVeR", 0, NOTIFY_NEVER, "" },
+	{ "NOTIFY=SUCCESS", 0, S, "" }, { "NOTIFY=FAILURE", 0, F, "" },
+	{ "NOTIFY=DELAY", 0, D, "" }, { "NOTIFY=success", 0, S, "" },
+	{ "NOTIFY=success,Failure", 0, S | F, "" },
+	{ "NOTIFY=SUCCESS,DELAY", 0, S | D, "" },
+	{ "NOTIFY=DELAY,FAILURE", 0, F | D, "" },
+	{ "NOTIFY=SUCCESS,FAILURE,DELAY", 0, S | F | D, "" },
+	{ "NOTIFY=delay,failure,success", 0, S | F | D, "" },
+	{ "NOTIFY=FAILURE,FAILURE", 0, F, "" },
+	{ "NOTIFY=", 501, 0, "" }, { "NOTIFY", 501, 0, "" },
+	{ "NOTIFY=FOO", 501, 0, "" }, { "NOTIFY=x", 501, 0, "" },
+	{ "NOTIFY=NEVER,SUCCESS", 501, 0, "" },
+	{ "NOTIFY=SUCCESS,NEVER", 501, 0, "" },
+	{ "NOTIFY=FAILURE,NEVER,DELAY", 501, 0, "" },
+	{ "NOTIFY=NEVER,NEVER", 501, 0, "" },
+	{ "NOTIFY=NEVER,", 501, 0, "" }, { "NOTIFY=,NEVER", 501, 0, "" },
+	{ "NOTIFY=,", 501, 0, "" }, { "NOTIFY=SUCCESS,", 501, 0, "" },
+	{ "NOTIFY=,SUCCESS", 501, 0, "" },
+	{ "NOTIFY=SUCCESS,,DELAY", 501, 0, "" },
+	{ "NOTIFY=SUCCESS;DELAY", 501, 0, "" },
+	{ "NOTIFY=SUCCESSDELAY", 501, 0, "" },
+	{ "NOTIFY=SUCCES", 501, 0, "" }, { "NOTIFY=SUCCESSS", 501, 0, "" },
+	{ "NOTIFY=FAIL", 501, 0, "" }, { "NOTIFY=DELAYED", 501, 0, "" },
+	{ "NOTIFY=SUCCESS=1", 501, 0, "" }, { "NOTIFY=*", 501, 0, "" },
+	{ "NOTIFY=+4EEVER", 501, 0, "" }, { "NOTIFY=0", 501, 0, "" },
+	/* DSN-3461-4.2-1 */
+	{ "ORCPT=rfc822;a+40b", 0, 0, "rfc822;a+40b" },
+	{ "ORCPT=rfc822;a@b", 0, 0, "rfc822;a@b" },
+	{ "orcpt=RFC822;UsEr+2Btag@b", 0, 0, "RFC822;UsEr+2Btag@b" },
+	{ "ORCPT=x400;/C=x", 501, 0, "" },	/* "=" is +3D */
+	{ "ORCPT=x400;/C+3Dx/", 0, 0, "x400;/C+3Dx/" },
+	{ "ORCPT=unknown;x", 0, 0, "unknown;x" },
+	{ "ORCPT=x-a;b", 0, 0, "x-a;b" },
+	{ "ORCPT=utf-8;\\x{FC}@b", 0, 0, "utf-8;\\x{FC}@b" },
+	{ "ORCPT=rfc822;a;b", 0, 0, "rfc822;a;b" },
+	{ "ORCPT=rfc822;;", 0, 0, "rfc822;;" },
+	{ "ORCPT=rfc822;+22a+20b+22@c", 0, 0, "rfc822;+22a+20b+22@c" },
+	{ "ORCPT=", 501, 0, "" }, { "ORCPT", 501, 0, "" },
+	{ "ORCPT=x", 501, 0, "" }, { "ORCPT=;x", 501, 0, "" },
+	{ "ORCPT=a@b", 501, 0, "" }, { "ORCPT=rfc822", 501, 0, "" },
+	{ "ORCPT=rfc822;", 501, 0, "" }, { "ORCPT=;", 501, 0, "" },
+	{ "ORCPT=a@b;c", 501, 0, "" }, { "ORCPT=<rfc822>;c", 501, 0, "" },
+	{ "ORCPT=rfc.822;c", 501, 0, "" }, { "ORCPT=a,b;c", 501, 0, "" },
+	{ "ORCPT=(a);c", 501, 0, "" }, { "ORCPT=\"a\";c", 501, 0, "" },
+	{ "ORCPT=a:b;c", 501, 0, "" }, { "ORCPT=[a];c", 501, 0, "" },
+	{ "ORCPT=a\\b;c", 501, 0, "" },
+	{ "ORCPT=rfc822;a+2b", 501, 0, "" },
+	{ "ORCPT=rfc822;a+2", 501, 0, "" },
+	{ "ORCPT=rfc822;a+", 501, 0, "" },
+	{ "ORCPT=rfc822;a+GG", 501, 0, "" },
+	{ "ORCPT=rfc822;a=b", 501, 0, "" },
+	{ "ORCPT=rfc822;a+0D+0AAction:+20failed", 501, 0, "" },
+	{ "ORCPT=rfc822;+00", 501, 0, "" },
+	{ "ORCPT=rfc822;+7F", 501, 0, "" },
+	{ "ORCPT=rfc822;+C3+BC@b", 501, 0, "" },
+	{ "ORCPT=rfc822;\xc3\xbc@b", 501, 0, "" },
+	{ "ORCPT=rfc822;a b", 555, 0, "" },
+	/* together, in any order, each once: DSN-3461-4.5-1 */
+	{ "NOTIFY=DELAY ORCPT=a;b", 0, D, "a;b" },
+	{ "ORCPT=a;b NOTIFY=NEVER", 0, NOTIFY_NEVER, "a;b" },
+	{ "NOTIFY=DELAY NOTIFY=DELAY", 501, 0, "" },
+	{ "NOTIFY=DELAY notify=SUCCESS", 501, 0, "" },
+	{ "ORCPT=a;b ORCPT=a;b", 501, 0, "" },
+	{ "ORCPT=a;b NOTIFY=DELAY orcpt=c;d", 501, 0, "" },
+	{ "NOTIFY=DELAY RET=FULL", 555, 0, "" },
+};
+
+#undef S
+#undef F
+#undef D
+
+static void
+dsn_of_rcpt(void **state)
+{
+	char line[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rcpt_dsn) / sizeof(rcpt_dsn[0]); i++) {
+		struct command command;
+		struct answer answer;
+
+		snprintf(line, sizeof(line), "RCPT TO:<a@b> %s",
+		    rcpt_dsn[i].parameters);
+		answer = command_parse(slice_of(line), &command);
+		if (answer.code != rcpt_dsn[i].code)
+			fail_msg("%s: %u", line, answer.code);
+		if (answer.code != 0)
+			assert_memory_equal(answer.text, "5.5.4", 5);
+		if (answer.code == 0 && (command.notify !=
+		    rcpt_dsn[i].notify ||
+		    strcmp(command.orcpt, rcpt_dsn[i].orcpt) != 0))
+			fail_msg("%s: %u %s", line, command.notify,
+			    command.orcpt);
+	}
+}
+
+/* 100 characters of ENVID and 500 of ORCPT, and not one more. */
+static void
+dsn_lengths(void **state)
+{
+	char value[600], line[1200];
+	struct command command;
+	struct answer answer;
+
+	(void)state;
+	for (int n = 1; n < 130; n++) {
+		fill(value, (size_t)n, 'e');
+		snprintf(line, sizeof(line), "MAIL FROM:<a@b> ENVID=%s",
+		    value);
+		answer = command_parse(slice_of(line), &command);
+		assert_int_equal(answer.code, n <= 100 ? 0 : 501);
+		if (n <= 100)
+			assert_string_equal(command.envid, value);
+	}
+	for (int n = 8; n < 530; n++) {
+		fill(value, (size_t)n, 'o');
+		memcpy(value, "rfc822;", 7);
+		snprintf(line, sizeof(line), "RCPT TO:<a@b> ORCPT=%s",
+		    value);
+		answer = command_parse(slice_of(line), &command);
+		assert_int_equal(answer.code, n <= 500 ? 0 : 501);
+		if (n <= 500)
+			assert_string_equal(command.orcpt, value);
+	}
+}
+
+/* Every octet, alone, as a hexchar, and as either digit of one. */
+static void
+dsn_every_octet(void **state)
+{
+	(void)state;
+	for (int c = 1; c < 256; c++) {
+		bool xchar = c >= '!' && c <= '~' && c != '+' && c != '=';
+		bool hex = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
+		const struct { const char *form; bool good; } rows[] = {
+			{ "a%cb", xchar },
+			/* 3x and 2x are printable, 8 to F as first are not */
+			{ "+3%c", hex },
+			{ "+2%c", hex },
+			{ "+%c0", c >= '2' && c <= '7' },
+			{ "+%cF", c >= '2' && c <= '6' },
+		};
+
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+			char text[8];
+
+			snprintf(text, sizeof(text), rows[i].form, c);
+			if (command_is_envid(slice_of(text)) != rows[i].good)
+				fail_msg("%s with octet %d", rows[i].form, c);
+		}
+		for (int high = 0; high < 16; high++) {
+			char text[8];
+
+			snprintf(text, sizeof(text), "+%X%X", high, c % 16);
+			assert_int_equal(command_is_envid(slice_of(text)),
+			    high * 16 + c % 16 >= 0x20 &&
+			    high * 16 + c % 16 <= 0x7e);
+		}
+	}
 }
 
 static void
@@ -465,13 +729,6 @@ controls(void **state)
 			check(&(struct row){ { line, before + 1 + after },
 			    rows[i].verb, 501, "5.5.2" });
 		}
-}
-
-static void
-fill(char *text, size_t len, char c)
-{
-	memset(text, c, len);
-	text[len] = '\0';
 }
 
 static void
@@ -595,6 +852,16 @@ main(void)
 		    "EXT-6531-3.1-2, SMTP-4.1.1.11-1 parameters of MAIL",
 		    parameters, NULL, NULL, NULL },
 		{ "SMTP-4.1.1.11-1 parameters of RCPT", rcpt_parameters,
+		    NULL, NULL, NULL },
+		{ "DSN-3461-4-2, DSN-3461-4.3-1, DSN-3461-4.4-1, "
+		    "DSN-3461-4.5-1, DSN-3461-5.1-2 RET and ENVID of MAIL",
+		    dsn_of_mail, NULL, NULL, NULL },
+		{ "DSN-3461-4.1-1, DSN-3461-4.2-1, DSN-3461-4.5-1, "
+		    "DSN-3461-5.1-3 NOTIFY and ORCPT of RCPT", dsn_of_rcpt,
+		    NULL, NULL, NULL },
+		{ "DSN-3461-4.2-1, DSN-3461-4.4-1 ENVID has 100 characters "
+		    "at most, ORCPT 500", dsn_lengths, NULL, NULL, NULL },
+		{ "DSN-3461-4-2 xtext, octet by octet", dsn_every_octet,
 		    NULL, NULL, NULL },
 		{ "SMTP-2.4-4, EXT-6531-3.5-1 octets above 127", eight_bit,
 		    NULL, NULL, NULL },

@@ -288,6 +288,14 @@ static const struct setting settings[] = {
 	{ "retry", "31d", NULL, "is too much" },
 	{ "retry", "1m five", NULL, "is not understood" },
 	{ "retry", "5", NULL, "is not understood" },
+	/* warn */
+	{ "warn", "4h", "4h", NULL }, { "warn", "240m", "4h", NULL },
+	{ "warn", "1m", "1m", NULL }, { "warn", "365d", "365d", NULL },
+	{ "warn", "59s", NULL, "is too little" },
+	{ "warn", "0s", NULL, "is too little" },
+	{ "warn", "366d", NULL, "is too much" },
+	{ "warn", "4", NULL, "accepted: a duration from 1m to 365d" },
+	{ "warn", "never", NULL, "accepted: a duration" },
 	/* expire */
 	{ "expire", "5d", "5d", NULL },
 	{ "expire", "120h", "5d", NULL },
@@ -473,7 +481,7 @@ test_not_yet(void **unused)
 		"masquerade", "aliases", "relay-to", "tls-cert", "tls-key",
 		"auth-users", "rate-client", "rate-user", "relayhost",
 		"relayhost-password", "relayhost-password-command", "dane",
-		"tls-required", "exempt", "warn", "history", "history-size",
+		"tls-required", "exempt", "history", "history-size",
 		"metrics"
 	};
 	struct buffer error = { NULL, 0, 0 };
@@ -849,6 +857,7 @@ test_defaults(void **unused)
 		{ "connect-timeout", "30s" },
 		{ "spool", "/var/spool/culver" },
 		{ "retry", "1m 5m 15m 30m 1h 2h 4h" },
+		{ "warn", "4h" },
 		{ "expire", "5d" },
 		{ "bounce-body", "headers" },
 		{ "control", "/run/culver/control" },
@@ -1319,7 +1328,7 @@ static const char full[] =
     "trust-resolver no . bogus.example\n"
     "ca-file /etc/ssl/certs/x.pem\nmta-sts off\n"
     "fetch-private-addresses yes\nworkers 0\nper-domain 1\nper-host 1\n"
-    "connect-timeout 61s\nspool /srv/spool\nretry 61s 1h\nexpire 25h\n"
+    "connect-timeout 61s\nspool /srv/spool\nretry 61s 1h\nwarn 61s\nexpire 25h\n"
     "tls-report off\nreport-from \"\\\"a b\\\"@example.org\"\n"
     "report-organization \"Example \\\"Inc\\\" \\\\\"\n"
     "report-contact postmaster@example.org\n"

@@ -45,6 +45,8 @@ print_offers(const struct ehlo *ehlo, char *text)
 		*text++ = 'Z';
 	if (ehlo->requiretls)
 		*text++ = 'R';
+	if (ehlo->dsn)
+		*text++ = 'D';
 	*text = '\0';
 }
 
@@ -87,6 +89,9 @@ static const struct row keywords[] = {
 	{ HI "250 8bitmime\r\n", "8", 0 },
 	{ HI "250 SIZE\r\n", "Z", 0 },
 	{ HI "250 REQUIRETLS\r\n", "R", 0 },
+	{ HI "250 DSN\r\n", "D", 0 }, { HI "250 dsn\r\n", "D", 0 },
+	{ HI "250 DSN x\r\n", "D", 0 },
+	{ HI "250 DSNX\r\n", "", 0 }, { HI "250 X-DSN\r\n", "", 0 },
 	{ HI "250-8BITMIME\r\n250-PIPELINING\r\n250 STARTTLS\r\n", "SP8", 0 },
 	{ HI "250-STARTTLS\r\n250-PIPELINING\r\n250-8BITMIME\r\n"
 	  "250-REQUIRETLS\r\n250 SIZE 5\r\n", "SP8ZR", 5 },
@@ -100,7 +105,7 @@ static const struct row unknown[] = {
 	{ HI "250 X-FOO a b\r\n", "", 0 },
 	{ HI "250-X-FOO a b\r\n250 PIPELINING\r\n", "P", 0 },
 	{ HI "250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n"
-	  "250-SMTPUTF8\r\n250-AUTH PLAIN LOGIN\r\n250 HELP\r\n", "", 0 },
+	  "250-SMTPUTF8\r\n250-AUTH PLAIN LOGIN\r\n250 HELP\r\n", "D", 0 },
 	{ HI "250 XSTARTTLS\r\n", "", 0 },
 	{ HI "250 STARTTLSX\r\n", "", 0 },
 	{ HI "250 STARTTLS=yes\r\n", "", 0 },

@@ -659,6 +659,56 @@ settle(uint64_t sequence)
 
 /* ---- a message's way ---- */
 
+/* What was asked for goes to the worker as it came, the promise back. */
+static void
+test_dsn(void **state)
+{
+	struct d_job about = { .job = 77, .message = 500,
+	    .sender = "s@a.test", .size_bytes = 3, .body = BODY_7BIT,
+	    .recipients = 2, .ret = RET_HDRS, .envid = "aB+2B1" };
+	struct d_rcpt rcpts[] = {
+		{ .job = 77, .number = 0, .recipient = "r0@" DOMAIN,
+		  .notify = NOTIFY_SUCCESS | NOTIFY_DELAY,
+		  .orcpt = "rfc822;Old+2Bx@c.test" },
+		{ .job = 77, .number = 1, .recipient = "r1@" DOMAIN },
+	};
+	struct w_result results[] = {
+		{ .job = 77, .number = 0, .outcome = OUTCOME_DELIVERED,
+		  .code = 250, .dsn_passed = true },
+		{ .job = 77, .number = 1, .outcome = OUTCOME_DELIVERED,
+		  .code = 250 },
+	};
+	struct wire_port *worker;
+	const struct w_job *job;
+
+	(void)state;
+	worker = begin(&about.destination, &about.session, "mx=1");
+	say(&world.queue, D_JOB, &about);
+	say(&world.queue, D_RCPT, &rcpts[0]);
+	say(&world.queue, D_RCPT, &rcpts[1]);
+	job = expect(worker, W_JOB);
+	assert_int_equal(job->ret, RET_HDRS);
+	assert_string_equal(job->envid, "aB+2B1");
+	for (int i = 0; i < 2; i++) {
+		const struct w_rcpt *rcpt = expect(worker, W_RCPT);
+
+		assert_int_equal(rcpt->notify, rcpts[i].notify);
+		assert_string_equal(rcpt->orcpt, rcpts[i].orcpt);
+	}
+	pass_body(worker, 77);
+	dot(worker, 77);
+	say(worker, W_RESULT, &results[0]);
+	say(worker, W_RESULT, &results[1]);
+	done(worker, 77, DONE_SERVED, true);
+	for (int i = 0; i < 2; i++) {
+		const struct d_result *heard = expect(&world.queue,
+		    D_RESULT);
+
+		assert_string_equal(heard->recipient, rcpts[i].recipient);
+		assert_int_equal(heard->dsn_passed, i == 0);
+	}
+}
+
 static void
 test_delivers(void **state)
 {
@@ -2803,6 +2853,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST("DSN-3461-5.2.1-1, DSN-3461-5.2.1-4 DSN requests go to the "
+		    "worker, what was passed on to queue", test_dsn),
 		TEST("a message, and the worker again", test_delivers),
 		TEST("SMTP-2.2.1-2 what a worker is told",
 		    test_socket_says_all),

@@ -177,6 +177,34 @@ a_stray_destination(void **state)
 	}
 }
 
+/* That one is held and named, others go. */
+static void
+a_damaged_recipient(void **state)
+{
+	static const char middle[] = "b1@far.example";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(middle) - 1; i += 4) {
+		struct world *world = new_world(NULL, 0);
+		unsigned n;
+
+		for (n = 0; n < 3; n++)
+			take_message(world, "a@near.example",
+			    n == 0 ? "b0@far.example" : n == 1 ? middle :
+			    "b2@far.example");
+		stop_queue(world);
+		flip_octets(world, "recipients.db", middle,
+		    sizeof(middle) - 1, i);
+		start_and_mend(world);
+		assert_logged("alarm what=record text=\"recipient ");
+		assert_int_equal(deliver_all(world, "far.example"), 2);
+		/* its message stays, for the operator */
+		assert_int_equal(count_messages(world), 1);
+		assert_false(has_aside(world));
+		end_world(&world);
+	}
+}
+
 /* ---- any bit ---- */
 
 #define MESSAGES	40
@@ -535,6 +563,8 @@ main(void)
 		    a_stray_place, NULL, NULL, NULL },
 		{ "a stray destination is mended", a_stray_destination, NULL,
 		    NULL, NULL },
+		{ "a damaged recipient is named, the others are delivered",
+		    a_damaged_recipient, NULL, NULL, NULL },
 		{ "any bit of a table costs one message at most",
 		    any_bit_of_a_table, NULL, NULL, NULL },
 		{ "any bit of a page's head: it starts again, with the rest",

@@ -281,6 +281,51 @@ envelopes(void **state)
 	world_free(&world);
 }
 
+static void
+notifications(void **state)
+{
+	static const struct {
+		const char	*words;
+		uint32_t	 notify;
+		enum dsn_ret	 ret;
+		const char	*envid;
+	} rows[] = {
+		{ "r@d.test", 0, RET_NONE, "" },
+		{ "-N|never|r@d.test", NOTIFY_NEVER, RET_NONE, "" },
+		{ "-Nsuccess|r@d.test", NOTIFY_SUCCESS, RET_NONE, "" },
+		{ "-N|failure,delay|-R|hdrs|--|r@d.test",
+		    NOTIFY_FAILURE | NOTIFY_DELAY, RET_HDRS, "" },
+		{ "-N|success,failure,delay|-Rfull|r@d.test", NOTIFY_SUCCESS |
+		    NOTIFY_FAILURE | NOTIFY_DELAY, RET_FULL, "" },
+		/* the last one counts */
+		{ "-N|never|-N|delay|r@d.test", NOTIFY_DELAY, RET_NONE, "" },
+		{ "-V|QQ314|r@d.test", 0, RET_NONE, "QQ314" },
+		{ "-VQQ+2B314|r@d.test", 0, RET_NONE, "QQ+2B314" },
+		/* what is no xtext becomes it */
+		{ "-V|a b|r@d.test", 0, RET_NONE, "a+20b" },
+		{ "-V|a=b+c|r@d.test", 0, RET_NONE, "a+3Db+2Bc" },
+		{ "-V|<id@host>|r@d.test", 0, RET_NONE, "<id@host>" },
+		/* a null sender asks in vain, and does no harm */
+		{ "-f|<>|-N|success|r@d.test", NOTIFY_SUCCESS, RET_NONE, "" },
+	};
+	struct world *world = submit_world(NULL);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct mail *mail;
+
+		expect(world, rows[i].words, SLICE(TEXT), 0, "");
+		mail = last_mail(world);
+		if (mail->rcpt.notify != rows[i].notify ||
+		    mail->open.ret != rows[i].ret ||
+		    strcmp(mail->open.envid, rows[i].envid) != 0)
+			fail_msg("%s: %u %u %s", rows[i].words,
+			    mail->rcpt.notify, mail->open.ret,
+			    mail->open.envid);
+	}
+	world_free(&world);
+}
+
 /* ---- messages ---- */
 
 #define HEADER	"From: a@b\nDate: x\nMessage-ID: <y>\n"
@@ -446,6 +491,7 @@ long_lines(void **state)
 static void
 usage(void **state)
 {
+#define E50	"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
 	static const struct {
 		const char	*words, *why;
 	} rows[] = {
@@ -453,6 +499,10 @@ usage(void **state)
 		{ "-f", "-f" },
 		{ "-f|a b@c|r@d.test", "-f: " },		/* S5 */
 		{ "-f|a@b,c@d|r@d.test", "-f: " },
+		{ "-V||r@d.test", "-V: " },
+		{ "-V|a\nb|r@d.test", "-V: " },
+		{ "-V|\xc3\xbc|r@d.test", "-V: " },
+		{ "-V|" E50 E50 "e|r@d.test", "-V: " },
 		{ "-bv|r@d.test", "not yet" },			/* S18 */
 		{ "-bz|r@d.test", "-bz" },
 		{ "-bs", "not yet" },
@@ -732,6 +782,8 @@ main(void)
 		TEST("SMTP-2.3.5-1, SMTP-B-1, SMTP-B-3, SMTP-B-5, "
 		    "MSG-5322-3.6.6-1, MSG-5322-5-1, MSG-5322-3.4-2 who "
 		    "sends and who gets it", envelopes),
+		TEST("DSN-3461-4.1-1, DSN-3461-4.3-1, DSN-3461-4.4-1 -N, -R "
+		    "and -V", notifications),
 		TEST("SMTP-B-2, MSG-5322-3.6.3-1, MSG-5322-2.1-1, "
 		    "MSG-5322-2.3-1, MSG-5322-2.2-2, SMTP-4.5.2-2, "
 		    "SMTP-6.4-1 what is sent", messages),

@@ -62,6 +62,10 @@ struct scene {
 	bool		 stop_at_dot;
 	bool		 impatient;	/* 300 ms for each step */
 	const char	*heard;		/* the last data, if not NULL */
+	/* DSN requests, of every recipient alike */
+	enum dsn_ret	 ret;
+	const char	*envid, *orcpt;
+	uint32_t	 notify;
 };
 struct group {
 	const struct scene	*scenes;
@@ -110,8 +114,9 @@ log_result(void *context, const struct w_result *result)
 	    "failed" };
 	struct client *client = context;
 
-	buffer_printf(&client->log, " %u=%s/%u/%s", result->number,
-	    names[result->outcome], result->code, result->enhanced);
+	buffer_printf(&client->log, " %u=%s/%u/%s%s", result->number,
+	    names[result->outcome], result->code, result->enhanced,
+	    result->dsn_passed ? "/dsn" : "");
 }
 
 static const struct session_calls calls = {
@@ -135,12 +140,18 @@ deliver(struct session *session, struct client *client, unsigned number,
 	    "x\r\n");
 	job.job.body = scene->kind;
 	snprintf(job.job.sender, sizeof(job.job.sender), "s@a.test");
+	job.job.ret = scene->ret;
+	if (scene->envid != NULL)
+		strcpy(job.job.envid, scene->envid);
 	job.rcpts_n = scene->rcpts > 0 ? scene->rcpts : 1;
 	job.rcpts = calloc(job.rcpts_n, sizeof(*job.rcpts));
 	for (i = 0; i < job.rcpts_n; i++) {
 		job.rcpts[i].number = i;
 		snprintf(job.rcpts[i].recipient,
 		    sizeof(job.rcpts[i].recipient), "r%u@b.test", i);
+		job.rcpts[i].notify = scene->notify;
+		if (scene->orcpt != NULL)
+			strcpy(job.rcpts[i].orcpt, scene->orcpt);
 	}
 	session_deliver(session, &job, &done);
 	buffer_printf(&client->log, " %s%s%s", dones[done.done],
@@ -545,8 +556,65 @@ static const struct scene parameters[] = {
 	  ">250-DSN", ">250-BINARYMIME", ">250-CHUNKING", ">250 SIZE",
 	  "<MAIL FROM:<s@a.test> SIZE=3 BODY=8BITMIME", OK, RCPT0, OK,
 	  "<DATA", ">354 go", "data", OK, BYE },
+	  .is = "ready:absent 0=delivered/250/2.0.0/dsn served+",
+	  .messages = 1, .kind = BODY_8BITMIME },
+};
+
+/* RFC 3461 5.2.1, 5.2.2 */
+#define ASKED	.ret = RET_HDRS, .envid = "aB+2B1",			\
+		.notify = NOTIFY_SUCCESS | NOTIFY_DELAY,		\
+		.orcpt = "rfc822;Old+2Bx@c.test"
+#define DSN_MAIL	"<MAIL FROM:<s@a.test> RET=HDRS ENVID=aB+2B1"
+#define DSN_RCPT(n)	"<RCPT TO:<r" #n "@b.test> NOTIFY=SUCCESS,DELAY "	\
+			"ORCPT=rfc822;Old+2Bx@c.test"
+
+static const struct scene requests[] = {
+	{ "DSN offered: as they came", NO_POLICY, { ">220 mx", EHLO,
+	  ">250-mx", ">250 DSN", DSN_MAIL, OK, DSN_RCPT(0), OK, DSN_RCPT(1),
+	  OK, "<DATA", ">354 go", "data", OK, BYE },
+	  .is = "ready:absent 0=delivered/250/2.0.0/dsn "
+	  "1=delivered/250/2.0.0/dsn served+", .messages = 1, .rcpts = 2,
+	  ASKED },
+	{ "the same in a group", NO_POLICY, { ">220 mx", EHLO,
+	  ">250-mx", ">250-DSN", ">250 PIPELINING", DSN_MAIL, DSN_RCPT(0),
+	  DSN_RCPT(1), "<DATA", OK, OK, OK, ">354 go", "data", OK, BYE },
+	  .is = "ready:absent 0=delivered/250/2.0.0/dsn "
+	  "1=delivered/250/2.0.0/dsn served+", .messages = 1, .rcpts = 2,
+	  ASKED },
+	{ "never, and full", NO_POLICY, { ">220 mx", EHLO, ">250-mx",
+	  ">250 DSN", "<MAIL FROM:<s@a.test> RET=FULL", OK,
+	  "<RCPT TO:<r0@b.test> NOTIFY=NEVER", OK, "<DATA", ">354 go",
+	  "data", OK, BYE },
+	  .is = "ready:absent 0=delivered/250/2.0.0/dsn served+",
+	  .messages = 1, .ret = RET_FULL, .notify = NOTIFY_NEVER },
+	{ "all three", NO_POLICY, { ">220 mx", EHLO, ">250-mx", ">250 DSN",
+	  "<MAIL FROM:<s@a.test>", OK,
+	  "<RCPT TO:<r0@b.test> NOTIFY=SUCCESS,FAILURE,DELAY", OK, "<DATA",
+	  ">354 go", "data", OK, BYE },
+	  .is = "ready:absent 0=delivered/250/2.0.0/dsn served+",
+	  .messages = 1,
+	  .notify = NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY },
+	{ "nothing asked for: nothing made up", NO_POLICY, { ">220 mx", EHLO,
+	  ">250-mx", ">250 DSN", MAIL, OK, RCPT0, OK, "<DATA", ">354 go",
+	  "data", OK, BYE },
+	  .is = "ready:absent 0=delivered/250/2.0.0/dsn served+",
+	  .messages = 1 },
+	{ "not offered: nothing is said of it", NO_POLICY, { ">220 mx", EHLO,
+	  ">250 mx", MAIL, OK, RCPT0, OK, "<DATA", ">354 go", "data", OK,
+	  BYE },
 	  .is = "ready:absent 0=delivered/250/2.0.0 served+", .messages = 1,
-	  .kind = BODY_8BITMIME },
+	  ASKED },
+	{ "offered in clear, not inside TLS", NO_POLICY, { ">220 mx", EHLO,
+	  ">250-mx", ">250-DSN", ">250 STARTTLS", "<STARTTLS", ">220 go",
+	  "tls good", INSIDE, MAIL, OK, RCPT0, OK, "<DATA", ">354 go",
+	  "data", OK, BYE },
+	  .is = "ready:done 0=delivered/250/2.0.0 served+", .messages = 1,
+	  ASKED },
+	{ "passed to nobody who refused", NO_POLICY, { ">220 mx", EHLO,
+	  ">250-mx", ">250 DSN", DSN_MAIL, OK, DSN_RCPT(0),
+	  ">550 5.1.1 no", DSN_RCPT(1), ">450 4.2.1 later", BYE },
+	  .is = "ready:absent 0=failed/550/5.1.1 1=deferred/450/4.2.1 "
+	  "served+", .messages = 1, .rcpts = 2, ASKED },
 };
 
 static const struct scene refusals[] = {
@@ -1159,6 +1227,8 @@ main(void)
 		SCENES("EXT-1870-6-1, EXT-6152-3-3, EXT-3030-3-3, "
 		    "EXT-6531-3.4-2, SMTP-3.3-2 parameters of MAIL",
 		    parameters),
+		SCENES("DSN-3461-5.2.1-1, DSN-3461-5.2.1-2, DSN-3461-5.2.2-1 "
+		    "DSN requests", requests),
 		SCENES("SMTP-4.2.1-2, SMTP-4.2.5-3, EXT-1870-6.2-3 4yz and "
 		    "5yz at each step", refusals),
 		SCENES("EXT-1870-6.2-1 RSET or QUIT after a failure", resets),

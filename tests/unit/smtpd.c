@@ -49,7 +49,7 @@ hello(void **state)
 	reply = client_hear(world, &client);
 	assert_string_equal(reply, "250-relay.test\r\n250-PIPELINING\r\n"
 	    "250-SIZE 52428800\r\n250-8BITMIME\r\n"
-	    "250 ENHANCEDSTATUSCODES\r\n");
+	    "250-ENHANCEDSTATUSCODES\r\n250 DSN\r\n");
 	free(reply);
 	client_say(&client, "HELO client.test\r\n");
 	reply = client_hear(world, &client);
@@ -219,10 +219,27 @@ sequences(void **state)
 		{ "HELO", { "501", "501", "501" } },
 		{ "MAIL FROM:<x@y>", { "250", "503", "503" } },
 		{ "MAIL FROM:<x@y> FOO=1", { "555", "555", "555" } },
+		{ "MAIL FROM:<x@y> RET=HDRS ENVID=QQ+2B1",
+		    { "250", "503", "503" } },
+		{ "MAIL FROM:<x> RET=full", { "250", "503", "503" } },
+		{ "MAIL FROM:<> ENVID=x", { "250", "503", "503" } },
+		{ "MAIL FROM:<x@y> RET=x", { "501 5.5.4", "501", "501" } },
+		{ "MAIL FROM:<x@y> ENVID=a=b",
+		    { "501 5.5.4", "501", "501" } },
 		{ "MAIL FROM:x", { "501", "501", "501" } },
 		{ "MAIL FROM:<x>", { "250", "503", "503" } },
 		{ "RCPT TO:<x@y>", { "503", "250", "250" } },
 		{ "RCPT TO:<x@our.test>", { "503", "550", "550" } },
+		{ "RCPT TO:<x@y> NOTIFY=NEVER ORCPT=rfc822;x+40y",
+		    { "503", "250", "250" } },
+		{ "RCPT TO:<x@y> NOTIFY=SUCCESS,DELAY",
+		    { "503", "250", "250" } },
+		{ "RCPT TO:<x@our.test> NOTIFY=SUCCESS",
+		    { "503", "550", "550" } },
+		{ "RCPT TO:<x@y> NOTIFY=NEVER,SUCCESS",
+		    { "501", "501", "501 5.5.4" } },
+		{ "RCPT TO:<x@y> ORCPT=;x", { "501", "501", "501 5.5.4" } },
+		{ "RCPT TO:<> NOTIFY=NEVER", { "501", "501", "501" } },
 		{ "RCPT TO:<>", { "501", "501", "501" } },
 		{ "RCPT TO:<x@y> FOO", { "555", "555", "555" } },
 		{ "DATA", { "503", "554", "354" } },
@@ -401,29 +418,70 @@ line_limits(void **state)
 	world_free(&world);
 }
 
-/* MAIL may be as much longer as its parameters are. */
+/* MAIL and RCPT may be as much longer as their parameters are. */
 static void
-mail_line_limit(void **state)
+longer_lines(void **state)
 {
+	static const struct {
+		const char	*before, *line;
+		size_t		 limit;
+	} rows[] = {
+		{ "", "MAIL FROM:<a@b> SIZE=1", 512 + 26 + 17 + 9 + 107 },
+		{ "> MAIL FROM:<a@b>\n< 250\n", "RCPT TO:<c@d>",
+		    512 + 29 + 507 },
+	};
 	struct world *world = world_new(NULL);
 
 	(void)state;
-	for (size_t length = 550; length <= 560; length++) {
+	for (size_t i = 0; i < 22; i++) {
 		struct client client = client_local(world, 0);
 		struct buffer line = { NULL, 0, 0 };
+		size_t length = rows[i % 2].limit - 5 + i / 2;
 
 		play(world, &client, HELLO, LINE_BY_LINE);
-		buffer_add(&line, SLICE("MAIL FROM:<a@b> SIZE=1"));
+		play(world, &client, rows[i % 2].before, LINE_BY_LINE);
+		buffer_add(&line, slice_of(rows[i % 2].line));
 		fill(&line, length - line.len - 2, " ");
 		buffer_add(&line, SLICE("\r\n"));
 		client_dribble(world, &client, (struct slice){ line.text,
 		    line.len });
-		client_expect(world, &client, length <= 555 ? "250" :
-		    "500 5.5.2");
+		client_expect(world, &client, length <= rows[i % 2].limit ?
+		    "250" : "500 5.5.2");
 		play(world, &client, "> QUIT\n< 221\n< end\n", LINE_BY_LINE);
 		buffer_free(&line);
 		client_free(&client);
 	}
+	world_free(&world);
+}
+
+/* What was asked for reaches queue as it came; what was not is not there. */
+static void
+dsn_requests(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct client client = client_new(world);
+	const struct mail *mail;
+
+	(void)state;
+	play(world, &client, HELLO
+	    "> MAIL FROM:<a@b> RET=hdrs ENVID=aB+2B1\n< 250\n"
+	    "> RCPT TO:<c@d> notify=Delay,SUCCESS ORCPT=rfc822;Old+2Bx@y\n"
+	    "< 250\n", LINE_BY_LINE);
+	mail = last_mail(world);
+	assert_int_equal(mail->open.ret, RET_HDRS);
+	assert_string_equal(mail->open.envid, "aB+2B1");
+	assert_int_equal(mail->rcpt.notify, NOTIFY_DELAY | NOTIFY_SUCCESS);
+	assert_string_equal(mail->rcpt.orcpt, "rfc822;Old+2Bx@y");
+	play(world, &client, "> RCPT TO:<e@d>\n< 250\n", LINE_BY_LINE);
+	assert_int_equal(mail->rcpt.notify, 0);
+	assert_string_equal(mail->rcpt.orcpt, "");
+	play(world, &client, "> RSET\n< 250\n> MAIL FROM:<a@b>\n< 250\n"
+	    "> RCPT TO:<c@d> NOTIFY=NEVER\n< 250\n", LINE_BY_LINE);
+	mail = last_mail(world);
+	assert_int_equal(mail->open.ret, RET_NONE);
+	assert_string_equal(mail->open.envid, "");
+	assert_int_equal(mail->rcpt.notify, NOTIFY_NEVER);
+	client_free(&client);
 	world_free(&world);
 }
 
@@ -1650,9 +1708,9 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST("SMTP-3.1-1, SMTP-2.2.1-1, SMTP-2.2.1-3, SMTP-2.2.2-1, "
-		    "SMTP-3.2-1, EXT-1870-3-1, EXT-6152-2-1, EXT-2034-4-1 "
-		    "greeting, EHLO, HELO", hello),
+		TEST("DSN-3461-4-1, SMTP-3.1-1, SMTP-2.2.1-1, SMTP-2.2.1-3, "
+		    "SMTP-2.2.2-1, SMTP-3.2-1, EXT-1870-3-1, EXT-6152-2-1, "
+		    "EXT-2034-4-1, SUB-6409-7-2 greeting, EHLO, HELO", hello),
 		TEST("SMTP-4.1.4-5, SMTP-4.1.4-3, SMTP-4.1.1.8-1, "
 		    "SMTP-3.5.3-1, SMTP-3.5.3-2 before EHLO", before_hello),
 		TEST("SMTP-4.4-1, SMTP-4.4-2, SMTP-4.4-5, SMTP-4.4-8, "
@@ -1663,7 +1721,8 @@ main(void)
 		    cuts),
 		TEST("SMTP-3.3-8, SMTP-3.3-4, SMTP-4.1.4-6, SMTP-4.1.4-2, "
 		    "SMTP-4.1.1.2-2, SMTP-3.3-9, SMTP-4.1.1.9-1, SMTP-4.2-6, "
-		    "SMTP-4.5.1-1, EXT-2034-4-2, EXT-2034-4-3, EXT-5248-2-1 "
+		    "SMTP-4.5.1-1, EXT-2034-4-2, EXT-2034-4-3, EXT-5248-2-1, "
+		    "DSN-3461-5.1-1, DSN-3461-5.1-2, DSN-3461-5.1-3 "
 		    "every command in every state", sequences),
 		TEST("SMTP-4.1.1.5-1, SMTP-4.1.4-1 RSET, EHLO, HELO drop the "
 		    "transaction", resets),
@@ -1677,8 +1736,11 @@ main(void)
 		    "clients", bare_names),
 		TEST("SMTP-4.5.3.1.4-1, SMTP-4.5.3.1.9-1 command lines of "
 		    "512", line_limits),
-		TEST("SMTP-4.5.3.1.4-1 MAIL lines with parameters",
-		    mail_line_limit),
+		TEST("SMTP-4.5.3.1.4-1 MAIL and RCPT lines with "
+		    "parameters",
+		    longer_lines),
+		TEST("DSN-3461-4-1, DSN-3461-4.5-1, SUB-6409-7-2 DSN requests "
+		    "reach queue as they came", dsn_requests),
 		TEST("SMTP-2.3.8-1, SMTP-4.1.2-6 lone CR and LF in commands",
 		    bare_line_ends),
 		TEST("SMTP-3.8-1 421 after 20 errors", too_many_errors),

@@ -46,6 +46,7 @@ struct mail {
 	struct q_open	open;
 	struct buffer	rcpts;		/* each with a blank behind it */
 	unsigned	rcpts_n, taken_n;
+	struct q_rcpt	rcpt;		/* the last */
 	int		pipe;		/* -1: none, or read to its end */
 	struct buffer	body;
 	bool		data, piped, went, ended, aborted, taken, refused;
@@ -172,6 +173,7 @@ on_queue_rcpt(struct world *world, const struct q_rcpt *rcpt)
 
 	assert_int_equal(rcpt->number, mail->rcpts_n);
 	mail->rcpts_n++;
+	mail->rcpt = *rcpt;
 	world->rcpts_seen++;
 	buffer_printf(&mail->rcpts, "%s ", rcpt->recipient);
 	if (world->refuse_rcpt != NULL &&

@@ -403,6 +403,18 @@ keys(void **state)
 	    STORE_ABSENT);
 }
 
+static void
+deposit_one(struct spool *spool, const struct message *message,
+    const char *address)
+{
+	struct addressees addressees = { NULL, 0, 0, NULL, 0 };
+	const struct addressee one = { address, 0, "" };
+
+	assert_true(addressee_add(&addressees, &one));
+	deposit_message(spool, message, &addressees);
+	addressee_free(&addressees);
+}
+
 /* An entry is as early as what is due, and never earlier than back-off. */
 static void
 the_entry_follows(void **state)
@@ -415,7 +427,7 @@ the_entry_follows(void **state)
 	struct soon found;
 	uint64_t number;
 
-	deposit_message(disk->spool, &message, "b@far.example", 1);
+	deposit_one(disk->spool, &message, "b@far.example");
 	commit(disk);
 	number = spool_get_name(disk->spool, "far.example", CLASS_MAIL);
 	assert_true(spool_next_soon(disk->spool, &(struct soon){ 0, 0 },
@@ -433,7 +445,7 @@ the_entry_follows(void **state)
 	/* new mail does not lower it */
 	message.id = 2;
 	message.arrived_ms = 6000;
-	deposit_message(disk->spool, &message, "c@far.example", 1);
+	deposit_one(disk->spool, &message, "c@far.example");
 	assert_true(spool_next_soon(disk->spool, &(struct soon){ 0, 0 },
 	    &found));
 	assert_int_equal(found.next_ms, 9000);
@@ -444,7 +456,7 @@ the_entry_follows(void **state)
 	assert_false(spool_next_soon(disk->spool, &(struct soon){ 0, 0 },
 	    &found));
 	message.id = 3;
-	deposit_message(disk->spool, &message, "d@far.example", 1);
+	deposit_one(disk->spool, &message, "d@far.example");
 	assert_false(spool_next_soon(disk->spool, &(struct soon){ 0, 0 },
 	    &found));
 	spool_get_destination(disk->spool, number, &destination);

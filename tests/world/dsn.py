@@ -1,12 +1,25 @@
 """Is this delivery status notification one, to the letter of RFC 3464?
 
 A strict reader: it parses with rules of its own where Python's email package
-would forgive, and complains with the id of the rule.
+would forgive, and complains with the id of the rule. Behind it the sentences
+on the DSN extension (RFC 3461): what is asked for, and what is told.
 """
 
 import email
 import email.policy
+import email.utils
 import re
+import time
+
+from . import client
+from .language import (WHOSE, WITHIN, agrees, pairs as pairs_of, patience,
+                       seconds, sentence)
+
+DATES = ("arrival-date", "last-attempt-date", "will-retry-until")
+MESSAGE_FIELDS = ("original-envelope-id", "reporting-mta", "arrival-date")
+GROUP_FIELDS = ("original-recipient", "final-recipient", "action", "status",
+                "remote-mta", "diagnostic-code", "last-attempt-date",
+                "will-retry-until")
 
 
 class Dsn:
@@ -17,6 +30,7 @@ class Dsn:
         self.groups = []		# a dict for each recipient
         self.message = {}		# the per-message fields
         self.text = self.original = ""
+        self.whole = False
         self.envelope = envelope_sender, envelope_recipient
         self._read(data)
 
@@ -60,8 +74,13 @@ class Dsn:
         self._claim(parts[1]["Content-Transfer-Encoding"] in (None, "7bit"),
                     "DSN-3464-2.1-1", "delivery-status is not 7bit")
         self.text = parts[0].get_content()
+        self.whole = parts[2].get_content_type() == "message/rfc822"
         self.original = self._raw_part(data, mail.get_boundary(), 2)
         self._status(self._raw_part(data, mail.get_boundary(), 1))
+        self._claim(not self.whole or any(group.get("action") == "failed"
+                                          for group in self.groups),
+                    "DSN-3461-6.2-1", "the message is returned though nobody "
+                    "failed")
 
     @staticmethod
     def _raw_part(data, boundary, number):
@@ -86,8 +105,21 @@ class Dsn:
                     + repr(self.message.get("reporting-mta")))
         self._claim("dsn-gateway" not in self.message, "DSN-3464-2.2.3-1",
                     "DSN-Gateway")
+        self._known(self.message, MESSAGE_FIELDS)
         for group in self.groups:
+            self._known(group, GROUP_FIELDS)
             self._group(group)
+
+    def _known(self, fields, order):
+        """Only those, in RFC 3464's order, and dates with a numeric zone."""
+        names = list(fields)
+        self._claim(names == [name for name in order if name in fields],
+                    "DSN-3464-2.1-2", f"fields {names}")
+        for name in DATES:
+            self._claim(name not in fields or (
+                re.search(r" [+-]\d{4}$", fields[name]) is not None
+                and email.utils.parsedate_to_datetime(fields[name])
+                is not None), "DSN-3464-2.2.5-1", f"{name} is no date")
 
     def _group(self, group):
         action, status = group.get("action", ""), group.get("status", "")
@@ -101,8 +133,8 @@ class Dsn:
         wanted = {"failed": "45", "delayed": "4"}.get(action, "2")
         self._claim(status[:1] in wanted, "DSN-3464-2.3.4-1",
                     f"Action {action} with Status {status}")
-        self._claim(action == "delayed" or "will-retry-until" not in group,
-                    "DSN-3464-2.3.9-1", "Will-Retry-Until without delayed")
+        self._claim((action == "delayed") == ("will-retry-until" in group),
+                    "DSN-3464-2.3.9-1", f"Will-Retry-Until with {action}")
         diagnostic = group.get("diagnostic-code")
         self._claim(diagnostic is None or diagnostic.startswith("smtp; "),
                     "DSN-3464-2.3.6-1", f"Diagnostic-Code {diagnostic!r}")
@@ -118,3 +150,130 @@ class Dsn:
                         f"{name} twice")
             fields[name.lower()] = value.strip()
         return fields
+
+
+# Sentences.
+
+
+@sentence(r"send(?: from (?P<sender>\S+))? to (?P<to>[^\"]+?)"
+          r" asking \"(?P<mail>[^\"]*)\"(?: and \"(?P<rcpt>[^\"]*)\")?"
+          r"(?: as (?P<name>\w+))?"
+          r"(?: expecting (?P<code>\d{3})(?: (?P<enhanced>\d\.\d+\.\d+))?)?")
+def send_asking(player, step, sender, to, mail, rcpt, name, code, enhanced):
+    """With parameters of MAIL, and those of every RCPT."""
+    sender = {"<>": "", None: "alice@home.example"}.get(sender, sender)
+    recipients = [one.strip() for one in to.split(",")]
+    one = client.compose(player.scenario.name, sender, recipients,
+                         text="\n".join(step.block) if step.block else None)
+    player.last = [one]
+    if name:
+        player.named[name] = [one]
+    player.mails.append(one)
+    refused = None
+    with player.culver.client() as session:
+        session.demand("EHLO client.world.example", 2)
+        try:
+            one.id = _transaction(session, one, mail, rcpt)
+        except client.Refused as refusal:
+            refused = one.refusal = refusal
+    if code and (refused is None or refused.code != int(code)
+                 or not refused.text.startswith(enhanced or "")):
+        player.fail(f"the answer was {refused or 'yes'}")
+    if not code and refused:
+        player.fail(f"refused: {refused}")
+
+
+def _transaction(session, one, mail, rcpt):
+    more = lambda parameters: " " + parameters if parameters else ""
+    session.demand(f"MAIL FROM:<{one.sender}>{more(mail)}", 2)
+    for recipient in one.recipients:
+        session.demand(f"RCPT TO:<{recipient}>{more(rcpt)}", 2)
+    session.demand("DATA", 3)
+    wire = b"\r\n".join(b"." + line if line.startswith(b".") else line
+                        for line in one.data.split(b"\r\n"))
+    session.sock.sendall(wire + b".\r\n")
+    code, text = session.read()
+    if code // 100 != 2:
+        raise client.Refused("dot", code, text)
+    return text.split("queued as ")[-1].split()[0]
+
+
+def _sent(player, name):
+    mails = player.named.get(name) if name else player.last
+    if not mails:
+        player.fail("no such mail was sent")
+    return mails
+
+
+def _told(player, mail, recipient, action):
+    """All notifications that say so of it, and what they say."""
+    found = []
+    for _, _, message in player.world.bounces(mail.mark):
+        dsn = Dsn(message.data, message.sender, message.recipients[0])
+        group = dsn.group(recipient)
+        if group and action in (None, group.get("action")):
+            found.append((dsn, group))
+    return found
+
+
+@sentence(rf"expect {WHOSE}told (?P<action>failed|delayed|relayed)"
+          r"(?P<once> once)?(?: (?P<status>\d\.\d+\.\d+))?"
+          r"(?: for (?P<only>\S+@\S+))?"
+          rf"(?: saying \"(?P<text>[^\"]*)\")?{WITHIN}")
+def expect_told(player, step, name, action, once, status, only, text, within):
+    for mail in _sent(player, name):
+        for recipient in [only] if only else mail.recipients:
+            found = player.until(
+                lambda: _told(player, mail, recipient, action),
+                f"nobody was told that {recipient} is {action}",
+                patience(player, within))
+            dsn, group = player.notification = found[0]
+            if status not in (None, group["status"]):
+                player.fail(f"it says {group}")
+            if text and text not in dsn.text:
+                player.fail(f"it does not say {text}: {dsn.text}")
+            if once and len(found) != 1:
+                player.fail(f"told {len(found)} times of {recipient}")
+
+
+@sentence(rf"expect {WHOSE}told nothing(?: of (?P<action>\w+))?")
+def expect_told_nothing(player, step, name, action):
+    time.sleep(0.3)
+    for mail in _sent(player, name):
+        for recipient in mail.recipients:
+            for _, group in _told(player, mail, recipient, action):
+                player.fail(f"it was told that {recipient} is "
+                            f"{group['action']}")
+
+
+@sentence(r"expect the notification (?P<no>lacks|says) (?P<pairs>\S+.*)")
+def expect_notification(player, step, no, pairs):
+    """Fields of the message or the recipient; `lacks`: their names."""
+    dsn, group = player.notification
+    fields = {**dsn.message, **group}
+    if no == "lacks":
+        for name in pairs.split():
+            if name in fields:
+                player.fail(f"{name}: {fields[name]}")
+        return
+    for key, operator, wanted in pairs_of(pairs):
+        if not agrees(fields.get(key, ""), operator, wanted):
+            player.fail(f"{key} is {fields.get(key)!r}")
+
+
+@sentence(r"expect the notification returns (?P<what>the header|the message)")
+def expect_returned(player, step, what):
+    dsn, _ = player.notification
+    if dsn.whole != (what == "the message"):
+        player.fail(f"it returns {'all' if dsn.whole else 'the header'}")
+
+
+@sentence(r"expect the notification promises (?P<life>\w+)")
+def expect_life(player, step, life):
+    """Will-Retry-Until is the arrival and so long (DSN-3464-2.3.9-1)."""
+    dsn, group = player.notification
+    arrived, until = (email.utils.parsedate_to_datetime(text) for text in
+                      (dsn.message["arrival-date"],
+                       group["will-retry-until"]))
+    if (until - arrived).total_seconds() != seconds(life):
+        player.fail(f"from {arrived} to {until}")
