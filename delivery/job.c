@@ -370,6 +370,21 @@ job_note_host(struct job *job, const char *host)
 }
 
 static void
+keep_facts(struct job *job, const struct d_host *note)
+{
+	memcpy(job->facts.policy, note->policy, sizeof(note->policy));
+	memcpy(job->facts.requirement, note->requirement,
+	    sizeof(note->requirement));
+	memcpy(job->facts.verdict, note->verdict, sizeof(note->verdict));
+	memcpy(job->facts.rule, note->rule, sizeof(note->rule));
+	memcpy(job->facts.repair, note->repair, sizeof(note->repair));
+	memcpy(job->facts.tls_version, note->tls_version,
+	    sizeof(note->tls_version));
+	memcpy(job->facts.tls_cipher, note->tls_cipher,
+	    sizeof(note->tls_cipher));
+}
+
+static void
 send_recipients(const struct job *job)
 {
 	struct w_rcpt rcpt = { .job = job->about.job };
@@ -409,6 +424,7 @@ job_run(struct job *job, struct channel *channel)
 	memcpy(job->host, channel->host, sizeof(job->host));
 	memcpy(job->address, channel->address_text, sizeof(job->address));
 	memcpy(job->clause, channel->note.clause, sizeof(job->clause));
+	keep_facts(job, &channel->note);
 	memcpy(message.sender, job->about.sender, sizeof(message.sender));
 	memcpy(message.envid, job->about.envid, sizeof(message.envid));
 	pool_send(channel->worker, W_JOB, &message, NULL);
@@ -439,6 +455,22 @@ job_take_dot(struct job *job)
 	job->dotted = true;
 }
 
+/* A queue that was started since has not heard the session's D_HOST. */
+static void
+tell_facts(const struct job *job, struct d_result *result)
+{
+	memcpy(result->policy, job->facts.policy, sizeof(result->policy));
+	memcpy(result->requirement, job->facts.requirement,
+	    sizeof(result->requirement));
+	memcpy(result->verdict, job->facts.verdict, sizeof(result->verdict));
+	memcpy(result->rule, job->facts.rule, sizeof(result->rule));
+	memcpy(result->repair, job->facts.repair, sizeof(result->repair));
+	memcpy(result->tls_version, job->facts.tls_version,
+	    sizeof(result->tls_version));
+	memcpy(result->tls_cipher, job->facts.tls_cipher,
+	    sizeof(result->tls_cipher));
+}
+
 /* Keep it until the job is over. */
 static void
 record(struct job *job, struct job_rcpt *rcpt, struct d_result *result)
@@ -454,6 +486,7 @@ record(struct job *job, struct job_rcpt *rcpt, struct d_result *result)
 	memcpy(result->recipient, rcpt->recipient, sizeof(result->recipient));
 	memcpy(result->host, job->host, sizeof(result->host));
 	memcpy(result->address, job->address, sizeof(result->address));
+	tell_facts(job, result);
 	unsettled = mem_alloc(sizeof(*unsettled));
 	unsettled->result = *result;
 	unsettled->place = (unsigned)(rcpt - job->rcpts);

@@ -313,6 +313,11 @@ struct job {
 	char			 host[DOMAIN_TEXT_MAX];
 	char			 address[ADDRESS_TEXT_MAX];
 	char			 clause[64];	/* why it may go there */
+	struct {		/* the session's, as its D_HOST has them */
+		char		 policy[20], requirement[16], verdict[16];
+		char		 rule[64], repair[256];
+		char		 tls_version[16], tls_cipher[64];
+	}			 facts;
 	uint32_t		 code;
 	char			 enhanced[16];
 	char			 reply[REPLY_TEXT_MAX];

@@ -238,14 +238,20 @@ def found(player, domain, mail, place, taken=True):
     return [one for one in arrived(player.world) if fits(one)]
 
 
-@sentence(rf"expect (?P<count>no|\d+|a) (?P<taken>tries of )?reports? "
-          rf"(?:of|about) (?P<domain>{NAME}){PLACE}{WITHIN}")
-def expect_report(player, step, count, taken, domain, mail, place, within):
+@sentence(rf"expect (?P<count>no|\d+|a) (?P<taken>tries of )?reports?"
+          rf"(?P<again>, perhaps twice,)? (?:of|about) (?P<domain>{NAME}){PLACE}{WITHIN}")
+def expect_report(player, step, count, taken, again, domain, mail, place,
+                  within):
+    """Perhaps twice: where an answer was lost, the same one comes again."""
     wanted = {"no": 0, "a": 1}.get(count) if not count.isdigit() \
         else int(count)
 
     def seen():
-        return found(player, domain, mail, place, taken is None)
+        reports = found(player, domain, mail, place, taken is None)
+        if again:
+            reports = list({one.document["report-id"]: one
+                            for one in reports}.values())
+        return reports
 
     if wanted:
         player.until(lambda: len(seen()) >= wanted,
