@@ -2,9 +2,9 @@
  * What does the file of a table hold, whatever state it is in?
  *
  * Called by store.c to judge a failure, and by an owner that salvages what it
- * can (queue/salvage.c).  The database's own salvage (store.c is its door) writes its finds as text,
- * a line for each key and each value; the lines are taken as they come, so
- * that nothing is as large as the table.
+ * can (queue/salvage.c).  The database's own salvage (store.c is its door)
+ * writes its finds as text, a line for each key and each value; the lines are
+ * taken as they come, so that nothing is as large as the table.
  *
  * It does not know what keys and values mean, and changes no file.
  */

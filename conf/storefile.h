@@ -17,7 +17,8 @@
 
 /*
  * Can all files in this folder be read to their end, and written, are its
- * logs of this release of the library, and is there room for some more?  Local I/O, as long as reading all of it takes.
+ * logs of this release of the library, and is there room for some more?
+ * Local I/O, as long as reading all of it takes.
  * False: then a store that does not open is not thereby damaged.
  */
 bool	 storefile_is_reachable(int dir_fd);

@@ -2,8 +2,8 @@
  * Which messages are meant, and what is done with each?
  *
  * Called by ctl.c.  Works in slices of at most 500 rows and a few
- * milliseconds: mail that comes in meanwhile waits for one at most.  Message and recipient that were seen last are the place to go on
- * from.  A verb that is cut off has done what it did, and is simply given
+ * milliseconds: mail that comes in meanwhile waits for one at most.  Message
+ * and recipient that were seen last are the place to go on from.  A verb that is cut off has done what it did, and is simply given
  * again.  Whatever changes something ends the turn itself, so that "removed"
  * is said when it is so.
  *

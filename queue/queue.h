@@ -49,7 +49,7 @@ enum {
 	/* delivery to queue */
 	D_HOST,		/* a host was judged or tried: the facts */
 	D_NEXT,		/* this session can carry a message */
-	D_BODY,		/* the server said 354: the body of job */
+	D_BODY,		/* the body of job: the server said 354, or soon will */
 	D_RESULT,	/* one recipient's result; repeated until settled */
 	D_RETURN,	/* job not begun or cut: recipients without result wait
 			   as before, nothing is known against the peer */

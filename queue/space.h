@@ -25,7 +25,8 @@ struct space {
 void	space_init(struct space *, int fd, uint64_t min_free);
 /*
  * Reserve octets; false, and nothing is reserved, when min_free would not be
- * kept or somebody removed the folder.  Local I/O at most five times a second, without waiting for a device.
+ * kept or somebody removed the folder.  Local I/O at most five times a second,
+ * without waiting for a device.
  */
 bool	space_take(struct space *, uint64_t octets);
 /* Give a reservation back; `written` of it are on the disk now. */
