@@ -4,7 +4,8 @@
  *
  * The input is cut at octet 0 into: reply, enhanced code, host, address,
  * clause, repair, recipient, sender, and the original (the rest); its first
- * octet chooses what is no text.
+ * octet chooses what is no text.  ENVID, ORCPT and rule are the clause, the
+ * repair and the enhanced code once more.
  */
 #include "queue/bounce.h"
 
@@ -81,12 +82,15 @@ LLVMFuzzerTestOneInput(const uint8_t *octets, size_t len)
 	for (size_t i = 0; i < TEXTS; i++)
 		texts[i] = next_text(&rest, sizes[i]);
 	one[0] = (struct bounce_recipient){ .code = choice & 2 ? 550 : 0,
+	    .action = (choice >> 5) % BOUNCE_ACTIONS, .orcpt = texts[5],
+	    .rule = texts[1], .next_ms = (uint64_t)choice << 38,
 	    .reply = texts[0], .enhanced = texts[1], .host = texts[2],
 	    .ip = texts[3], .clause = texts[4], .repair = texts[5],
 	    .address = texts[6], .expired = choice & 16,
 	    .tried_ms = (uint64_t)choice << 40 };
 	one[1] = one[0];
 	bounce.to = texts[7];
+	bounce.envid = texts[4];
 	bounce.original = rest;
 	bounce_build(&bounce, &text);
 	/* three that begin a part, one that ends the last */
