@@ -25,7 +25,7 @@ TOP = os.path.dirname(TESTS)
 sys.path.insert(0, TESTS)
 sys.dont_write_bytecode = True	# as root: nothing into the tree
 
-from world import scenario, space, tap		# noqa: E402
+from world import reports, scenario, space, tap		# noqa: E402
 from world.world import World			# noqa: E402
 
 PEERS = os.path.join(TOP, "build/peers")
@@ -107,7 +107,7 @@ class Run:
         self.patience = patience(given)
         os.makedirs(given.tap, exist_ok=True)
         self.world = World(given.build)
-        self.out = tap.Tap(sys.stdout, len(scenarios) + 1)
+        self.out = tap.Tap(sys.stdout, len(scenarios) + 2)
         self.shared = None
         self.lock = threading.Lock()
 
@@ -122,6 +122,7 @@ class Run:
         with concurrent.futures.ThreadPoolExecutor(self.given.jobs) as pool:
             list(pool.map(self.play, order))
         self.judge_shared()
+        self.judge_reports()
         return 1 if self.out.failed else 0
 
     def relay(self):
@@ -151,6 +152,19 @@ class Run:
             self.out.not_ok(name, f"{why}\nsee {os.path.relpath(remains, TOP)}")
         else:
             self.out.ok(f"{name} ({time.monotonic() - began:.1f} s)")
+
+    def judge_reports(self):
+        """Every TLS report that anyone got is one by the letter."""
+        name = "RPT-4.4-1 RPT-5.3-1 RPT-3-13 every report that arrived"
+        try:
+            faults = [f"{one.where}: {one.domain}: {fault}" for one in
+                      reports.arrived(self.world) for fault in one.faults]
+        except Exception as error:
+            faults = [f"a report cannot be read: {error!r}"]
+        if faults:
+            self.out.not_ok(name, "\n".join(faults[:20]))
+        else:
+            self.out.ok(name)
 
     def judge_shared(self):
         """The shared relay ends in order, and no sanitizer spoke."""
