@@ -525,6 +525,7 @@ test_a_slice_a_turn(void **unused)
 	send_words(&two, "queue\0echo", 11);
 	for (i = 0; i < 20; i++) {
 		before = seen.slices;
+		offset_ms += 100;	/* the longest pause between slices */
 		loop_turn(loop, false);
 		assert_true(seen.slices - before <= 1);
 		take(&one);
