@@ -7,18 +7,17 @@
  */
 #include "policy/ctl.h"
 
+#include "conf/alone.h"
 #include "conf/log.h"
 #include "conf/proc.h"
 #include "policy/check.h"
 #include "policy/lookup.h"
 #include "policy/show.h"
 
-#include <errno.h>
 #include <idn2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -245,36 +244,15 @@ const struct control_verb ctl_policy_verbs[] = {
  * Without a relay.
  */
 
-/* The configuration, or the end of the program. */
-static struct config *
-read_config(const char *file)
-{
-	struct buffer error = { NULL, 0, 0 };
-	struct config *config;
-
-	config = config_read(file, NULL, 0, &error);
-	if (config != NULL)
-		return config;
-	fprintf(stderr, "%s\n", error.text != NULL ? error.text :
-	    "the configuration cannot be read");
-	exit(CONTROL_DATA);
-}
-
 /* Open the store as its owner.  Returns 0, or the exit status. */
 static int
 open_cache(const struct config *config, struct cache **cache)
 {
-	char dir[4096], error[512];
-	struct stat status;
+	char error[512];
+	int status = alone_enter(PROGRAM_POLICY, config, "policy");
 
-	if (snprintf(dir, sizeof(dir), "%s/policy", config->spool) >=
-	    (int)sizeof(dir))
-		fatal("spool %s: the path is too long", config->spool);
-	if (stat(dir, &status) == -1 || access(dir, R_OK | X_OK) == -1) {
-		fprintf(stderr, "%s: %s\n", dir, strerror(errno));
-		return errno == ENOENT ? CONTROL_NO : CONTROL_DOWN;
-	}
-	proc_confine_alone(PROGRAM_POLICY, config, dir);
+	if (status != 0)
+		return status;
 	*cache = cache_open(proc_path(""), error, sizeof(error));
 	if (*cache != NULL)
 		return 0;
@@ -286,7 +264,7 @@ static int
 run_on_store(const char *file, int argc, char **argv)
 {
 	struct ctl_policy ctl = { NULL, NULL };
-	struct config *config = read_config(file);
+	struct config *config = alone_config(file);
 	int status;
 
 	status = open_cache(config, &ctl.cache);
@@ -306,7 +284,7 @@ run_on_store(const char *file, int argc, char **argv)
 static int
 run_lookup(const char *file, int argc, char **argv)
 {
-	struct config *config = read_config(file);
+	struct config *config = alone_config(file);
 	struct lookup *lookup = lookup_new(config);
 	int status;
 
@@ -320,16 +298,8 @@ run_lookup(const char *file, int argc, char **argv)
 int
 ctl_policy_alone(int argc, char **argv)
 {
-	const char *file = NULL;
+	const char *file = alone_begin(PROGRAM_POLICY, &argc, &argv);
 
-	log_start(program_name(PROGRAM_POLICY));
-	/* What the configuration is warned of, culverd -n says. */
-	log_set_level(LOG_LEVEL_ERROR);
-	if (argc >= 2 && strcmp(argv[0], "-c") == 0) {
-		file = argv[1];
-		argc -= 2;
-		argv += 2;
-	}
 	tzset();
 	if (argc < 1 || strcmp(argv[0], "check") != 0)
 		return run_on_store(file, argc, argv);

@@ -8,6 +8,7 @@
  * States: serving; stopping (nothing new is taken or handed out, what is in
  * DATA or with delivery has its time; then the store is closed).
  */
+#include "conf/alone.h"
 #include "conf/control.h"
 #include "conf/log.h"
 #include "conf/parent.h"
@@ -163,26 +164,13 @@ serve(void)
 static int
 run_alone(int argc, char **argv)
 {
-	struct buffer error = { NULL, 0, 0 };
-	const char *file = NULL;
-	struct config *config;
+	struct config *config = alone_config(alone_begin(PROGRAM_QUEUE,
+	    &argc, &argv));
 	struct spool *spool;
 	struct queue *queue;
 	struct loop *loop;
 	int status;
 
-	log_start(program_name(PROGRAM_QUEUE));
-	log_set_level(LOG_LEVEL_ERROR);
-	if (argc >= 2 && strcmp(argv[0], "-c") == 0) {
-		file = argv[1];
-		argc -= 2;
-		argv += 2;
-	}
-	config = config_read(file, NULL, 0, &error);
-	if (config == NULL) {
-		fprintf(stderr, "%s\n", error.text);
-		return CONTROL_DATA;
-	}
 	proc_confine_alone(PROGRAM_QUEUE, config, folder_of(config));
 	spool = open_spool();
 	loop = loop_new();

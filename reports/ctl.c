@@ -7,6 +7,7 @@
  */
 #include "reports/ctl.h"
 
+#include "conf/alone.h"
 #include "conf/log.h"
 #include "conf/proc.h"
 #include "reports/rua.h"
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -494,36 +494,15 @@ static const struct control_verb check_verbs[] = {
 
 /* ---- without a relay ---- */
 
-/* The configuration, or the end of the program. */
-static struct config *
-read_config(const char *file)
-{
-	struct buffer error = { NULL, 0, 0 };
-	struct config *config;
-
-	config = config_read(file, NULL, 0, &error);
-	if (config != NULL)
-		return config;
-	fprintf(stderr, "%s\n", error.text != NULL ? error.text :
-	    "the configuration cannot be read");
-	exit(CONTROL_DATA);
-}
-
 /* Open the book as its owner.  Returns 0, or the exit status. */
 static int
 open_book(const struct config *config, struct book **book)
 {
-	char dir[4096], error[512];
-	struct stat status;
+	char error[512];
+	int status = alone_enter(PROGRAM_REPORTS, config, "reports");
 
-	if (snprintf(dir, sizeof(dir), "%s/reports", config->spool) >=
-	    (int)sizeof(dir))
-		fatal("spool %s: the path is too long", config->spool);
-	if (stat(dir, &status) == -1 || access(dir, R_OK | X_OK) == -1) {
-		fprintf(stderr, "%s: %s\n", dir, strerror(errno));
-		return errno == ENOENT ? CONTROL_NO : CONTROL_DOWN;
-	}
-	proc_confine_alone(PROGRAM_REPORTS, config, dir);
+	if (status != 0)
+		return status;
 	*book = book_open(proc_path(""), error, sizeof(error));
 	if (*book != NULL)
 		return 0;
@@ -535,7 +514,7 @@ static int
 run_on_book(const char *file, int argc, char **argv)
 {
 	struct ctl_reports ctl = { NULL, NULL, NULL };
-	struct config *config = read_config(file);
+	struct config *config = alone_config(file);
 	int status;
 
 	ctl.config = config;
@@ -556,16 +535,8 @@ run_on_book(const char *file, int argc, char **argv)
 int
 ctl_reports_alone(int argc, char **argv)
 {
-	const char *file = NULL;
+	const char *file = alone_begin(PROGRAM_REPORTS, &argc, &argv);
 
-	log_start(program_name(PROGRAM_REPORTS));
-	/* What the configuration is warned of, culverd -n says. */
-	log_set_level(LOG_LEVEL_ERROR);
-	if (argc >= 2 && strcmp(argv[0], "-c") == 0) {
-		file = argv[1];
-		argc -= 2;
-		argv += 2;
-	}
 	if (argc < 1 || strcmp(argv[0], "check") != 0)
 		return run_on_book(file, argc, argv);
 	proc_confine_alone(PROGRAM_REPORTS, NULL, NULL);

@@ -281,6 +281,11 @@ def wait(player, step, length):
     time.sleep(seconds(length))
 
 
+@sentence(rf"kill (?P<name>{PROGRAM}) if it runs")
+def kill_if_it_runs(player, step, name):
+    player.culver.kill(name)
+
+
 @sentence(rf"kill (?P<names>(?:{PROGRAM})(?:, (?:{PROGRAM}))*)")
 def kill(player, step, names):
     for name in names.split(", "):
