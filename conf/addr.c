@@ -589,8 +589,11 @@ static const struct range private4[] = {
 	{ { 240 }, 4 },				/* reserved, broadcast */
 };
 static const struct range private6[] = {
-	{ { 0 }, 128 },				/* unspecified */
-	{ { [15] = 1 }, 128 },			/* loopback */
+	/* unspecified, loopback, and addresses of IPv4 in an old clothing */
+	{ { 0 }, 96 },				/* compatible, RFC 4291 */
+	{ { [10] = 0xff, [11] = 0xff }, 96 },	/* mapped */
+	{ { 0x20, 0x01, 0, 0 }, 32 },		/* tunnelled: Teredo */
+	{ { 0x20, 0x02 }, 16 },			/* tunnelled: 6to4 */
 	{ { 0x00, 0x64, 0xff, 0x9b, 0, 1 }, 48 }, /* NAT64 local, RFC 8215 */
 	{ { 0xfc }, 7 },			/* unique local */
 	{ { 0xfe, 0x80 }, 10 },			/* link-local */
@@ -598,19 +601,8 @@ static const struct range private6[] = {
 	{ { 0xff }, 8 },			/* multicast */
 };
 
-/* Networks whose addresses carry an IPv4 address, and where. */
-static const struct carrier {
-	struct range	range;
-	unsigned	offset;
-	uint8_t		flip;
-} carriers[] = {
-	{ { { 0 }, 96 }, 12, 0 },			/* compatible */
-	{ { { [10] = 0xff, [11] = 0xff }, 96 }, 12, 0 },	/* mapped */
-	{ { { 0x00, 0x64, 0xff, 0x9b }, 96 }, 12, 0 },	/* NAT64 */
-	{ { { 0x20, 0x02 }, 16 }, 2, 0 },		/* 6to4 */
-	{ { { 0x20, 0x01, 0, 0 }, 32 }, 4, 0 },		/* Teredo: server */
-	{ { { 0x20, 0x01, 0, 0 }, 32 }, 12, 0xff },	/* Teredo: client */
-};
+/* NAT64 (RFC 6052) is how a machine without IPv4 meets one that has it. */
+static const struct range nat64 = { { 0x00, 0x64, 0xff, 0x9b }, 96 };
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -625,32 +617,16 @@ in_ranges(const uint8_t *ip, const struct range *ranges, size_t n)
 	return false;
 }
 
-static bool
-carries_private(const uint8_t ip[16], const struct carrier *carrier)
-{
-	uint8_t inner[4];
-	unsigned i;
-
-	if (!same_bits(ip, carrier->range.prefix, carrier->range.bits))
-		return false;
-	for (i = 0; i < 4; i++)
-		inner[i] = ip[carrier->offset + i] ^ carrier->flip;
-	return in_ranges(inner, private4, COUNT(private4));
-}
-
 bool
 address_is_private(const struct address *address)
 {
-	size_t i;
+	const uint8_t *ip = address->ip;
 
-	if (address->family == 4)
-		return in_ranges(address->ip, private4, COUNT(private4));
-	if (in_ranges(address->ip, private6, COUNT(private6)))
-		return true;
-	for (i = 0; i < COUNT(carriers); i++)
-		if (carries_private(address->ip, &carriers[i]))
-			return true;
-	return false;
+	if (address->family == 6 && same_bits(ip, nat64.prefix, nat64.bits))
+		return in_ranges(ip + 12, private4, COUNT(private4));
+	return address->family == 4 ?
+	    in_ranges(ip, private4, COUNT(private4)) :
+	    in_ranges(ip, private6, COUNT(private6));
 }
 
 /* A mapped IPv6 address as the IPv4 address that it is. */

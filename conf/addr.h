@@ -96,8 +96,9 @@ socklen_t address_to_sockaddr(const struct address *, uint16_t port,
 	    struct sockaddr_storage *);
 /*
  * Loopback, private, link-local, shared (RFC 6598), unspecified, multicast,
- * mapped and tunnelled forms of those (::ffff:0:0/96, 64:ff9b::/96, 2002::/16,
- * Teredo)?  Pure.  Documentation networks are not private.
+ * any that is mapped (::ffff:0:0/96) or tunnelled (2002::/16, Teredo), or
+ * NAT64 (64:ff9b::/96) of one of those?  Pure.  Documentation networks are not
+ * private.
  */
 bool	address_is_private(const struct address *);
 /* The address inside "[192.0.2.1]" or "[IPv6:...]".  Pure. */

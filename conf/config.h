@@ -21,6 +21,7 @@
 enum config_ip { CONFIG_IP_BOTH, CONFIG_IP_4, CONFIG_IP_6 };
 enum config_trust { CONFIG_TRUST_AUTO, CONFIG_TRUST_YES, CONFIG_TRUST_NO };
 enum config_sts { CONFIG_STS_ENFORCE, CONFIG_STS_REPORT, CONFIG_STS_OFF };
+enum config_dane { CONFIG_DANE_ENFORCE, CONFIG_DANE_OFF };
 enum config_sandbox { CONFIG_SANDBOX_ON, CONFIG_SANDBOX_OFF,
 	CONFIG_SANDBOX_REQUIRED };
 enum config_log { CONFIG_LOG_DEFAULT, CONFIG_LOG_SYSLOG, CONFIG_LOG_STDERR };
@@ -29,6 +30,27 @@ struct config_endpoint {
 	struct address	address;
 	uint16_t	port;
 	bool		optional;	/* a default: skipped when not there */
+};
+
+/* A domain, or (".example.org") it and all below it. */
+struct config_domains {
+	struct domain	domain;
+	bool		below;
+};
+
+/* exempt DOMAIN until YYYY-MM-DD because "TEXT" */
+struct config_exempt {
+	struct domain	domain;
+	int64_t		until_s;	/* wall clock; the end of that day */
+	char		*because;
+};
+
+/* One relayhost line; conf/relayhost.h knows the URL and chooses. */
+struct config_relayhost {
+	char			*url;		/* in relayhost_print's form */
+	char			*sender;	/* pattern; NULL: any */
+	bool			for_some;	/* for= is given: */
+	struct config_domains	for_domain;
 };
 
 #define CONFIG_DKIM_MAX	16
@@ -57,6 +79,8 @@ struct config {
 	uint32_t	 max_connections_per_client;
 	uint64_t	 min_free;			/* octets */
 	/* out */
+	struct config_relayhost	*relayhosts;		/* in their order */
+	size_t		 relayhosts_n;
 	struct address	*bind;
 	size_t		 bind_n;
 	enum config_ip	 ip;
@@ -67,6 +91,11 @@ struct config {
 	struct domain	 trust_bogus_name;		/* "": none */
 	char		*ca_file;			/* NULL: the system's */
 	enum config_sts	 mta_sts;
+	enum config_dane dane;
+	struct config_domains *tls_required;
+	size_t		 tls_required_n;
+	struct config_exempt *exempt;
+	size_t		 exempt_n;
 	bool		 fetch_private_addresses;
 	uint32_t	 workers;
 	uint32_t	 per_domain;
@@ -101,7 +130,8 @@ struct config {
  * in defaults.  Local I/O.  file NULL: CONFIG_FILE, which may be missing; a
  * named file may not.  Returns NULL and a message in *error: file, line,
  * keyword, the nearest keyword, what would be accepted (one line each).
- * warnings go to log_line.
+ * warnings go to log_line.  Here alone the wall clock counts: exemptions that
+ * are past are left out, and those of more than 90 days are cut.
  */
 struct config	*config_read(const char *file, char *const *overrides,
 		    size_t overrides_n, struct buffer *error);
@@ -140,6 +170,13 @@ bool	 config_is_local(const struct config *, const struct domain *);
  */
 enum local_mail { LOCAL_TAKEN, LOCAL_UNSET /* root-mail is */, LOCAL_NOBODY };
 enum local_mail config_lead_local(const struct config *, struct mailbox *);
+/* Is this domain one that is meant?  Pure. */
+bool	 config_covers(const struct config_domains *, const struct domain *);
+/* Does tls-required name this domain?  Pure. */
+bool	 config_tls_required(const struct config *, const struct domain *);
+/* The exemption that holds for this domain at now_s, or NULL.  Pure. */
+const struct config_exempt *config_exempt_for(const struct config *,
+	    const struct domain *, int64_t now_s);
 /* Is there a key for the domain of report-from?  Pure. */
 bool	 config_signs_reports(const struct config *);
 

@@ -1,6 +1,7 @@
 /*
- * conf/config.c, configfile.c, words.c, hostname.c: the keyword table, the
- * file, defaults, and that what is printed is taken again.
+ * conf/config.c and the files split off it, configfile.c, words.c, hostname.c:
+ * the keyword table, the file, defaults, and that what is printed is taken
+ * again.
  *
  * config.c itself is included, so that every row of its table can be tried.
  */
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include "conf/config.c"
+#include "conf/configwhole.c"
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -261,8 +263,125 @@ static const struct setting settings[] = {
 	/* mta-sts */
 	{ "mta-sts", "enforce", "enforce", NULL },
 	{ "mta-sts", "off", "off", NULL },
-	{ "mta-sts", "report", NULL, "is not built yet" },
-	{ "mta-sts", "testing", NULL, "accepted: enforce or off" },
+	{ "mta-sts", "report", "report", NULL },
+	{ "mta-sts", "testing", NULL, "accepted: enforce, report or off" },
+	/* dane */
+	{ "dane", "enforce", "enforce", NULL },
+	{ "dane", "off", "off", NULL },
+	{ "dane", "report", NULL, "accepted: enforce or off" },
+	{ "dane", "", NULL, "accepted: enforce or off" },
+	/* tls-required */
+	{ "tls-required", "example.org", "example.org", NULL },
+	{ "tls-required", "Example.org. .Example.NET",
+	  "example.org|.example.net", NULL },
+	{ "tls-required", "a.example .a.example A.example",
+	  "a.example|.a.example", NULL },
+	{ "tls-required", "b\xc3\xbc" "cher.example", NULL, "xn--" },
+	{ "tls-required", ".b\xc3\xbc" "cher.example", NULL, "xn--" },
+	{ "tls-required", "*.example.org", NULL, "is no domain name" },
+	{ "tls-required", "..example.org", NULL, "is no domain name" },
+	{ "tls-required", ".", NULL, "is no domain name" },
+	{ "tls-required", "[192.0.2.1]", NULL, "is no domain name" },
+	{ "tls-required", "user@example.org", NULL, "is no domain name" },
+	{ "tls-required", "", NULL, "accepted: domains" },
+	/* exempt */
+	{ "exempt", "Example.org until 2026-12-31 because \"their "
+	  "certificate ended\"", "example.org until 2026-12-31 because "
+	  "\"their certificate ended\"", NULL },
+	{ "exempt", "a.example until 2028-02-29 because x",
+	  "a.example until 2028-02-29 because x", NULL },
+	{ "exempt", "a.example until 1970-01-01 because x",
+	  "a.example until 1970-01-01 because x", NULL },
+	{ "exempt", "a.example until 9999-12-31 because \"S\xc3\xb6hne\"",
+	  "a.example until 9999-12-31 because S\xc3\xb6hne", NULL },
+	{ "exempt", "b\xc3\xbc" "cher.example until 2026-12-31 because x",
+	  NULL, "xn--" },
+	{ "exempt", ".example.org until 2026-12-31 because x", NULL,
+	  "is no domain name" },
+	{ "exempt", "a.example", NULL, "gives no end" },
+	{ "exempt", "a.example until", NULL, "gives no end" },
+	{ "exempt", "a.example because x", NULL, "gives no end" },
+	{ "exempt", "a.example till 2026-12-31 because x", NULL,
+	  "gives no end" },
+	{ "exempt", "a.example until 2026-12-31", NULL, "gives no reason" },
+	{ "exempt", "a.example until 2026-12-31 because", NULL,
+	  "gives no reason" },
+	{ "exempt", "a.example until 2026-12-31 because two words", NULL,
+	  "gives no reason" },
+	{ "exempt", "a.example until 2026-12-31 for x", NULL,
+	  "gives no reason" },
+	{ "exempt", "a.example until 2026-12-31 because \"\"", NULL,
+	  "gives no reason" },
+	{ "exempt", "a.example until 2026-12-31 because " TEXT_OF_200 "x",
+	  NULL, "is too long" },
+	{ "exempt", "a.example until 2026-12-31 because \xff", NULL,
+	  "no text in UTF-8" },
+	{ "exempt", "a.example until 2026-13-01 because x", NULL,
+	  "ends at no day" },
+	{ "exempt", "a.example until 2026-00-01 because x", NULL,
+	  "ends at no day" },
+	{ "exempt", "a.example until 2026-06-31 because x", NULL,
+	  "ends at no day" },
+	{ "exempt", "a.example until 2027-02-29 because x", NULL,
+	  "ends at no day" },
+	{ "exempt", "a.example until 2026-06-00 because x", NULL,
+	  "ends at no day" },
+	{ "exempt", "a.example until 2026-6-1 because x", NULL,
+	  "ends at no day" },
+	{ "exempt", "a.example until 26-06-01 because x", NULL,
+	  "ends at no day" },
+	{ "exempt", "a.example until 1969-12-31 because x", NULL,
+	  "ends at no day" },
+	{ "exempt", "a.example until 2026-06-01T00:00 because x", NULL,
+	  "ends at no day" },
+	{ "exempt", "a.example until tomorrow because x", NULL,
+	  "ends at no day" },
+	{ "exempt", "", NULL, "accepted: DOMAIN until YYYY-MM-DD" },
+	/* relayhost (tests/unit/relayhost.c has the URLs) */
+	{ "relayhost", "SMTP://MX.Example.org:25", "smtp://mx.example.org",
+	  NULL },
+	{ "relayhost", "smtp://mx.example.org:2525",
+	  "smtp://mx.example.org:2525", NULL },
+	{ "relayhost", "submission://[smtp.example.org]:587",
+	  "submission://[smtp.example.org]", NULL },
+	{ "relayhost", "smtps://[192.0.2.1]", "smtps://[192.0.2.1]", NULL },
+	{ "relayhost", "smtp://a.example for=.B.example sender=*@C.example",
+	  "smtp://a.example sender=@c.example for=.b.example", NULL },
+	{ "relayhost", "smtp://a.example sender=Me@C.example",
+	  "smtp://a.example sender=Me@c.example", NULL },
+	{ "relayhost", "smtp://a.example \"sender=\\\"a b\\\"@c.example\"",
+	  "smtp://a.example \"sender=\\\"a b\\\"@c.example\"", NULL },
+	{ "relayhost", "smtp://a.example sender=<>",
+	  "smtp://a.example sender=<>", NULL },
+	{ "relayhost", "a.example", NULL, "begins with none of" },
+	{ "relayhost", "[a.example]:25", NULL, "begins with none of" },
+	{ "relayhost", "lmtp://a.example", NULL, "begins with none of" },
+	{ "relayhost", "submission://me@a.example", NULL, "not yet" },
+	{ "relayhost", "smtp://b\xc3\xbc" "cher.example", NULL, "xn--" },
+	{ "relayhost", "smtp://a.example for=b\xc3\xbc" "cher.example", NULL,
+	  "xn--" },
+	{ "relayhost", "smtp://a.example sender=@b\xc3\xbc" "cher.example",
+	  NULL, "xn--" },
+	{ "relayhost", "smtp://a.example:0", NULL, "port from 1 to 65535" },
+	{ "relayhost", "smtp://", NULL, "names no host" },
+	{ "relayhost", "smtp://a.example for=b.example for=c.example", NULL,
+	  "is not understood" },
+	{ "relayhost", "smtp://a.example sender=@b.example sender=<>", NULL,
+	  "is not understood" },
+	{ "relayhost", "smtp://a.example to=b.example", NULL,
+	  "is not understood" },
+	{ "relayhost", "smtp://a.example smtp://b.example", NULL,
+	  "is not understood" },
+	{ "relayhost", "smtp://a.example for=", NULL, "is no domain name" },
+	{ "relayhost", "smtp://a.example for=*.b.example", NULL,
+	  "is no domain name" },
+	{ "relayhost", "smtp://a.example sender=", NULL,
+	  "has a sender= that is no address" },
+	{ "relayhost", "smtp://a.example sender=me", NULL,
+	  "has a sender= that is no address" },
+	{ "relayhost", "smtp://a.example sender=@", NULL,
+	  "is no domain name" },
+	{ "relayhost", "", NULL, "accepted: URL [sender=PATTERN]" },
 	/* fetch-private-addresses */
 	{ "fetch-private-addresses", "yes", "yes", NULL },
 	{ "fetch-private-addresses", "no", "no", NULL },
@@ -407,7 +526,9 @@ static const struct setting settings[] = {
 	{ "retrys", "x", NULL, "the nearest is retry" },
 	{ "myhostname", "x", NULL, "the nearest is hostname" },
 	{ "mail-domains", "x", NULL, "the nearest is mail-domain" },
-	{ "tls_required", "x", NULL, "not built yet" },
+	{ "tls_required", "x", NULL, "the nearest is tls-required" },
+	{ "relay-host", "x", NULL, "the nearest is relayhost" },
+	{ "histori", "x", NULL, "not built yet" },
 	{ "", "x", NULL, "unknown keyword \"\"" },
 	{ "a\x01" "b", "x", NULL, "unknown keyword \"a?b\"" },
 	/* control characters */
@@ -479,10 +600,9 @@ test_not_yet(void **unused)
 {
 	static const char *const later[] = {
 		"masquerade", "aliases", "relay-to", "tls-cert", "tls-key",
-		"auth-users", "rate-client", "rate-user", "relayhost",
-		"relayhost-password", "relayhost-password-command", "dane",
-		"tls-required", "exempt", "history", "history-size",
-		"metrics"
+		"auth-users", "rate-client", "rate-user",
+		"relayhost-password", "relayhost-password-command",
+		"history", "history-size", "metrics"
 	};
 	struct buffer error = { NULL, 0, 0 };
 	struct config *config = config_new();
@@ -535,7 +655,7 @@ test_lists_are_bounded(void **unused)
 	int i;
 
 	(void)unused;
-	for (i = 0; i < ITEMS_MAX; i++) {
+	for (i = 0; i < KIND_ITEMS_MAX; i++) {
 		snprintf(value, sizeof(value), "d%d.example", i);
 		assert_true(config_set(config, "local-domain", value,
 		    &error));
@@ -543,7 +663,7 @@ test_lists_are_bounded(void **unused)
 	assert_false(config_set(config, "local-domain", "more.example",
 	    &error));
 	assert_non_null(strstr(error.text, "one too many"));
-	assert_int_equal(config->local_domains_n, ITEMS_MAX);
+	assert_int_equal(config->local_domains_n, KIND_ITEMS_MAX);
 	buffer_free(&error);
 	for (i = 1; i <= 64; i++) {
 		snprintf(value, sizeof(value), "127.0.0.1:%d", i);
@@ -617,7 +737,7 @@ static const struct file files_read[] = {
 	  "\"hostnam\"; the nearest is hostname, which takes the full name" },
 	{ "max-recipients 7\n", "FOLDER/culver.conf:1: max-recipients: \"7\" "
 	  "is too little; accepted: a number from 100" },
-	{ "dane off\n", "FOLDER/culver.conf:1: dane: not yet" },
+	{ "history 1d\n", "FOLDER/culver.conf:1: history: not yet" },
 	{ "spool /a\n\nspool /b\n",
 	  "FOLDER/culver.conf:3: spool is given twice" },
 	{ "x 1\ny 2\n", "FOLDER/culver.conf:1: unknown keyword \"x\"\n"
@@ -810,7 +930,7 @@ test_bad_overrides(void **unused)
 		{ "=5d", "-o: unknown keyword \"\"" },
 		{ "expirre=5d", "-o: unknown keyword \"expirre\"; the nearest "
 		  "is expire" },
-		{ "dane=off", "-o: dane: not yet" },
+		{ "history=1d", "-o: history: not yet" },
 		{ "workers=-1", "-o: workers: \"-1\" is not understood" },
 		{ "include=/etc/passwd", "-o: unknown keyword \"include\"" },
 	};
@@ -849,7 +969,11 @@ test_defaults(void **unused)
 		{ "resolver", "" },
 		{ "trust-resolver", "auto ." },
 		{ "ca-file", "" },
+		{ "relayhost", "" },
 		{ "mta-sts", "enforce" },
+		{ "dane", "enforce" },
+		{ "tls-required", "" },
+		{ "exempt", "" },
 		{ "fetch-private-addresses", "no" },
 		{ "workers", "200" },
 		{ "per-domain", "20" },
@@ -1096,6 +1220,223 @@ test_warnings(void **unused)
 	}
 }
 
+/* ---- exemptions ---- */
+
+/* "2026-11-24", so many days from now (UTC). */
+static void
+day_text(int days, char text[16])
+{
+	time_t then = time(NULL) + (time_t)days * DAY;
+	struct tm tm;
+
+	gmtime_r(&then, &tm);
+	assert_int_not_equal(strftime(text, 16, "%Y-%m-%d", &tm), 0);
+}
+
+static char *
+exempt_line(const char *domain, int days)
+{
+	struct buffer line = { NULL, 0, 0 };
+	char day[16];
+
+	day_text(days, day);
+	buffer_printf(&line, "exempt %s until %s because \"a # b\"\n",
+	    domain, day);
+	return line.text;
+}
+
+/* Read one exemption that ends in so many days: the day that counts, or "". */
+static void
+read_exempt(int days, char counts[16], char **warned)
+{
+	struct buffer lines = { NULL, 0, 0 }, error = { NULL, 0, 0 };
+	char *line = exempt_line("a.example", days);
+	struct config *config;
+	time_t last;
+	struct tm tm;
+
+	buffer_add(&lines, SLICE(""));
+	log_to(remember, &lines);
+	log_set_level(LOG_LEVEL_INFO);
+	config = read_text(line, NULL, 0, &error);
+	log_set_level(LOG_LEVEL_ERROR);
+	log_to(log_stderr, NULL);
+	assert_non_null(config);
+	counts[0] = '\0';
+	if (config->exempt_n > 0) {
+		last = (time_t)config->exempt[0].until_s - 1;
+		gmtime_r(&last, &tm);
+		strftime(counts, 16, "%Y-%m-%d", &tm);
+	}
+	*warned = lines.text;
+	free(line);
+	config_free(&config);
+}
+
+static void
+test_exempt_days(void **unused)
+{
+	static const struct {
+		int		days, counts;	/* -1: not at all */
+		const char	*says;
+	} rows[] = {
+		{ 0, 0, NULL }, { 1, 1, NULL }, { 90, 90, NULL },
+		{ 91, 90, "culver.conf:1: exempt: a.example is exempt until" },
+		{ 4000, 90, ", 90 days from now, and no longer" },
+		{ -1, -1, "culver.conf:1: exempt: a.example was exempt until" },
+		{ -4000, -1, "which is past: the line is ignored" },
+	};
+	char counts[16], expected[16], *warned;
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < COUNT(rows); i++) {
+		read_exempt(rows[i].days, counts, &warned);
+		expected[0] = '\0';
+		if (rows[i].counts >= 0)
+			day_text(rows[i].counts, expected);
+		assert_string_equal(counts, expected);
+		if (rows[i].says != NULL ?
+		    strstr(warned, rows[i].says) == NULL :
+		    strstr(warned, "exempt") != NULL)
+			fail_msg("%d: %s", rows[i].days, warned);
+		free(warned);
+	}
+}
+
+/* What the parent counted is taken by a child as it is, without a word. */
+static void
+test_exempt_for_children(void **unused)
+{
+	struct buffer lines = { NULL, 0, 0 }, error = { NULL, 0, 0 };
+	struct config *config = config_new();
+
+	(void)unused;
+	buffer_add(&lines, SLICE(""));
+	log_to(remember, &lines);
+	log_set_level(LOG_LEVEL_INFO);
+	assert_true(config_set(config, "exempt",
+	    "a.example until 2001-01-01 because x", &error));
+	assert_true(config_set(config, "exempt",
+	    "b.example until 2999-01-01 because x", &error));
+	assert_false(config_set(config, "exempt",
+	    "B.example until 2999-01-02 because y", &error));
+	assert_non_null(strstr(error.text, "exempt already"));
+	log_set_level(LOG_LEVEL_ERROR);
+	log_to(log_stderr, NULL);
+	assert_int_equal(config->exempt_n, 2);
+	assert_string_equal(lines.text, "");
+	buffer_free(&lines);
+	buffer_free(&error);
+	config_free(&config);
+}
+
+/* Until the last second of its day, for that domain and none below it. */
+static void
+test_exempt_for(void **unused)
+{
+	struct domain a = { "a.example" }, below = { "b.a.example" };
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config = config_new();
+	const int64_t end_s = 978393600;	/* of 2001-01-01 */
+
+	(void)unused;
+	assert_true(config_set(config, "exempt",
+	    "a.example until 2001-01-01 because x", &error));
+	assert_int_equal(config->exempt[0].until_s, end_s);
+	assert_ptr_equal(config_exempt_for(config, &a, end_s - 1),
+	    &config->exempt[0]);
+	assert_string_equal(config->exempt[0].because, "x");
+	assert_null(config_exempt_for(config, &a, end_s));
+	assert_null(config_exempt_for(config, &below, 0));
+	config_free(&config);
+}
+
+/* A line of the past makes room for a new one of the same domain. */
+static void
+test_exempt_again(void **unused)
+{
+	char *past = exempt_line("a.example", -2),
+	    *next = exempt_line("a.example", 2);
+	struct buffer error = { NULL, 0, 0 }, text = { NULL, 0, 0 };
+	struct config *config;
+
+	(void)unused;
+	buffer_printf(&text, "%s%s", past, next);
+	config = read_text(text.text, NULL, 0, &error);
+	assert_non_null(config);
+	assert_int_equal(config->exempt_n, 1);
+	assert_non_null(strstr(config_where(config, "exempt", 0), ":2"));
+	config_free(&config);
+	free(past);
+	free(next);
+	buffer_free(&text);
+}
+
+/* TLS-3207-6-1 RFC 3207 6: TLS can be demanded for hosts that are named. */
+static void
+test_tls_required(void **unused)
+{
+	static const struct {
+		struct domain	domain;
+		bool		required;
+	} rows[] = {
+		{ { "a.example" }, true }, { { "x.a.example" }, false },
+		{ { "xa.example" }, false }, { { "b.example" }, true },
+		{ { "x.b.example" }, true }, { { "y.x.b.example" }, true },
+		{ { "xb.example" }, false }, { { "example" }, false },
+		{ { "[192.0.2.1]" }, false }, { { "" }, false },
+	};
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config = config_new();
+	size_t i;
+
+	(void)unused;
+	assert_true(config_set(config, "tls-required",
+	    "a.example .b.example", &error));
+	for (i = 0; i < COUNT(rows); i++)
+		if (config_tls_required(config, &rows[i].domain) !=
+		    rows[i].required)
+			fail_msg("%s", rows[i].domain.name);
+	config_free(&config);
+}
+
+/* What goes to relays: twice the same line, and a group that is too long. */
+static void
+test_relayhost_groups(void **unused)
+{
+	char name[] = "relayhost=smtp://a.example";
+	char *const override[] = { name };
+	struct buffer error = { NULL, 0, 0 }, text = { NULL, 0, 0 };
+	struct config *config;
+	int i;
+
+	(void)unused;
+	assert_null(read_text("relayhost smtp://a.example for=b.example\n\n"
+	    "relayhost SMTP://A.example:25 for=B.example\n", NULL, 0,
+	    &error));
+	assert_non_null(strstr(error.text, "culver.conf:3: relayhost: "));
+	assert_non_null(strstr(error.text, "is there already"));
+	buffer_free(&error);
+	for (i = 0; i < 10; i++)
+		buffer_printf(&text, "relayhost smtp://%d.relays-that-have-"
+		    "long-names.example\n", i);
+	assert_null(read_text(text.text, NULL, 0, &error));
+	assert_non_null(strstr(error.text, "culver.conf:6: relayhost: "));
+	assert_non_null(strstr(error.text, "one alternative too many"));
+	buffer_free(&error);
+	buffer_free(&text);
+	/* -o outranks them all. */
+	config = read_text("relayhost smtp://b.example\n"
+	    "relayhost smtp://c.example for=d.example\n", override, 1,
+	    &error);
+	assert_non_null(config);
+	assert_int_equal(config->relayhosts_n, 1);
+	assert_string_equal(config->relayhosts[0].url, "smtp://a.example");
+	config_free(&config);
+	buffer_free(&error);
+}
+
 /* ---- reports ---- */
 
 static void
@@ -1327,6 +1668,9 @@ static const char full[] =
     "resolver 127.0.0.1 [::1]:54\n"
     "trust-resolver no . bogus.example\n"
     "ca-file /etc/ssl/certs/x.pem\nmta-sts off\n"
+    "relayhost smtp://a.example\nrelayhost smtps://[::1]:1465 for=.b.example\n"
+    "relayhost submission://c.example sender=<>\ndane off\n"
+    "tls-required a.example .b.example\n"
     "fetch-private-addresses yes\nworkers 0\nper-domain 1\nper-host 1\n"
     "connect-timeout 61s\nspool /srv/spool\nretry 61s 1h\nwarn 61s\nexpire 25h\n"
     "tls-report off\nreport-from \"\\\"a b\\\"@example.org\"\n"
@@ -1343,15 +1687,21 @@ test_round_trip(void **unused)
 	struct buffer error = { NULL, 0, 0 };
 	struct config *config;
 	struct printed printed;
+	char *override;
 	size_t i;
 
 	(void)unused;
 	config = read_text("", NULL, 0, &error);
 	check_round_trip(config);
 	config_free(&config);
-	config = read_text(full, NULL, 0, &error);
+	override = exempt_line("a.example", 3);
+	override[6] = '=';
+	override[strcspn(override, "\n")] = '\0';
+	config = read_text(full, &override, 1, &error);
+	free(override);
 	if (config == NULL)
 		fail_msg("%s", error.text);
+	buffer_free(&error);
 	check_round_trip(config);
 	/* The text above leaves out no keyword that is built. */
 	for (i = 0; i < COUNT(keywords); i++) {
@@ -1559,6 +1909,19 @@ main(void)
 		{ "mail-domain is never empty",
 		    test_mail_domain_is_never_empty, NULL, NULL, NULL },
 		cmocka_unit_test(test_warnings),
+		{ "exempt: 90 days at most, a past day is ignored, both with "
+		  "a warning", test_exempt_days, NULL, NULL, NULL },
+		{ "exempt: a child takes it as the parent counted it",
+		  test_exempt_for_children, NULL, NULL, NULL },
+		{ "exempt: until its day ends", test_exempt_for, NULL, NULL,
+		  NULL },
+		{ "exempt: a past line makes room for a new one",
+		  test_exempt_again, NULL, NULL, NULL },
+		{ "TLS-3207-6-1 tls-required names domains, and what is below "
+		  "them", test_tls_required, NULL, NULL, NULL },
+		{ "relayhost: a line twice, and a list too long, are refused "
+		  "with file and line", test_relayhost_groups, NULL, NULL,
+		  NULL },
 		{ "RPT-3-16 that no key signs reports is warned of, once",
 		    test_warnings, NULL, NULL, NULL },
 		{ "RPT-4.4-2, RPT-4.4-4 defaults of who reports",
