@@ -12,7 +12,8 @@
  * (u32, little endian).  Keys are compared as octets.  No cursor lives across
  * calls.
  *
- * Files beside the tables: `lock`, `ballast`; STORE_SUSPECT, where something
+ * Files beside the tables: `lock`, `ballast`, `flushed` (storemark.h);
+ * STORE_SUSPECT, where something
  * was met that may be damage of a table's file, for whoever opens it next;
  * STORE_BACKUP, which says that this is a backup that was put back.
  */
@@ -33,6 +34,7 @@ struct store_options {
 	uint32_t	cache_bytes;	/* 32 MiB for queue, 1 MiB else */
 	uint32_t	log_file_bytes;	/* 16 MiB for queue, 1 MiB else */
 	uint64_t	ballast_bytes;	/* 0: none (design.md 4, full disk) */
+	bool		mark_log;	/* so that store_log_is_cut can tell */
 };
 
 /*
@@ -57,6 +59,15 @@ void	 store_close(struct store **);
 struct store	*store_lock(const char *dir, const struct store_options *,
 		    char *error, size_t error_size);
 /*
+ * Before store_recover: does the log end before a place that was on stable
+ * storage (mark_log)?  Then recovery would go on as if nothing had been behind
+ * it.  *end: where it ends; *was: where it did.  Local I/O, reads the last log
+ * file; changes nothing.
+ */
+struct storefile_end;
+bool	 store_log_is_cut(struct store *, struct storefile_end *end,
+	    struct storefile_end *was);
+/*
  * Recover and open.  False: as store_open's NULL, and it may be tried again.
  * *damaged: the database will not open this, although its files can all be
  * read and written and there is room: nothing but the files is to blame.
@@ -74,10 +85,11 @@ void	 store_end_backup(struct store *);
  * Flush the log: where does it end now?  False, and at no end, when unknown.
  * Local I/O.
  */
-struct storefile_end;
 bool	 store_log_end(struct store *, struct storefile_end *);
 /* Checkpoint and close tables and environment; the lock stays. */
 void	 store_rest(struct store *);
+/* Is the ballast given up?  It comes back at the end of a turn with room. */
+bool	 store_lacks_ballast(const struct store *);
 /* Give the ballast up: somebody beside the store found no room. */
 void	 store_give_room(struct store *);
 /* Its folder; the store's. */
@@ -165,19 +177,6 @@ enum durability	store_turn_end(struct store *, bool flush);
 bool	 store_turn_lost(const struct store *);
 /* How many flushes were made since open (for the bench and tests). */
 uint64_t store_flushes(const struct store *);
-
-enum store_file {
-	STORE_FILE_SOUND,
-	STORE_FILE_DAMAGED,
-	STORE_FILE_UNKNOWN	/* it cannot be judged: memory, rights */
-};
-/*
- * For storefile.c: the library's own look at a table's file that nobody has
- * open.  text: all entries that it finds go there, in lines; NULL: it judges
- * the structure, order of keys included.  Local I/O, as long as reading all
- * of it takes; the file is not changed.
- */
-enum store_file	 store_look_at_file(const char *path, FILE *text);
 
 /* CRC-32C (Castagnoli) of octets, continuing from crc (0 at first). */
 uint32_t store_crc(uint32_t crc, const void *octets, size_t len);

@@ -1,16 +1,16 @@
 /*
  * What does the file of a table hold, whatever state it is in?
  *
- * Called by store.c to judge a failure, and by an owner that salvages what it
- * can (queue/salvage.c).  The database's own salvage (store.c is its door)
- * writes its finds as text, a line for each key and each value; the lines are
- * taken as they come, so that nothing is as large as the table.
+ * Called by storeenv.c to judge a failure, and by an owner that salvages what
+ * it can (queue/salvage.c).  The library verifies; what is salvaged is read
+ * here, page by page, so that nothing is as large as the table.
  *
  * It does not know what keys and values mean, and changes no file.
  */
 #include "conf/storefile.h"
 
-#include "conf/store.h"
+#include "conf/log.h"
+#include "conf/storeenv.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -27,8 +27,7 @@
 #define LOG_HEAD_AT	12
 #define LOG_MAGIC	0x040988u
 #define LOG_VERSION	19u	/* of Berkeley DB 5.3 */
-/* A longer line is no entry of ours: twice the longest value, in hex. */
-#define LINE_MAX_OCTETS	(1u << 20)
+#define LOOK_CACHE_OCTETS	(32u << 20)
 
 /* ---- is the world to blame? ---- */
 
@@ -139,6 +138,78 @@ storefile_remove_folder(int dir_fd, const char *name)
 
 /* ---- the structure ---- */
 
+enum store_file {
+	STORE_FILE_SOUND,
+	STORE_FILE_DAMAGED,
+	STORE_FILE_UNKNOWN	/* it cannot be judged: memory, rights */
+};
+
+static void
+say_looked(const DB_ENV *env, const char *prefix, const char *text)
+{
+	(void)env;
+	(void)prefix;
+	log_line(LOG_LEVEL_DEBUG, "database: %s", text);
+}
+
+/*
+ * The look keeps a database of its own of what it saw: of a large file that
+ * does not fit into memory, and needs a file beside it.
+ */
+static DB_ENV *
+open_look(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	struct buffer home = { NULL, 0, 0 };
+	DB_ENV *env;
+	int error = db_env_create(&env, 0);
+
+	if (error != 0)
+		return NULL;
+	/* See open_env_in. */
+	buffer_printf(&home, "%.*s/.", slash != NULL ?
+	    (int)(slash - path) : 1, slash != NULL ? path : ".");
+	env->set_errcall(env, say_looked);
+	if ((error = env->set_cachesize(env, 0, LOOK_CACHE_OCTETS, 1)) != 0 ||
+	    (error = env->set_tmp_dir(env, ".")) != 0 ||
+	    (error = env->open(env, home.text, DB_CREATE | DB_INIT_MPOOL |
+	    DB_PRIVATE, FILE_MODE)) != 0) {
+		env->close(env, 0);
+		env = NULL;
+	}
+	buffer_free(&home);
+	return env;
+}
+
+/*
+ * The library's own look at a table's file that nobody has open: at its
+ * structure, order of keys included.  The file is not changed.
+ */
+static enum store_file
+look_at_file(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	DB_ENV *env = open_look(path);
+	int error;
+	DB *db;
+
+	if (env == NULL)
+		return STORE_FILE_UNKNOWN;
+	error = db_create(&db, env, 0);
+	/* The handle is gone with the call, whatever it says. */
+	if (error == 0)
+		error = db->verify(db, slash != NULL ? slash + 1 : path,
+		    NULL, NULL, 0);
+	env->close(env, 0);
+	if (error == 0)
+		return STORE_FILE_SOUND;
+	/* It is there: one beside it could not be made. */
+	if (error == ENOENT)
+		return STORE_FILE_UNKNOWN;
+	return storeenv_may_be_damage(error) ? STORE_FILE_DAMAGED :
+	    STORE_FILE_UNKNOWN;
+}
+
 /* Does the page that begins so say that it changed after the log's end? */
 static bool
 is_ahead(const uint8_t *page, const struct storefile_end *end)
@@ -176,125 +247,157 @@ bool
 storefile_is_damaged(const char *path, const struct storefile_end *end)
 {
 	return access(path, F_OK) == 0 &&
-	    (store_look_at_file(path, NULL) == STORE_FILE_DAMAGED ||
+	    (look_at_file(path) == STORE_FILE_DAMAGED ||
 	    (end != NULL && has_page_ahead(path, end)));
 }
 
 /* ---- salvage ---- */
 
+/*
+ * A page of Berkeley DB 5.3, in the machine's order, without checksums (no
+ * DB_CHKSUM): where its parts stand.
+ */
+#define PAGE_NEXT_AT	16
+#define PAGE_ENTRIES_AT	20
+#define PAGE_LEN_AT	22	/* overflow: octets in this page */
+#define PAGE_TYPE_AT	25
+#define PAGE_HEAD	26	/* then places of items, or octets */
+#define PAGE_LEAF	5
+#define PAGE_OVERFLOW	7
+#define ITEM_TYPE_AT	2
+#define ITEM_PLAIN	1	/* length, type, octets */
+#define ITEM_OVERFLOW	3	/* its first page and its length */
+#define ITEM_PLAIN_HEAD	3
+#define ITEM_PAGE_AT	4
+#define ITEM_LEN_AT	8
+#define ITEM_OVERFLOW_HEAD 12
+/* A longer value is none of ours. */
+#define VALUE_MAX	(1u << 20)
+
 struct salvage {
-	storefile_entry	*entry;
-	void		*context;
-	bool		 has_key;
-	bool		 skip;		/* the rest of too long a line */
-	char		*key, *line;
-	size_t		 key_len, len, size;
+	int	 fd;
+	uint8_t	 page[STORE_PAGE_OCTETS], more[STORE_PAGE_OCTETS];
+	char	*key, *value;		/* of overflow items */
 };
 
-static int
-digit_of(char c)
+static unsigned
+u16_at(const uint8_t *octets, size_t at)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	uint16_t number;
+
+	memcpy(&number, octets + at, sizeof(number));
+	return number;
 }
 
-/* " 0a1b..." becomes octets, in place; false: it is no such line. */
-static bool
-decode_line(char *line, size_t len, size_t *octets)
+static uint32_t
+u32_at(const uint8_t *octets, size_t at)
 {
-	if (len < 1 || line[0] != ' ' || len % 2 != 1)
-		return false;
-	for (size_t i = 1; i < len; i += 2) {
-		int high = digit_of(line[i]), low = digit_of(line[i + 1]);
+	uint32_t number;
 
-		if (high == -1 || low == -1)
+	memcpy(&number, octets + at, sizeof(number));
+	return number;
+}
+
+static bool
+read_page(const struct salvage *salvage, uint64_t number, uint8_t *page)
+{
+	return pread(salvage->fd, page, STORE_PAGE_OCTETS, (off_t)(number *
+	    STORE_PAGE_OCTETS)) == STORE_PAGE_OCTETS;
+}
+
+/* Follow a chain of overflow pages; false: it does not hold so much. */
+static bool
+read_chain(struct salvage *salvage, uint32_t page, uint32_t len,
+    char **memory, struct slice *found)
+{
+	uint32_t have = 0, n;
+
+	if (len > VALUE_MAX)
+		return false;
+	*memory = mem_grow(*memory, len + 1);
+	while (have < len) {
+		if (page == 0 || !read_page(salvage, page, salvage->more) ||
+		    salvage->more[PAGE_TYPE_AT] != PAGE_OVERFLOW)
 			return false;
-		line[i / 2] = (char)(high << 4 | low);
+		n = u16_at(salvage->more, PAGE_LEN_AT);
+		/* None would go round in circles. */
+		if (n == 0 || n > STORE_PAGE_OCTETS - PAGE_HEAD ||
+		    n > len - have)
+			return false;
+		memcpy(*memory + have, salvage->more + PAGE_HEAD, n);
+		have += n;
+		page = u32_at(salvage->more, PAGE_NEXT_AT);
 	}
-	*octets = len / 2;
+	*found = (struct slice){ *memory, len };
 	return true;
 }
 
-/* A key and then its value. */
-static void
-take_data(struct salvage *salvage, size_t octets)
+/* Item n of the leaf; false: there is none that can be had. */
+static bool
+read_item(struct salvage *salvage, unsigned n, char **memory,
+    struct slice *found)
 {
-	if (salvage->has_key) {
-		salvage->has_key = false;
-		salvage->entry(salvage->context,
-		    (struct slice){ salvage->key, salvage->key_len },
-		    (struct slice){ salvage->line, octets });
-		return;
+	const uint8_t *page = salvage->page;
+	size_t at = u16_at(page, PAGE_HEAD + 2 * n), len;
+
+	if (at < PAGE_HEAD || at + ITEM_PLAIN_HEAD > STORE_PAGE_OCTETS)
+		return false;
+	len = u16_at(page, at);
+	/* A bit above the type says that it was deleted. */
+	switch (page[at + ITEM_TYPE_AT]) {
+	case ITEM_PLAIN:
+		if (len > STORE_PAGE_OCTETS - at - ITEM_PLAIN_HEAD)
+			return false;
+		*found = (struct slice){ (const char *)page + at +
+		    ITEM_PLAIN_HEAD, len };
+		return true;
+	case ITEM_OVERFLOW:
+		return at + ITEM_OVERFLOW_HEAD <= STORE_PAGE_OCTETS &&
+		    read_chain(salvage, u32_at(page, at + ITEM_PAGE_AT),
+		    u32_at(page, at + ITEM_LEN_AT), memory, found);
+	default:
+		return false;
 	}
-	salvage->key = mem_grow(salvage->key, octets + 1);
-	memcpy(salvage->key, salvage->line, octets);
-	salvage->key_len = octets;
-	salvage->has_key = true;
+}
+
+/* Keys and values take turns. */
+static void
+take_leaf(struct salvage *salvage, storefile_entry *entry, void *context)
+{
+	unsigned n = u16_at(salvage->page, PAGE_ENTRIES_AT);
+	struct slice key, value;
+
+	if (n > (STORE_PAGE_OCTETS - PAGE_HEAD) / 2)
+		n = (STORE_PAGE_OCTETS - PAGE_HEAD) / 2;
+	for (unsigned i = 0; i + 1 < n; i += 2)
+		if (read_item(salvage, i, &salvage->key, &key) &&
+		    read_item(salvage, i + 1, &salvage->value, &value))
+			entry(context, key, value);
 }
 
 /*
- * Keys and values begin with a blank; a header, which a damaged file may have
- * or not, does not, and stands between pairs.
+ * Every leaf, as it lies: nothing that leads to it is needed.  The library's
+ * own salvage keeps what it saw in a database that has no room where we are
+ * confined.
  */
-static void
-take_line(struct salvage *salvage)
-{
-	size_t octets;
-
-	if (salvage->len == 0 || salvage->line[0] != ' ')
-		salvage->has_key = false;
-	else if (!salvage->skip && decode_line(salvage->line, salvage->len,
-	    &octets))
-		take_data(salvage, octets);
-	else
-		salvage->has_key = !salvage->has_key;
-	salvage->skip = false;
-}
-
-static void
-add_octet(struct salvage *salvage, char c)
-{
-	if (salvage->len == salvage->size) {
-		salvage->size = salvage->size * 2 + 4096;
-		salvage->line = mem_grow(salvage->line, salvage->size);
-	}
-	salvage->line[salvage->len++] = c;
-}
-
-/* What the library writes, for fopencookie. */
-static ssize_t
-take_text(void *context, const char *text, size_t len)
-{
-	struct salvage *salvage = context;
-
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '\n') {
-			take_line(salvage);
-			salvage->len = 0;
-		} else if (salvage->len < LINE_MAX_OCTETS) {
-			add_octet(salvage, text[i]);
-		} else {
-			salvage->skip = true;
-		}
-	}
-	return (ssize_t)len;
-}
-
 bool
 storefile_salvage(const char *path, storefile_entry *entry, void *context)
 {
-	static const cookie_io_functions_t calls = { .write = take_text };
-	struct salvage salvage = { .entry = entry, .context = context };
-	FILE *text = fopencookie(&salvage, "w", calls);
-	enum store_file found;
+	struct salvage *salvage = mem_alloc(sizeof(*salvage));
+	struct stat status;
+	bool good;
 
-	if (text == NULL)
-		return false;
-	found = store_look_at_file(path, text);
-	fclose(text);
-	free(salvage.key);
-	free(salvage.line);
-	/* Damaged is what was expected. */
-	return found != STORE_FILE_UNKNOWN;
+	salvage->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	good = salvage->fd != -1 && fstat(salvage->fd, &status) == 0;
+	for (uint64_t n = 0; good && n < (uint64_t)status.st_size /
+	    STORE_PAGE_OCTETS; n++)
+		if (read_page(salvage, n, salvage->page) &&
+		    salvage->page[PAGE_TYPE_AT] == PAGE_LEAF)
+			take_leaf(salvage, entry, context);
+	if (salvage->fd != -1)
+		close(salvage->fd);
+	free(salvage->key);
+	free(salvage->value);
+	free(salvage);
+	return good;
 }

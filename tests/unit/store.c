@@ -6,6 +6,7 @@
  * the library and the store call these, which fail when told to.
  */
 #include "conf/store.h"
+#include "conf/storemark.h"
 
 #include "conf/log.h"
 
@@ -36,11 +37,12 @@
 
 static char dir[64];
 static char error_text[512];
-static const struct store_options small = { 1u << 20, 1u << 20, 0 };
+static const struct store_options small = { 1u << 20, 1u << 20, 0, true };
 /* So small that a short run goes through several log files. */
-static const struct store_options tiny = { 1u << 19, 1u << 17, 1u << 20 };
+static const struct store_options tiny = { 1u << 19, 1u << 17, 1u << 20,
+	true };
 static const struct store_options ballasted = { 1u << 20, 1u << 20,
-	3u << 20 };
+	3u << 20, true };
 
 /*
  * Faults: the call of this number fails, and some after it: the library tries
@@ -1041,7 +1043,7 @@ static void
 fill_and_delete(int fd)
 {
 	static const struct store_options options = { 1u << 20, 1u << 18,
-		4u << 20 };
+		4u << 20, true };
 	struct store *store = store_open(dir, &options, error_text,
 	    sizeof(error_text));
 	struct store_table *table = store_table(store, "t", 1);
@@ -1121,6 +1123,115 @@ may_mount(void)
 	return pid != -1 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
+/* Turns, and then as if killed. */
+static void
+flush_and_die(void)
+{
+	struct store *store = open_store(&small);
+	struct store_table *table = store_table(store, "t", 1);
+	char key[16];
+
+	for (int i = 0; i < 200; i++) {
+		snprintf(key, sizeof(key), "k%03d", i);
+		put_text(table, key, "a value that can be found in the log");
+		if (store_turn_end(store, true) != STORE_DURABLE)
+			_exit(2);
+	}
+	_exit(0);
+}
+
+/* Flip a bit of the log where it speaks of that key. */
+static void
+flip_log(const char *key)
+{
+	static char octets[1u << 20];
+	char path[128];
+	char *at;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/log.0000000001", dir);
+	fd = open(path, O_RDWR);
+	assert_int_not_equal(fd, -1);
+	n = read(fd, octets, sizeof(octets));
+	assert_true(n > 0);
+	at = memmem(octets, (size_t)n, key, strlen(key));
+	assert_non_null(at);
+	*at ^= 1;
+	assert_int_equal(pwrite(fd, at, 1, at - octets), 1);
+	close(fd);
+}
+
+/* Is it told, and then no more? */
+static void
+assert_cut(bool cut)
+{
+	struct storefile_end end, was;
+	struct store *store = store_lock(dir, &small, error_text,
+	    sizeof(error_text));
+	bool damaged;
+
+	assert_non_null(store);
+	assert_int_equal(store_log_is_cut(store, &end, &was), cut);
+	if (cut)
+		assert_true(end.file == was.file && end.offset < was.offset);
+	assert_true(store_recover(store, &damaged, error_text,
+	    sizeof(error_text)));
+	store_close(&store);
+}
+
+static void
+test_cut_log(void **unused)
+{
+	static const char *const flipped[] = { NULL, "k199", "k100" };
+	int status;
+	pid_t pid;
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT(flipped); i++) {
+		empty_dir();
+		pid = fork();
+		if (pid == 0)
+			flush_and_die();
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		if (flipped[i] != NULL)
+			flip_log(flipped[i]);
+		assert_cut(flipped[i] != NULL);
+		assert_cut(false);
+	}
+}
+
+/* A note that is no note, and one of half a sector. */
+static void
+test_mark(void **unused)
+{
+	const struct storefile_end end = { 7, 4711 };
+	struct storefile_end found;
+	struct storemark *mark;
+	int fd, file;
+
+	(void)unused;
+	assert_int_equal(mkdir(dir, 0700), 0);
+	fd = open(dir, O_RDONLY | O_DIRECTORY);
+	assert_int_not_equal(fd, -1);
+	assert_false(storemark_read(fd, &found));
+	mark = storemark_open(fd);
+	assert_non_null(mark);
+	assert_false(storemark_read(fd, &found));
+	storemark_set(mark, &end);
+	assert_true(storemark_read(fd, &found));
+	assert_int_equal(found.file, 7);
+	assert_int_equal(found.offset, 4711);
+	storemark_close(&mark);
+	file = openat(fd, STOREMARK_FILE, O_RDWR);
+	assert_int_equal(pwrite(file, "\001", 1, 5), 1);
+	assert_false(storemark_read(fd, &found));
+	close(file);
+	close(fd);
+	storemark_set(NULL, &end);
+}
+
 int
 main(void)
 {
@@ -1165,6 +1276,10 @@ main(void)
 		    begin, end, NULL },
 		{ "the nth flush fails, for every n", test_nth_sync_broken,
 		    begin, end, NULL },
+		{ "a log that lost its end is known by a note", test_cut_log,
+		    begin, end, NULL },
+		{ "a note that is damaged is none", test_mark, begin, end,
+		    NULL },
 		{ "a chroot is enough", test_chroot, begin, end, NULL },
 		{ "a full disk takes deletes and recovers", test_full_disk,
 		    begin, end, NULL },
