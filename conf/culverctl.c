@@ -21,6 +21,7 @@
 #include "conf/log.h"
 #include "conf/proc.h"
 #include "conf/render.h"
+#include "conf/unpack.h"
 #include "conf/wire.h"
 
 #include <errno.h>
@@ -74,12 +75,12 @@ static const struct verb verbs[] = {
 	{ "queue", "hold", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
 	  MESSAGES },
 	{ "queue", "release", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
-	  MESSAGES },
+	  MESSAGES "|--clock" },
 	{ "queue", "remove", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
 	  MESSAGES },
 	{ "queue", "bounce", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
 	  MESSAGES },
-	{ "queue", "backup", PROGRAM_QUEUE, NOT_YET, RENDER_JSON, "" },
+	{ "queue", "backup", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT, "DIR" },
 	{ "domain", "list", PROGRAM_QUEUE, BY_EITHER, RENDER_DOMAINS, "" },
 	{ "domain", "show", PROGRAM_QUEUE, BY_EITHER, RENDER_OBJECT,
 	  "DOMAIN" },
@@ -107,7 +108,8 @@ static const struct verb verbs[] = {
 	{ "check", "tlsrpt-record", PROGRAM_REPORTS, BY_PROGRAM,
 	  RENDER_OBJECT, "< TXT" },
 	{ "check", "headers", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
-	{ "check", "verdict", PROGRAM_NONE, NOT_YET, RENDER_JSON, "" },
+	{ "check", "verdict", PROGRAM_POLICY, BY_PROGRAM, RENDER_OBJECT,
+	  "[FACT=VALUE...]" },
 	{ "config", NULL, PROGRAM_NONE, HERE, RENDER_JSON, "[KEYWORD]" },
 	{ "status", NULL, PROGRAM_PARENT, BY_RELAY, RENDER_TABLE,
 	  "[--sandbox]" },
@@ -136,6 +138,7 @@ struct question {
 	bool			 syslog;	/* log lines go there */
 	char			**words;	/* noun, verb, arguments */
 	int			 words_n;
+	struct unpack		*unpack;	/* of a backup, or NULL */
 };
 
 /* ---- the command line ---- */
@@ -291,6 +294,21 @@ show(const struct question *question)
 	    question->verb->form, stdout);
 }
 
+/* Octets of the answer: to be shown, or of files. */
+static void
+take_output(const struct question *question, struct render *render,
+    const void *octets, size_t len)
+{
+	char error[1024];
+
+	if (question->unpack == NULL)
+		render_add(render, octets, len);
+	else if (!unpack_add(question->unpack, octets, len, error,
+	    sizeof(error)))
+		give_up(CONTROL_AGAIN, "%s; what is there is no backup",
+		    error);
+}
+
 static struct config *
 read_config(const struct question *question)
 {
@@ -345,7 +363,8 @@ put_words(struct c_request *request, const struct question *question)
 
 /* Show what comes until the end; the status. */
 static int
-take_answer(struct wire_port *port, struct render *render)
+take_answer(const struct question *question, struct wire_port *port,
+    struct render *render)
 {
 	const struct c_output *output;
 	const void *message;
@@ -357,7 +376,7 @@ take_answer(struct wire_port *port, struct render *render)
 		switch (kind) {
 		case C_OUTPUT:
 			output = message;
-			render_add(render, output->octets,
+			take_output(question, render, output->octets,
 			    output->octets_len);
 			break;
 		case C_ERROR:
@@ -390,7 +409,7 @@ ask_relay(const struct question *question, int fd)
 	    wire_port_send(&port, C_REQUEST, &request, NULL,
 	    wire_now_ms() + ANSWER_MS) != 0)
 		give_up(CONTROL_AGAIN, "the relay went away");
-	status = take_answer(&port, render);
+	status = take_answer(question, &port, render);
 	render_end(&render);
 	wire_port_close(&port);
 	return status;
@@ -538,7 +557,8 @@ show_all(const struct question *question, const struct answering *answering,
 			if (len <= 0)
 				fds[i].fd = -1;
 			else if (i == 0)
-				render_add(render, octets, (size_t)len);
+				take_output(question, render, octets,
+				    (size_t)len);
 			else
 				take_log(question, &line, octets,
 				    (size_t)len);
@@ -565,9 +585,7 @@ ask_program(const struct question *question)
 	return WEXITSTATUS(status);
 }
 
-/* ---- keys that sign ---- */
-
-/* The same file wherever it is spoken of. */
+/* The same file, wherever it is spoken of. */
 static char *
 absolute(const char *file)
 {
@@ -582,6 +600,8 @@ absolute(const char *file)
 	buffer_printf(&path, "%s/%s", folder, file);
 	return path.text;
 }
+
+/* ---- keys that sign ---- */
 
 /*
  * The domain and the selector as the configuration has them: whatever case
@@ -728,10 +748,57 @@ ask(struct question *question)
 	}
 	if (fd != -1)
 		return ask_relay(question, fd);
-	if (question->verb->answered != BY_EITHER || !is_owner(config))
-		give_up(CONTROL_DOWN, "the relay is not running (nobody "
-		    "answers on %s)", config->control);
-	return ask_program(question);
+	if (question->verb->answered == BY_EITHER && is_owner(config))
+		return ask_program(question);
+	fprintf(stderr, "culverctl: the relay is not running (nobody answers "
+	    "on %s)\n", config->control);
+	return CONTROL_DOWN;
+}
+
+/* ---- a backup ---- */
+
+static void
+show_backup(const struct question *question, uint64_t files, uint64_t octets)
+{
+	struct render *render = show(question);
+	struct buffer json = { NULL, 0, 0 };
+
+	buffer_add(&json, SLICE("{\"folder\":"));
+	buffer_json(&json, slice_of(question->words[2]));
+	buffer_printf(&json, ",\"files\":%llu,\"octets\":%llu}\n",
+	    (unsigned long long)files, (unsigned long long)octets);
+	render_add(render, json.text, json.len);
+	render_end(&render);
+	buffer_free(&json);
+}
+
+/* The queue says what is in the files; we write them. */
+static int
+make_backup(struct question *question)
+{
+	uint64_t files, octets;
+	char error[1024];
+	int status;
+
+	if (question->words_n != 3 || question->words[2][0] == '\0' ||
+	    question->words[2][0] == '-')
+		give_up(CONTROL_USAGE, "usage: culverctl queue backup DIR; "
+		    "wanted is a folder that is empty or does not exist");
+	question->words[2] = absolute(question->words[2]);
+	question->unpack = unpack_new(question->words[2], error,
+	    sizeof(error));
+	if (question->unpack == NULL)
+		give_up(CONTROL_NO, "%s", error);
+	status = ask(question);
+	unpack_count(question->unpack, &files, &octets);
+	if (unpack_end(&question->unpack) && status == CONTROL_OK) {
+		show_backup(question, files, octets);
+		return CONTROL_OK;
+	}
+	if (files > 0)
+		fprintf(stderr, "culverctl: %s is no backup, as the file "
+		    UNPACK_INCOMPLETE " in it says\n", question->words[2]);
+	return status != CONTROL_OK ? status : CONTROL_AGAIN;
 }
 
 /* ---- config ---- */
@@ -832,6 +899,9 @@ answer(struct question *question)
 	case BY_SIGN:
 		return ask_sign(question);
 	default:
+		if (question->verb->verb != NULL &&
+		    strcmp(question->verb->verb, "backup") == 0)
+			return make_backup(question);
 		/* The program makes this text: it has the whole report. */
 		if (question->verb->form == RENDER_TEXT && !question->json)
 			add_word(question, "--text");

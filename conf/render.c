@@ -561,8 +561,10 @@ static const struct wording wordings[] = {
 	{ "starttls", "refused", "STARTTLS offered and refused" },
 	{ "starttls", "broken", "STARTTLS broke off" },
 	{ "starttls", "done", "STARTTLS done" },
-	{ "interim", "yes", "TLSA records not compared with its key" },
-	{ "interim", "no", "" },
+	{ "exempt", "yes", "exempt by culver.conf" },
+	{ "exempt", "no", "" },
+	{ "name_given", "yes", "name not by MX" },
+	{ "name_given", "no", "" },
 	{ "verdict", "try", "may be tried" },
 	{ "verdict", "skip", "not tried" },
 	{ "verdict", "unreachable", "could not be reached" },
@@ -676,6 +678,7 @@ explain_facts(const struct render *render, const json_t *facts)
 	json_object_foreach((json_t *)(uintptr_t)facts, key, value) {
 		if (strcmp(key, "policy") == 0 || strcmp(key, "sts") == 0 ||
 		    strcmp(key, "sts_id") == 0 ||
+		    strcmp(key, "policy_error") == 0 ||
 		    (strcmp(key, "mx_match") == 0 && !has_sts))
 			continue;
 		add_fact(&text, key, value);
@@ -714,9 +717,21 @@ explain_both(const struct render *render, int indent, const char *label,
 	free(two);
 }
 
-static void
-explain_policy(const struct render *render, const json_t *policy)
+/* What kept us from it is known of the route, and told with each host. */
+static const char *
+policy_error_of(const json_t *attempt)
 {
+	const json_t *host = json_array_get(json_object_get(attempt, "hosts"),
+	    0);
+
+	return string_at(json_object_get(host, "facts"), "policy_error");
+}
+
+static void
+explain_policy(const struct render *render, const json_t *attempt)
+{
+	const json_t *policy = json_object_get(attempt, "policy");
+	const char *error = policy_error_of(attempt);
 	const char *type = string_at(policy, "type");
 	const char *words = wording_of("type", type);
 	const char *mode = string_at(policy, "mode");
@@ -730,6 +745,10 @@ explain_policy(const struct render *render, const json_t *policy)
 		put_clean(&text, mode);
 		buffer_add(&text, SLICE(", id "));
 		put_clean(&text, string_at(policy, "id"));
+	}
+	if (error[0] != '\0') {
+		buffer_add(&text, text.len > 0 ? SLICE("; ") : SLICE(""));
+		put_clean(&text, error);
 	}
 	write_labelled(render, 2, "policy", text.text);
 	buffer_free(&text);
@@ -821,7 +840,7 @@ explain_head(const struct render *render, json_t *attempt)
 	    enhanced[0] != '\0' ? " " : "", enhanced);
 	explain_line(render, 2, "message", "id", attempt);
 	explain_line(render, 2, "for", "recipients", attempt);
-	explain_policy(render, json_object_get(attempt, "policy"));
+	explain_policy(render, attempt);
 	free(time);
 	free(domain);
 	free(outcome);

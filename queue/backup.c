@@ -195,7 +195,12 @@ open_next(struct backup *backup)
 	return true;
 }
 
-/* Exactly the size that was told: a body may still grow. */
+/*
+ * Not more than the size at its beginning: a body may still grow.  The library
+ * cuts pages off that nothing is in any more: then the copy is shorter, too,
+ * and recovery passes over what the log says of those.  Octets of zeroes in
+ * their place it would take for damage.
+ */
 static enum backup_step
 read_piece(struct backup *backup, struct backup_piece *piece)
 {
@@ -204,7 +209,9 @@ read_piece(struct backup *backup, struct backup_piece *piece)
 	ssize_t n = pread(backup->file, backup->octets, len,
 	    (off_t)backup->read);
 
-	if (n < 0 || (n == 0 && len > 0)) {
+	if (n == 0 && backup->stage == TABLES)
+		backup->piece.size = backup->read;
+	else if (n < 0 || (n == 0 && len > 0)) {
 		log_line(LOG_LEVEL_ERROR, "backup: %s cannot be read: %s",
 		    backup->piece.name, n < 0 ? strerror(errno) :
 		    "it became shorter");

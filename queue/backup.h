@@ -25,10 +25,10 @@ struct backup;
 /* Some octets of a file; pieces of a file follow each other. */
 struct backup_piece {
 	char		 name[BACKUP_NAME_MAX];
-	uint64_t	 size;		/* of the whole file */
+	uint64_t	 size;		/* of the file, as it seems */
 	uint64_t	 offset;	/* of these octets; 0: it begins */
 	const uint8_t	*octets;	/* valid until the next call */
-	size_t		 len;		/* 0: an empty file */
+	size_t		 len;		/* 0: empty, or cut shorter */
 };
 
 enum backup_step { BACKUP_PIECE, BACKUP_DONE, BACKUP_FAILED };

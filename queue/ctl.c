@@ -3,18 +3,22 @@
  *
  * Called by control.c for a running queue, and for `culver-queue ctl` without
  * one.  Here is the table of verbs, and those about one message; bulk.c has
- * those about many, domains.c those about destinations.
+ * those about many, domains.c those about destinations, backupctl.c the one
+ * about all.
  */
 #include "queue/ctl.h"
 
+#include "queue/backupctl.h"
 #include "queue/bulk.h"
 #include "queue/domains.h"
 #include "queue/explain.h"
 #include "queue/listing.h"
+#include "queue/row.h"
 #include "queue/turn.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 void
@@ -190,15 +194,53 @@ explain(void *program, struct control *control, int argc, char **argv)
 		explain_free(state);
 }
 
+/* `queue release --clock`: what waits for the clock. */
+static void
+release_clock(struct queue *queue, struct control *control)
+{
+	struct buffer row = { NULL, 0, 0 };
+	struct event event;
+	bool doubted = turn_believe_clock(queue);
+
+	if (!turn_end(queue)) {
+		ctl_refuse(control, CONTROL_AGAIN, "the store could not take "
+		    "the change, see the log", "");
+		return;
+	}
+	event_begin(&event, LOG_LEVEL_INFO, "admin");
+	event_text(&event, "verb", "queue release");
+	event_text(&event, "args", "--clock");
+	control_who(control, &event);
+	event_text(&event, "outcome", doubted ? "done" : "not doubted");
+	event_end(&event);
+	row_open(&row, NULL, '{');
+	row_text(&row, "done", "queue release");
+	row_text(&row, "clock", doubted ? "believed" : "was not doubted");
+	row_close(&row, '}');
+	control_line(control, &row);
+	buffer_free(&row);
+	control_end(control, doubted ? CONTROL_OK : CONTROL_NO);
+}
+
+static void
+release(void *program, struct control *control, int argc, char **argv)
+{
+	if (argc == 1 && strcmp(argv[0], "--clock") == 0)
+		release_clock(program, control);
+	else
+		bulk_release(program, control, argc, argv);
+}
+
 const struct control_verb queue_verbs[] = {
 	{ "queue", "list", true, bulk_list },
 	{ "queue", "count", true, bulk_count },
 	{ "queue", "mailq", true, bulk_mailq },
 	{ "queue", "flush", true, bulk_flush },
 	{ "queue", "hold", false, bulk_hold },
-	{ "queue", "release", false, bulk_release },
+	{ "queue", "release", false, release },
 	{ "queue", "remove", false, bulk_remove },
 	{ "queue", "bounce", false, bulk_bounce },
+	{ "queue", "backup", false, backupctl_run },
 	{ "queue", "show", false, show },
 	{ "queue", "message", false, message_octets },
 	{ "domain", "list", false, domains_list },

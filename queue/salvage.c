@@ -20,7 +20,7 @@
 #include "queue/salvage.h"
 
 #include "conf/log.h"
-#include "conf/storefile.h"
+#include "conf/storemark.h"
 #include "queue/destination.h"
 
 #include <dirent.h>
@@ -103,6 +103,7 @@ is_of_store(const char *name)
 
 	return strncmp(name, "log.", 4) == 0 ||
 	    strncmp(name, "__db.", 5) == 0 ||
+	    strcmp(name, STOREMARK_FILE) == 0 ||
 	    (len > 3 && strcmp(name + len - 3, ".db") == 0);
 }
 
@@ -157,7 +158,7 @@ salvage_damaged_table(const char *dir, const struct storefile_end *end)
 {
 	static const char *const all[] = { "messages", "recipients", "due",
 		"destinations", "names", "soon", "chunks", "intakes", "keys",
-		"attempts", "unsigned" };
+		"attempts", "unsigned", "clock" };
 	char path[PATH_SIZE];
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -166,6 +167,63 @@ salvage_damaged_table(const char *dir, const struct storefile_end *end)
 			return all[i];
 	}
 	return NULL;
+}
+
+/* ---- a log that lost its end ---- */
+
+static bool
+copy_octets(int from, int to)
+{
+	static char octets[65536];
+	ssize_t n;
+
+	while ((n = read(from, octets, sizeof(octets))) > 0)
+		if (write(to, octets, (size_t)n) != n)
+			return false;
+	return n == 0 && fsync(to) == 0;
+}
+
+static int
+copy_log(int dir_fd, const char *name, void *context)
+{
+	const int *folder = context;
+	int from, to, error = 0;
+
+	if (strncmp(name, "log.", 4) != 0)
+		return 0;
+	from = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	to = openat(*folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW |
+	    O_CLOEXEC, 0600);
+	if (from == -1 || to == -1 || !copy_octets(from, to))
+		error = errno != 0 ? errno : EIO;
+	if (from != -1)
+		close(from);
+	if (to != -1)
+		close(to);
+	return error;
+}
+
+void
+salvage_keep_log(int dir_fd, const struct storefile_end *end,
+    const struct storefile_end *was)
+{
+	char name[NAME_MAX_LEN];
+	int to, error;
+
+	snprintf(name, sizeof(name), "damaged-%lld", (long long)time(NULL));
+	to = mkdirat(dir_fd, name, 0700) == -1 && errno != EEXIST ? -1 :
+	    openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+	    O_CLOEXEC);
+	error = to == -1 ? errno : each_file(dir_fd, copy_log, &to);
+	if (to != -1)
+		close(to);
+	log_alarm("store", "the queue's log is damaged: it can be read up to "
+	    "%u/%u, and reached up to %u/%u on stable storage. What was taken "
+	    "in between is lost, and what was delivered then is delivered "
+	    "again; a copy of the log is in queue/%s%s%s",
+	    (unsigned)end->file, (unsigned)end->offset, (unsigned)was->file,
+	    (unsigned)was->offset, name, error != 0 ? ", but not all of it: " :
+	    "", error != 0 ? strerror(error) : "");
 }
 
 /* ---- beginning ---- */

@@ -27,6 +27,12 @@ struct storefile_end;
 const char *salvage_damaged_table(const char *dir,
 	    const struct storefile_end *);
 /*
+ * The log ends at *end, before *was, which was on stable storage: keep a copy
+ * of it beside, and say so in an alarm.  Local I/O; failures are said as well.
+ */
+void	 salvage_keep_log(int dir_fd, const struct storefile_end *end,
+	    const struct storefile_end *was);
+/*
  * Begin: move the files away.  `why` is for the operator.  Local I/O.  False,
  * and a sentence in error (which may be why's memory): there is no room for a
  * second store, or a file cannot be moved; whatever was done is gone on with

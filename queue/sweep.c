@@ -45,11 +45,13 @@ struct sweep {
 	uint64_t	 mark;		/* the last that was seen */
 	DIR		*files;		/* NULL: done */
 	bool		 keys;
+	bool		 forget;	/* the clock can be believed */
 	char		 key[64];
 	struct timer	*timer;
 	unsigned	 hours;
 	struct audit	 audit;
 	bool		 audit_now;	/* a slice in this turn */
+	bool		 told;		/* the parent listens by then */
 	struct timer	*audit_timer, *well_timer;
 };
 
@@ -99,6 +101,9 @@ on_audit(void *context)
 	struct sweep *sweep = context;
 
 	sweep->audit_now = true;
+	if (!sweep->told)
+		say_aside(sweep);
+	sweep->told = true;
 }
 
 static void
@@ -107,8 +112,6 @@ on_well(void *context)
 	struct sweep *sweep = context;
 
 	spool_is_well(sweep->spool);
-	/* At the start the parent did not listen yet. */
-	say_aside(sweep);
 }
 
 struct sweep *
@@ -119,7 +122,7 @@ sweep_new(struct loop *loop, struct spool *spool, struct receiver *receiver)
 
 	sweep->spool = spool;
 	sweep->receiver = receiver;
-	sweep->marks = sweep->keys = true;
+	sweep->marks = sweep->keys = sweep->forget = true;
 	sweep->timer = timer_new(loop, on_hour, sweep);
 	timer_set(sweep->timer, HOUR_MS);
 	sweep->audit_timer = timer_new(loop, on_audit, sweep);
@@ -152,6 +155,12 @@ sweep_intakes(struct sweep *sweep)
 {
 	sweep->marks = true;
 	sweep->mark = 0;
+}
+
+void
+sweep_forget(struct sweep *sweep, bool forget)
+{
+	sweep->forget = forget;
 }
 
 static void
@@ -255,6 +264,9 @@ sweep_before_commit(struct sweep *sweep)
 		sweep_marks(sweep);
 	if (sweep->files != NULL)
 		sweep_files(sweep);
+	/* If not now, in an hour. */
+	if (!sweep->forget)
+		sweep->keys = false;
 	if (sweep->keys)
 		sweep_keys(sweep);
 }

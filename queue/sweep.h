@@ -14,6 +14,8 @@ struct sweep	*sweep_new(struct loop *, struct spool *, struct receiver *);
 void	 sweep_free(struct sweep **);
 /* A turn was lost: parts of messages may be left. */
 void	 sweep_intakes(struct sweep *);
+/* May what is old be forgotten?  Not while the clock is doubted. */
+void	 sweep_forget(struct sweep *, bool);
 /* Once a turn, before its end: do a slice.  Local I/O. */
 void	 sweep_before_commit(struct sweep *);
 /*

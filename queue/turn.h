@@ -4,8 +4,10 @@
 #ifndef CULVER_QUEUE_TURN_H
 #define CULVER_QUEUE_TURN_H
 
+#include "queue/clock.h"
 #include "queue/dispatch.h"
 #include "queue/receive.h"
+#include "queue/redate.h"
 #include "queue/signer.h"
 #include "queue/sweep.h"
 
@@ -13,7 +15,15 @@
 struct queue {
 	struct loop		*loop;
 	struct spool		*spool;
-	const struct config	*config;
+	const struct config	*config;	/* in force: one of these */
+	const struct config	*given;
+	struct config		 doubting;	/* nothing leaves or ends */
+	struct clock		 clock;
+	bool			 redating;	/* what was taken meanwhile */
+	struct redate		 redate;
+	struct timer		*clock_timer;	/* for a turn */
+	bool			 hurry;		/* soon, not by the minute */
+	int64_t			 clock_kept_ms;	/* boot time; 0: never */
 	struct books		 books;
 	struct receiver		*receiver;
 	struct dispatch		*dispatch;
@@ -30,6 +40,11 @@ struct queue	*turn_new(struct loop *, struct spool *,
 void	 turn_free(struct queue **);
 /* New settings from now on; borrowed. */
 void	 turn_configure(struct queue *, const struct config *);
+/*
+ * The operator says that the clock is right: deliveries go on, and the end of
+ * this turn writes it down.  False: it was not doubted.
+ */
+bool	 turn_believe_clock(struct queue *);
 /*
  * End the turn: write what became whole or was settled, commit, and only then
  * answer.  Called after each turn of the loop, early when it is full, and by

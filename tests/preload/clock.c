@@ -4,7 +4,8 @@
  *	CULVER_CLOCK=/path LD_PRELOAD=build/tests/preload/clock.so culverd ...
  *
  * The file has 4096 octets; the first eight are the offset, a native int64 of
- * nanoseconds.  It is mapped when the program is loaded, so a chroot, a
+ * nanoseconds: time passes, by every clock.  The next eight are added to the
+ * wall clock alone: somebody set it.  It is mapped when the program is loaded, so a chroot, a
  * system call filter and a changed user do not matter later; children that
  * are forked or exec'd see the same page.  Without the variable nothing
  * changes.
@@ -121,6 +122,12 @@ offset_ns(void)
 	return page != NULL ? *page : 0;
 }
 
+static int64_t
+set_ns(void)
+{
+	return page != NULL ? page[1] : 0;
+}
+
 /* Before begin() ran (another library's constructor) the kernel is asked. */
 static int
 real_clock(clockid_t id, struct timespec *now)
@@ -167,13 +174,28 @@ is_shifted(clockid_t id)
 	}
 }
 
+static bool
+is_wall(clockid_t id)
+{
+	switch (id) {
+	case CLOCK_REALTIME:
+	case CLOCK_REALTIME_COARSE:
+	case CLOCK_REALTIME_ALARM:
+	case CLOCK_TAI:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int
 clock_gettime(clockid_t id, struct timespec *now)
 {
 	int result = real_clock(id, now);
 
 	if (result == 0 && page != NULL && is_shifted(id))
-		*now = timespec_of(ns_of(now) + offset_ns());
+		*now = timespec_of(ns_of(now) + offset_ns() +
+		    (is_wall(id) ? set_ns() : 0));
 	return result;
 }
 

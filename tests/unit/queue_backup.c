@@ -153,6 +153,69 @@ a_backup_under_load(void **state)
 	end_world(&world);
 }
 
+/* Pages go while the file that they are in is read: it becomes shorter. */
+static void
+a_table_that_shrinks(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct backup_piece piece;
+	enum backup_step step;
+	struct backup *backup;
+	char to[96], path[128], error[256];
+	uint64_t told = 0, read = 0, kept;
+	struct spool *copy;
+
+	(void)state;
+	snprintf(to, sizeof(to), "%s/copy", world->dir);
+	snprintf(path, sizeof(path), "%s/bodies", to);
+	assert_int_equal(mkdir(to, 0700), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	kept = take_sized(world, "b@kept.example", 40000);
+	for (int i = 0; i < 40; i++)
+		take_sized(world, "b@gone.example", 40000);
+	backup = backup_new(world->spool, error, sizeof(error));
+	assert_non_null(backup);
+	while ((step = backup_next(backup, &piece)) == BACKUP_PIECE) {
+		write_piece(to, &piece);
+		if (strcmp(piece.name, "chunks.db") != 0)
+			continue;
+		read += piece.len;
+		if (piece.offset != 0)
+			continue;
+		told = piece.size;
+		say_synced(world);
+		expect_due(world, "kept.example");
+		assert_int_equal(deliver_all(world, "gone.example"), 40);
+	}
+	assert_int_equal(step, BACKUP_DONE);
+	assert_true(read < told);
+	backup_free(&backup);
+	copy = spool_open(to, error, sizeof(error));
+	if (copy == NULL)
+		fail_msg("%s", error);
+	assert_whole(copy, kept);
+	spool_close(&copy);
+	end_world(&world);
+}
+
+/* A backup that was cut off is told by a file, and never opened. */
+static void
+what_is_incomplete_is_refused(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	char path[128], error[256];
+
+	(void)state;
+	stop_queue(world);
+	snprintf(path, sizeof(path), "%s/incomplete", world->dir);
+	close(open(path, O_WRONLY | O_CREAT, 0600));
+	assert_null(spool_open(world->dir, error, sizeof(error)));
+	assert_non_null(strstr(error, "cut off"));
+	unlink(path);
+	start_queue(world);
+	end_world(&world);
+}
+
 static void
 nothing(struct world *world, unsigned piece)
 {
@@ -193,6 +256,10 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		{ "a backup under load has all that was acknowledged before",
 		    a_backup_under_load, NULL, NULL, NULL },
+		{ "a table that becomes shorter while it is copied",
+		    a_table_that_shrinks, NULL, NULL, NULL },
+		{ "what is incomplete is refused",
+		    what_is_incomplete_is_refused, NULL, NULL, NULL },
 		{ "a restore that is cut off is done again",
 		    a_restore_is_done_again, NULL, NULL, NULL },
 	};
