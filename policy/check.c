@@ -2,13 +2,15 @@
  * What would the relay make of this record, this policy, this match?
  *
  * Called by ctl.c for `culver-policy ctl check ...'.  Publishers show their
- * texts to the relay's own parsers: nothing is asked, looked up or kept, and
- * neither configuration nor store is needed.
+ * texts to the relay's own parsers, and anybody his facts to the functions
+ * that decide: nothing is asked, looked up or kept, and neither configuration
+ * nor store is needed.
  */
 #include "policy/check.h"
 
 #include "policy/ctl.h"
 #include "policy/show.h"
+#include "policy/verdict.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -192,9 +194,45 @@ run_mx_match(void *program, struct control *control, int argc,
 	control_end(control, pattern != NULL ? CONTROL_OK : CONTROL_NO);
 }
 
+static void
+refuse_fact(struct control *control, const char *word)
+{
+	struct buffer facts = { NULL, 0, 0 };
+
+	verdict_list(&facts);
+	control_error(control, "\"%s\" is no fact with one of its values.  "
+	    "The first holds where none is named; what is joined by \",\" may "
+	    "stand together:\n%.*s", word, (int)facts.len - 1, facts.text);
+	buffer_free(&facts);
+	control_end(control, CONTROL_USAGE);
+}
+
+static void
+run_verdict(void *program, struct control *control, int argc, char **argv)
+{
+	struct session_facts facts = verdict_harmless();
+	struct buffer json = { NULL, 0, 0 };
+	struct verdict verdict;
+	int i;
+
+	(void)program;
+	for (i = 0; i < argc; i++)
+		if (!verdict_take(&facts, argv[i])) {
+			refuse_fact(control, argv[i]);
+			return;
+		}
+	verdict = verdict_of(&facts);
+	verdict_print(&verdict, &json);
+	control_line(control, &json);
+	buffer_free(&json);
+	control_end(control, verdict.fate == FATE_SEND ? CONTROL_OK :
+	    CONTROL_NO);
+}
+
 const struct control_verb check_policy_verbs[] = {
 	{ "check", "sts-record", true, run_record },
 	{ "check", "sts-policy", true, run_policy },
 	{ "check", "mx-match", true, run_mx_match },
+	{ "check", "verdict", true, run_verdict },
 	{ NULL, NULL, false, NULL }
 };

@@ -1,5 +1,6 @@
 /*
- * The verbs `check sts-record|sts-policy|mx-match' of culverctl.
+ * The verbs `check sts-record|sts-policy|mx-match|verdict' of
+ * culverctl.
  */
 #ifndef CULVER_POLICY_CHECK_H
 #define CULVER_POLICY_CHECK_H

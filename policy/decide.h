@@ -35,7 +35,11 @@ enum tlsa_state {
 	TLSA_FAILED	/* bogus, SERVFAIL, timeout */
 };
 
-/* What a host must prove before it gets a message; ordered by strength. */
+/*
+ * What a host must prove before it gets a message.  Each asks for all that
+ * the lesser ones do (TLS-9325-5.2-1 RFC 9325 5.2), but PKIX and DANE, which
+ * stand side by side.
+ */
 enum requirement {
 	REQUIRE_NONE,		/* TLS if it can be had, of any quality */
 	REQUIRE_ENCRYPT,	/* TLS, unauthenticated */
@@ -86,7 +90,21 @@ struct host_facts {
 	 */
 	bool		name_given;
 	enum tlsa_state	tlsa;
+	/*
+	 * Which records and which base they are (tlsa_mark); 0: none.  What
+	 * was proven by others proves nothing: decide_reuse.
+	 */
+	uint64_t	tlsa_mark;
 	bool		tls_required;	/* operator: verified TLS or nothing */
+	/* operator: a relayhost that must be verified (all but smtp://) */
+	bool		relayhost_verified;
+	/*
+	 * operator: `exempt'.  What MTA-STS and DANE demand of this domain is
+	 * only noted, as under mode testing.
+	 */
+	bool		exempt;
+	/* The next hop is a relayhost: for the name of what decided. */
+	bool		relayhost;
 };
 
 /*
@@ -120,8 +138,11 @@ struct host_verdict {
 	 * as domain_facts.unfit_tls, any other refusal as .policy.
 	 */
 	bool			definite;
-	/* TLSA matching is not built yet: ENCRYPT or PKIX stands for DANE. */
-	bool			interim;
+	/*
+	 * HOST_TRY: an exemption took away what MTA-STS or DANE demand of it;
+	 * what others demand stands.
+	 */
+	bool			exempt;
 };
 
 struct host_verdict	decide_host(const struct host_facts *);
@@ -146,7 +167,16 @@ enum cert_defect {
 struct session_facts {
 	struct host_facts	host;
 	enum starttls		starttls;
-	unsigned		cert;		/* set of enum cert_defect */
+	/*
+	 * What PKIX says of the certificate, for the host's name: set of enum
+	 * cert_defect.  Seen whatever DANE says of it.
+	 */
+	unsigned		cert;
+	/*
+	 * What DANE says of it, where host.tlsa is TLSA_USABLE and TLS is up;
+	 * 0: a record matches, and what its usage asks for beside holds.
+	 */
+	unsigned		dane;		/* set of enum cert_defect */
 	/*
 	 * This connection is the retry in clear after a failed handshake
 	 * (ruling 19): STARTTLS is not tried again.
@@ -218,7 +248,8 @@ bool	decide_reuse(const struct host_facts *proven,
 /*
  * The report's policy type that has the first word about this host: "tlsa"
  * where secure TLSA records were found or their look-up failed, "sts" under
- * testing and enforce, else "no-policy-found".
+ * testing and enforce, else "relayhost" for a relay that the configuration
+ * names (in logs; reports have no such type), else "no-policy-found".
  */
 const char	*policy_type_name(const struct host_facts *);
 

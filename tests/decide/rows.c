@@ -55,7 +55,7 @@ verdict_index(const struct question *question, struct verdicts *verdicts,
 	memcpy(new->words, words, sizeof(new->words));
 	snprintf(new->text, sizeof(new->text), question->format, words[0],
 	    words[1], words[2], words[3], words[4], words[5], words[6],
-	    words[7]);
+	    words[7], words[8], words[9]);
 	/* The same text from other pointers is the same verdict. */
 	for (i = 0; i < verdicts->n; i++)
 		if (strcmp(verdicts->list[i]->text, new->text) == 0) {
@@ -94,6 +94,17 @@ position(const struct question *question, const unsigned *facts)
 	for (d = 0; d < question->dimensions_n; d++)
 		at = at * question->dimensions[d].values_n + facts[d];
 	return at;
+}
+
+static size_t
+combinations(const struct question *question)
+{
+	size_t size = 1;
+	unsigned d;
+
+	for (d = 0; d < question->dimensions_n; d++)
+		size *= question->dimensions[d].values_n;
+	return size;
 }
 
 static bool
@@ -151,17 +162,53 @@ reachable_values(const int *of, size_t part, unsigned values_n)
 	return set;
 }
 
-/* The values that lead to the same as this one. */
-static unsigned
-equal_values(const int *of, size_t part, unsigned values_n, unsigned value)
+/* The one verdict of all that can be; UNREACHABLE: there are several. */
+static int
+only_verdict(const int *of, size_t n)
 {
+	int verdict = UNREACHABLE;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (of[i] != UNREACHABLE && verdict != UNREACHABLE &&
+		    of[i] != verdict)
+			return UNREACHABLE;
+		if (of[i] != UNREACHABLE)
+			verdict = of[i];
+	}
+	return verdict;
+}
+
+/* The values that lead to the same as this one, itself among them. */
+static unsigned
+equal_values(const int *of, size_t part, unsigned left, unsigned value)
+{
+	int verdict = only_verdict(of + value * part, part);
 	unsigned set = 0, other;
 
-	for (other = 0; other < values_n; other++)
-		if (memcmp(of + value * part, of + other * part,
-		    part * sizeof(of[0])) == 0)
+	for (other = value; left >> other != 0; other++)
+		if ((left & 1u << other) &&
+		    (memcmp(of + value * part, of + other * part,
+			part * sizeof(of[0])) == 0 ||
+		    (verdict != UNREACHABLE &&
+			only_verdict(of + other * part, part) == verdict)))
 			set |= 1u << other;
 	return set;
+}
+
+/* What follows from any of these values, in one. */
+static void
+join_values(const int *of, size_t part, unsigned set, int *joined)
+{
+	unsigned value;
+	size_t i;
+
+	for (i = 0; i < part; i++)
+		joined[i] = UNREACHABLE;
+	for (value = 0; set >> value != 0; value++)
+		for (i = 0; (set & 1u << value) && i < part; i++)
+			if (of[value * part + i] != UNREACHABLE)
+				joined[i] = of[value * part + i];
 }
 
 /*
@@ -172,8 +219,9 @@ equal_values(const int *of, size_t part, unsigned values_n, unsigned value)
 static void
 split(struct making *making, unsigned d, const int *of, size_t size)
 {
-	unsigned values_n, left, value, set;
+	unsigned values_n, reachable, left, value, set;
 	size_t part;
+	int *joined;
 
 	if (d == making->question->dimensions_n) {
 		add_row(making, of[0]);
@@ -181,17 +229,19 @@ split(struct making *making, unsigned d, const int *of, size_t size)
 	}
 	values_n = making->question->dimensions[d].values_n;
 	part = size / values_n;
-	left = reachable_values(of, part, values_n);
+	left = reachable = reachable_values(of, part, values_n);
+	joined = mem_alloc(part * sizeof(joined[0]));
 	for (value = 0; value < values_n; value++) {
 		if (!(left & 1u << value))
 			continue;
-		set = equal_values(of, part, values_n, value);
-		if (set == reachable_values(of, part, values_n))
-			set = (1u << values_n) - 1;
-		making->sets[d] = set;
+		set = equal_values(of, part, left, value);
+		join_values(of, part, set, joined);
 		left &= ~set;
-		split(making, d + 1, of + value * part, part);
+		making->sets[d] = set == reachable ? (1u << values_n) - 1 :
+		    set;
+		split(making, d + 1, joined, part);
 	}
+	free(joined);
 }
 
 bool
@@ -199,14 +249,11 @@ rows_make(const struct question *question, struct rows *rows,
     unsigned *conflict)
 {
 	struct making making = { .question = question, .rows = rows };
-	unsigned d;
 	size_t i;
 	bool settled;
 
 	memset(rows, 0, sizeof(*rows));
-	making.size = 1;
-	for (d = 0; d < question->dimensions_n; d++)
-		making.size *= question->dimensions[d].values_n;
+	making.size = combinations(question);
 	making.of = mem_alloc(making.size * sizeof(making.of[0]));
 	for (i = 0; i < making.size; i++)
 		making.of[i] = UNREACHABLE;
@@ -503,28 +550,47 @@ rows_find(const struct question *question, const struct rows *rows,
 	return n;
 }
 
-/* Remembers for each combination of facts what its row says. */
+/* Which row is it for these facts?  NULL: none, or several. */
+static const struct row *
+only_row(const struct question *question, const struct rows *rows,
+    const unsigned *facts)
+{
+	const struct row *row = NULL;
+
+	return rows_find(question, rows, facts, &row) == 1 ? row : NULL;
+}
+
+/* Of all inputs with the same facts the rows are searched for the first. */
 unsigned
 rows_check(const struct question *question, const struct rows *rows,
     unsigned *first, unsigned *inputs)
 {
+	size_t size = combinations(question);
+	const struct row **of = mem_alloc(size * sizeof(of[0]));
+	bool *known = mem_alloc(size * sizeof(known[0]));
 	struct verdicts verdicts = { NULL, 0 };
 	unsigned facts[DIMENSIONS_MAX], wrong = 0, n;
-	const struct row *row = NULL;
 	int verdict;
+	size_t at;
 
 	*inputs = 0;
 	for (n = 0; n < question->inputs_n; n++) {
 		if (!question->project(n, facts))
 			continue;
 		++*inputs;
+		at = position(question, facts);
+		if (!known[at])
+			of[at] = only_row(question, rows, facts);
+		known[at] = true;
 		verdict = ask(question, &verdicts, n);
-		if (rows_find(question, rows, facts, &row) == 1 &&
-		    strcmp(row->verdict, verdicts.list[verdict]->text) == 0)
+		if (of[at] != NULL && strcmp(of[at]->verdict,
+		    verdicts.list[verdict]->text) == 0)
 			continue;
 		if (wrong++ == 0)
 			*first = n;
 	}
 	verdicts_free(&verdicts);
+	free(known);
+	free(of);
 	return wrong;
 }

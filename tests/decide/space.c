@@ -31,7 +31,12 @@ digit(unsigned *n, unsigned base)
 struct host_facts
 space_host(unsigned n)
 {
-	struct host_facts facts;
+	static const enum tlsa_state states[] = {
+		TLSA_INSECURE, TLSA_ABSENT, TLSA_UNUSABLE, TLSA_FAILED,
+		TLSA_USABLE
+	};
+	struct host_facts facts = { .tlsa = states[n / HOSTS_PER_TLSA] };
+	unsigned operator;
 
 	facts.class = classes[digit(&n, 4)];
 	facts.sts = (enum sts_mode)digit(&n, 4);
@@ -40,23 +45,52 @@ space_host(unsigned n)
 	facts.mx_match = digit(&n, 2);
 	facts.mx_secure = digit(&n, 2);
 	facts.name_given = digit(&n, 2);
-	facts.tlsa = (enum tlsa_state)digit(&n, 5);
-	facts.tls_required = digit(&n, 2);
+	operator = digit(&n, 3);
+	facts.tls_required = operator == 1;
+	facts.relayhost_verified = operator == 2;
+	facts.exempt = digit(&n, 2);
 	return facts;
 }
 
+#define CERT_PKIX	(CERT_NOT_TRUSTED | CERT_EXPIRED |		\
+	CERT_HOST_MISMATCH | CERT_OTHER)
+
+/* The n-th session with a host, as space.h orders them. */
 struct session_facts
 space_session(unsigned n)
 {
-	struct session_facts facts = {
-		.host = space_host(n / SESSIONS_PER_HOST)
+	static const unsigned pkix_sets[6] = {
+		0, CERT_NOT_TRUSTED, CERT_EXPIRED, CERT_HOST_MISMATCH,
+		CERT_OTHER, CERT_PKIX
+	}, dane_sets[10] = {
+		0, CERT_NOT_TRUSTED, CERT_EXPIRED, CERT_HOST_MISMATCH,
+		CERT_OTHER, CERT_DANE_NO_MATCH, CERT_PKIX,
+		CERT_PKIX | CERT_DANE_NO_MATCH,
+		CERT_EXPIRED | CERT_HOST_MISMATCH,
+		CERT_DANE_NO_MATCH | CERT_EXPIRED
 	};
+	const unsigned plain = 4 * HOSTS_PER_TLSA * SESSIONS_PLAIN;
+	struct session_facts facts = { .starttls = STARTTLS_DONE };
+	bool usable = n >= plain;
 
-	n %= SESSIONS_PER_HOST;
-	facts.starttls = (enum starttls)digit(&n, 4);
-	facts.cert = digit(&n, 32);
-	facts.clear_retry = digit(&n, 2);
+	if (!usable) {
+		facts.host = space_host(n / SESSIONS_PLAIN);
+		n %= SESSIONS_PLAIN;
+	} else {
+		n -= plain;
+		facts.host = space_host(4 * HOSTS_PER_TLSA +
+		    n / SESSIONS_DANE);
+		n %= SESSIONS_DANE;
+	}
 	facts.requiretls = digit(&n, 2);
+	if (n < SESSIONS_CLEAR) {
+		facts.clear_retry = n == 3;
+		facts.starttls = n == 3 ? STARTTLS_ABSENT : (enum starttls)n;
+	} else {
+		n -= SESSIONS_CLEAR;
+		facts.cert = usable ? pkix_sets[digit(&n, 6)] : n;
+		facts.dane = usable ? dane_sets[n] : 0;
+	}
 	return facts;
 }
 
@@ -100,7 +134,15 @@ space_domain(unsigned n)
 	{ "absent", "refused", "broken", "retry", "done" } }
 #define CERTIFICATE	{ "cert", 5,					\
 	{ "valid", "not-trusted", "expired", "host-mismatch", "other" } }
-#define DANE		{ "dane", 2, { "unchecked", "no-match" } }
+#define DANE		{ "dane", 6,					\
+	{ "match", "no-match", "not-trusted", "expired",		\
+	    "host-mismatch", "other" } }
+#define OPERATOR	{ "operator", 3,				\
+	{ "-", "tls-required", "relayhost" } }
+#define EXEMPT		{ "exempt", N(exempt_values), {			\
+	"-", "yes", "sts-enforce", "dane", "dane-host-only",		\
+	"dane-host-only-sts-enforce", "dane-unusable",			\
+	"sts-mx-mismatch", "dane-lookup-failed" } }
 
 static unsigned
 class_value(enum mail_class class)
@@ -135,25 +177,77 @@ starttls_value(const struct session_facts *facts)
 	return facts->starttls == STARTTLS_DONE ? 4 : facts->starttls;
 }
 
+/* The first of the defects that is there, of those that tell. */
+static unsigned
+first_defect(unsigned cert, const unsigned *defects, unsigned defects_n)
+{
+	unsigned i;
+
+	for (i = 0; i < defects_n; i++)
+		if (cert & defects[i])
+			return i + 1;
+	return 0;
+}
+
 static unsigned
 cert_value(const struct session_facts *facts)
 {
 	static const unsigned defects[] = {
-		0, CERT_NOT_TRUSTED, CERT_EXPIRED, CERT_HOST_MISMATCH,
-		CERT_OTHER
+		CERT_NOT_TRUSTED, CERT_EXPIRED, CERT_HOST_MISMATCH, CERT_OTHER
 	};
-	unsigned i;
 
-	for (i = 1; i < N(defects); i++)
-		if (facts->cert & defects[i])
-			return i;
-	return 0;
+	return first_defect(facts->cert, defects, N(defects));
 }
 
 static unsigned
 dane_value(const struct session_facts *facts)
 {
-	return (facts->cert & CERT_DANE_NO_MATCH) != 0;
+	static const unsigned defects[] = {
+		CERT_DANE_NO_MATCH, CERT_NOT_TRUSTED, CERT_EXPIRED,
+		CERT_HOST_MISMATCH, CERT_OTHER
+	};
+
+	return first_defect(facts->dane, defects, N(defects));
+}
+
+static unsigned
+operator_value(const struct host_facts *facts)
+{
+	return facts->relayhost_verified ? 2 : facts->tls_required;
+}
+
+static unsigned
+index_of(const char *name, const char *const *names, unsigned names_n)
+{
+	unsigned i;
+
+	for (i = 0; i < names_n; i++)
+		if (strcmp(names[i], name) == 0)
+			break;
+	return i;
+}
+
+/*
+ * What an exemption took away: the rule that would have led without it; where
+ * another demand has the word, only that there is one.
+ */
+static const char *const exempt_values[] = {
+	"-", "yes", "sts-enforce", "dane", "dane-host-only",
+	"dane-host-only-sts-enforce", "dane-unusable", "sts-mx-mismatch",
+	"dane-lookup-failed"
+};
+
+static unsigned
+exempt_value(const struct host_facts *facts)
+{
+	struct host_verdict verdict = decide_host(facts);
+	struct host_facts bare = *facts;
+
+	if (!verdict.exempt || strncmp(verdict.rule.name, "exempt", 6) != 0)
+		return verdict.exempt;
+	bare.exempt = false;
+	return index_of(decide_host(&bare).rule.name, exempt_values,
+	    N(exempt_values));
 }
 
 static bool
@@ -162,54 +256,45 @@ project_host(unsigned n, unsigned facts[DIMENSIONS_MAX])
 	struct host_facts host = space_host(n);
 
 	facts[0] = class_value(host.class);
-	facts[1] = host.tlsa;
-	facts[2] = policy_value(&host);
-	facts[3] = host.mx_match;
-	facts[4] = host.tls_required;
-	facts[5] = name_value(&host);
-	facts[6] = host.sts_unknown;
+	facts[1] = operator_value(&host);
+	facts[2] = host.exempt;
+	facts[3] = host.tlsa;
+	facts[4] = policy_value(&host);
+	facts[5] = host.mx_match;
+	facts[6] = name_value(&host);
+	facts[7] = host.sts_unknown;
 	return true;
 }
 
 /* By name: which line of the host's table led to this session. */
-static const char *const host_rule_names[] = {
-	"no-policy", "sts-none", "sts-testing", "testing-mx-mismatch",
-	"sts-report-only", "report-only-mx-mismatch", "sts-enforce", "dane",
-	"dane-host-only", "dane-unusable", "requiretls", "tls-required",
+#define HOST_RULES							\
+	"no-policy", "sts-none", "sts-testing", "testing-mx-mismatch",	\
+	"sts-report-only", "report-only-mx-mismatch", "sts-enforce",	\
+	"dane", "dane-host-only", "dane-host-only-sts-enforce",		\
+	"dane-unusable", "requiretls", "relayhost", "tls-required",	\
+	"exempt", "exempt-mx-mismatch", "exempt-dane-lookup-failed",	\
 	"tls-optional", "tls-report"
-};
+static const char *const host_rule_names[] = { HOST_RULES };
 
-static unsigned
-host_rule_value(const char *name)
-{
-	unsigned i;
-
-	for (i = 0; i < N(host_rule_names); i++)
-		if (strcmp(host_rule_names[i], name) == 0)
-			break;
-	return i;
-}
-
-/*
- * A session exists only with a host that is tried, and a certificate fails to
- * match only what there is to match.
- */
+/* A session exists only with a host that is tried. */
 static bool
 project_session(unsigned n, unsigned facts[DIMENSIONS_MAX])
 {
 	struct session_facts session = space_session(n);
 	struct host_verdict host = decide_host(&session.host);
 
-	if (host.action == HOST_SKIP ||
-	    (dane_value(&session) && session.host.tlsa != TLSA_USABLE))
+	if (host.action == HOST_SKIP)
 		return false;
-	facts[0] = host_rule_value(host.rule.name);
-	facts[1] = starttls_value(&session);
-	facts[2] = dane_value(&session);
-	facts[3] = cert_value(&session);
-	facts[4] = class_value(session.host.class);
-	facts[5] = session.host.tlsa;
-	facts[6] = session.requiretls;
+	facts[0] = index_of(host.rule.name, host_rule_names,
+	    N(host_rule_names));
+	facts[1] = exempt_value(&session.host);
+	facts[2] = starttls_value(&session);
+	facts[3] = session.host.tlsa;
+	facts[4] = dane_value(&session);
+	facts[5] = cert_value(&session);
+	facts[6] = class_value(session.host.class);
+	facts[7] = session.requiretls;
+	facts[8] = session.host.relayhost_verified;
 	return true;
 }
 
@@ -299,7 +384,7 @@ judge_host(unsigned n, const char *words[WORDS_MAX])
 	words[3] = or_dash(v.rule.clause);
 	words[4] = or_dash(v.rule.enhanced);
 	words[5] = tls_result_name(v.result);
-	words[6] = v.interim ? ", interim" : "";
+	words[6] = v.exempt ? ", exempt" : "";
 	words[7] = v.definite ? ", definite" : "";
 }
 
@@ -321,7 +406,7 @@ judge_session(unsigned n, const char *words[WORDS_MAX])
 	words[4] = or_dash(v.rule.enhanced);
 	words[5] = v.action == SESSION_NEXT ? tls_result_name(v.result) :
 	    "as counted";
-	words[6] = host.interim ? ", interim" : "";
+	words[6] = "";
 	words[7] = v.definite ? ", definite" : "";
 }
 
@@ -371,30 +456,30 @@ judge_domain(unsigned n, const char *words[WORDS_MAX])
 const struct question questions[QUESTIONS_N] = {
 	[QUESTION_HOST] = {
 		"decide_host: may this host be tried, what must it prove?",
+		"operator: what culver.conf demands (of both, relayhost).  "
 		"try or skip, requirement, rule, (clause), enhanced code, TLS "
-		"result that is known before any session.",
-		HOSTS_ALL, 7,
-		{ CLASS, TLSA, POLICY, MATCH, { "tls-required", NO_YES },
+		"result that is known before any session; exempt: an "
+		"exemption took something away.",
+		HOSTS_ALL, 8,
+		{ CLASS, OPERATOR, { "exempt", NO_YES }, TLSA, POLICY, MATCH,
 		    { "name", 3, { "insecure", "given", "secure" } },
 		    { "sts-unknown", NO_YES } },
 		project_host, judge_host, VERDICT_FORMAT
 	},
 	[QUESTION_SESSION] = {
 		"decide_session: may the message be sent here?",
-		"host: the rule by which the host was tried.  send, reconnect "
+		"host: the rule by which the host was tried; exempt: the rule "
+		"by which it would have been judged without an exemption, yes "
+		"where another demand stands.  "
+		"send, reconnect "
 		"(in clear) or next (host), requirement, rule, (clause), "
 		"enhanced code, TLS result; \"as counted\": the first failure "
 		"of tlsa, sts, no-policy-found in the tables below, "
 		"else success.",
-		SESSIONS_ALL, 7,
-		{ { "host", N(host_rule_names), {
-		    "no-policy", "sts-none", "sts-testing",
-		    "testing-mx-mismatch", "sts-report-only",
-		    "report-only-mx-mismatch", "sts-enforce", "dane",
-		    "dane-host-only", "dane-unusable", "requiretls",
-		    "tls-required", "tls-optional", "tls-report" } },
-		    STARTTLS, DANE, CERTIFICATE, CLASS, TLSA,
-		    { "keyword", NO_YES } },
+		SESSIONS_ALL, 9,
+		{ { "host", N(host_rule_names), { HOST_RULES } },
+		    EXEMPT, STARTTLS, TLSA, DANE, CERTIFICATE, CLASS,
+		    { "keyword", NO_YES }, { "relayhost", NO_YES } },
 		project_session, judge_session, VERDICT_FORMAT
 	},
 	[QUESTION_STS] = {
@@ -409,9 +494,7 @@ const struct question questions[QUESTIONS_N] = {
 	[QUESTION_TLSA] = {
 		"What a session counts as under policy type tlsa",
 		"none: it is not counted.  Without a session: a host skipped "
-		"by dane-lookup-failed counts as dnssec-invalid.  Where "
-		"usable records have not been compared, nothing is counted "
-		"(interim).",
+		"by dane-lookup-failed counts as dnssec-invalid.",
 		SESSIONS_ALL, 4,
 		{ { "class-report", NO_YES }, TLSA, STARTTLS, DANE },
 		project_tlsa, judge_tlsa, "%s"

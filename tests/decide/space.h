@@ -8,10 +8,21 @@
 
 #include "policy/decide.h"
 
-/* Every input that the functions can be given, one after the other. */
-#define HOSTS_ALL		(4 * 4 * 2 * 2 * 2 * 2 * 2 * 5 * 2)
-#define SESSIONS_PER_HOST	(4 * 32 * 2 * 2)
-#define SESSIONS_ALL		(HOSTS_ALL * SESSIONS_PER_HOST)
+/*
+ * The inputs that there can be, one after the other.  A certificate is there
+ * only where TLS is up, and what DANE says of it only where TLSA records are
+ * usable; those hosts stand last, and for them each defect stands alone and a
+ * few together (chance draws any: property_draw).  The facts that only
+ * decide_reuse and the names look at (tlsa_mark, relayhost) are left as they
+ * are.
+ */
+#define HOSTS_PER_TLSA		(4 * 4 * 2 * 2 * 2 * 2 * 2 * 3 * 2)
+#define HOSTS_ALL		(5 * HOSTS_PER_TLSA)
+#define SESSIONS_CLEAR		4	/* ways to have no TLS */
+#define SESSIONS_PLAIN		(2 * (SESSIONS_CLEAR + 16))
+#define SESSIONS_DANE		(2 * (SESSIONS_CLEAR + 6 * 10))
+#define SESSIONS_ALL		(HOSTS_PER_TLSA *			\
+	(4 * SESSIONS_PLAIN + SESSIONS_DANE))
 #define HOSTS_MOST		3	/* of each outcome, in a domain */
 #define DOMAINS_ALL		(4 * 4 * 4 * 4 * 4 * 4 * 4)
 struct host_facts	space_host(unsigned n);
@@ -19,8 +30,8 @@ struct session_facts	space_session(unsigned n);
 struct domain_facts	space_domain(unsigned n);
 
 #define DIMENSIONS_MAX	10
-#define VALUES_MAX	16
-#define WORDS_MAX	8
+#define VALUES_MAX	24
+#define WORDS_MAX	10
 #define TEXT_MAX	400
 
 /* A fact of the table and the values that it tells apart. */

@@ -5,8 +5,10 @@
  *	table				print the table (table.golden)
  *	table --man PAGE		print PAGE with the table put anew
  *					between its two marks
+ *	table --decisions		print tests/vectors/decisions.json
  *	table --check GOLDEN PAGE	all checks, as TAP
  */
+#include "tests/decide/decisions.h"
 #include "tests/decide/property.h"
 #include "tests/decide/rows.h"
 
@@ -14,6 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SEED		0x5f3759df
+#define DRAWS_N		1000000
+#define DECISIONS	"tests/vectors/decisions.json"
 #define MARK_BEGIN	".\\\" The table begins; it is made by `table --man`.\n"
 #define MARK_END	".\\\" The table ends.\n"
 
@@ -164,6 +169,18 @@ check_question(const struct question *question, const struct buffer *golden)
 	rows_free(&rows);
 }
 
+static void
+check_decisions(void)
+{
+	struct buffer file = read_whole(DECISIONS), made = { NULL, 0, 0 };
+
+	decisions_print(&made);
+	tell(slice_equal(slice_of_buffer(&file), slice_of_buffer(&made)),
+	    DECISIONS " is what is decided");
+	buffer_free(&file);
+	buffer_free(&made);
+}
+
 static int
 check(const char *golden_path, const char *page_path)
 {
@@ -177,15 +194,29 @@ check(const char *golden_path, const char *page_path)
 	made = print_page(&page, &table);
 	tell(slice_equal(slice_of_buffer(&page), slice_of_buffer(&made)),
 	    "the manual page holds the table");
+	check_decisions();
 	for (q = 0; q < QUESTIONS_N; q++)
 		check_question(&questions[q], &golden);
 	property_check(tell_property);
+	printf("# %u draws, seed %#x\n", DRAWS_N, SEED);
+	property_draw(SEED, DRAWS_N, tell_property);
 	printf("1..%u\n", tests_n);
 	buffer_free(&golden);
 	buffer_free(&page);
 	buffer_free(&table);
 	buffer_free(&made);
 	return failed_n == 0 ? 0 : 1;
+}
+
+static int
+print_decisions(void)
+{
+	struct buffer json = { NULL, 0, 0 };
+
+	decisions_print(&json);
+	fputs(json.text, stdout);
+	buffer_free(&json);
+	return 0;
 }
 
 int
@@ -195,6 +226,8 @@ main(int argc, char **argv)
 
 	if (argc == 4 && strcmp(argv[1], "--check") == 0)
 		return check(argv[2], argv[3]);
+	if (argc == 2 && strcmp(argv[1], "--decisions") == 0)
+		return print_decisions();
 	table = print_table();
 	if (argc == 1) {
 		fputs(table.text, stdout);
@@ -205,8 +238,8 @@ main(int argc, char **argv)
 		buffer_free(&page);
 		buffer_free(&made);
 	} else {
-		fprintf(stderr, "usage: table [--man PAGE | --check GOLDEN "
-		    "PAGE]\n");
+		fprintf(stderr, "usage: table [--man PAGE | --decisions | "
+		    "--check GOLDEN PAGE]\n");
 		return 64;
 	}
 	buffer_free(&table);

@@ -80,7 +80,8 @@ read_cert(char *value)
 	} defects[] = {
 		{ "valid", 0 }, { "not-trusted", CERT_NOT_TRUSTED },
 		{ "expired", CERT_EXPIRED }, { "mismatch", CERT_HOST_MISMATCH },
-		{ "other", CERT_OTHER }, { "dane", CERT_DANE_NO_MATCH },
+		{ "other", CERT_OTHER }, { "no-match", CERT_DANE_NO_MATCH },
+		{ "match", 0 },
 	};
 	unsigned cert = 0;
 	char *rest = NULL, *word;
@@ -112,6 +113,9 @@ set_fact(struct session_facts *facts, const char *name, char *value)
 		{ "unknown", &host->sts_unknown },
 		{ "report-only", &host->sts_report_only },
 		{ "tls-required", &host->tls_required },
+		{ "exempt", &host->exempt },
+		{ "relay", &host->relayhost },
+		{ "verified", &host->relayhost_verified },
 		{ "retry", &facts->clear_retry },
 		{ "keyword", &facts->requiretls },
 	};
@@ -133,6 +137,10 @@ set_fact(struct session_facts *facts, const char *name, char *value)
 		    STARTTLS_DONE);
 	else if (strcmp(name, "cert") == 0)
 		facts->cert = read_cert(value);
+	else if (strcmp(name, "dane") == 0)
+		facts->dane = read_cert(value);
+	else if (strcmp(name, "mark") == 0)
+		host->tlsa_mark = strtoull(value, NULL, 10);
 	else
 		fail_msg("no such fact: %s", name);
 }
@@ -190,7 +198,7 @@ test_hosts(void **state)
 		    " ", try ? v.rule.name : v.rule.enhanced,
 		    v.result == RESULT_NONE ? "" : " ",
 		    v.result == RESULT_NONE ? "" : tls_result_name(v.result),
-		    v.interim ? " interim" : "",
+		    v.exempt ? " exempt" : "",
 		    v.definite ? " definite" : "");
 		compare(&group->rows[i], got);
 	}
@@ -270,7 +278,7 @@ static const struct row mode_none_hosts[] = {
 	{ "sts=none", "try none sts-none" },
 	{ "sts=none match=no", "try none sts-none" },
 	{ "sts=none report-only=yes match=no", "try none sts-none" },
-	{ "sts=none tlsa=usable secure=yes", "try encrypt dane interim" },
+	{ "sts=none tlsa=usable secure=yes", "try dane dane" },
 };
 static const struct row enforce_hosts[] = {
 	{ "sts=enforce", "try pkix sts-enforce" },
@@ -294,25 +302,36 @@ static const struct row testing_hosts[] = {
 	    "try none report-only-mx-mismatch validation-failure" },
 };
 static const struct row tlsa_hosts[] = {
-	{ "tlsa=usable secure=yes", "try encrypt dane interim" },
-	{ "tlsa=usable", "try encrypt dane-host-only interim" },
-	{ "tlsa=usable given=yes", "try encrypt dane interim" },
+	{ "tlsa=usable secure=yes", "try dane dane" },
+	{ "tlsa=usable", "try dane dane-host-only" },
+	{ "tlsa=usable given=yes", "try dane dane" },
 	{ "tlsa=usable secure=yes sts=testing match=no",
-	    "try encrypt dane validation-failure interim" },
+	    "try dane dane validation-failure" },
 	{ "tlsa=unusable secure=yes",
 	    "try encrypt dane-unusable tlsa-invalid" },
 	{ "tlsa=unusable", "try encrypt dane-unusable tlsa-invalid" },
 };
-/* Ruling 6 in the meantime: nothing that is unproven passes for DANE. */
+/* Ruling 6: DANE alone behind a secure name, else both. */
 static const struct row both_hosts[] = {
-	{ "tlsa=usable secure=yes sts=enforce",
-	    "try pkix sts-enforce interim" },
-	{ "tlsa=usable sts=enforce", "try pkix sts-enforce interim" },
+	{ "tlsa=usable secure=yes sts=enforce", "try dane dane" },
+	{ "tlsa=usable given=yes sts=enforce", "try dane dane" },
 	{ "tlsa=usable secure=yes sts=enforce match=no",
+	    "try dane dane validation-failure" },
+	{ "tlsa=usable given=yes sts=enforce match=no",
+	    "try dane dane validation-failure" },
+	{ "tlsa=usable sts=enforce",
+	    "try dane+pkix dane-host-only-sts-enforce" },
+	{ "tlsa=usable sts=enforce match=no",
 	    "skip sts-mx-mismatch 4.7.0 validation-failure" },
+	{ "tlsa=usable sts=enforce report-only=yes",
+	    "try dane dane-host-only" },
+	{ "tlsa=usable sts=enforce report-only=yes match=no",
+	    "try dane dane-host-only validation-failure" },
 	{ "tlsa=unusable secure=yes sts=enforce",
 	    "try pkix sts-enforce tlsa-invalid" },
 	{ "tlsa=unusable sts=enforce match=no",
+	    "skip sts-mx-mismatch 4.7.0 validation-failure" },
+	{ "tlsa=unusable secure=yes sts=enforce match=no",
 	    "skip sts-mx-mismatch 4.7.0 validation-failure" },
 };
 static const struct row failed_hosts[] = {
@@ -337,7 +356,69 @@ static const struct row operator_hosts[] = {
 	{ "tls-required=yes sts=enforce", "try pkix sts-enforce" },
 	{ "tls-required=yes class=tls-optional", "try pkix tls-required" },
 	{ "tls-required=yes class=report", "try none tls-report" },
-	{ "tls-required=yes tlsa=usable", "try pkix tls-required interim" },
+	/* DANE is the way to prove a host where it can be */
+	{ "tls-required=yes tlsa=usable", "try dane tls-required" },
+	{ "tls-required=yes tlsa=usable secure=yes sts=enforce",
+	    "try dane tls-required" },
+	{ "tls-required=yes tlsa=usable sts=enforce",
+	    "try dane+pkix dane-host-only-sts-enforce" },
+	{ "tls-required=yes tlsa=unusable",
+	    "try pkix tls-required tlsa-invalid" },
+	{ "tls-required=yes tlsa=failed",
+	    "skip dane-lookup-failed 4.7.5 dnssec-invalid" },
+	{ "tls-required=yes class=tls-optional tlsa=usable",
+	    "try dane tls-required" },
+	{ "tls-required=yes class=tls-optional tlsa=failed",
+	    "try pkix tls-required dnssec-invalid" },
+};
+/* The relay's own policy is judged; its proof binds whatever the class. */
+static const struct row relay_hosts[] = {
+	{ "relay=yes", "try none no-policy" },
+	{ "relay=yes sts=enforce match=no",
+	    "skip sts-mx-mismatch 4.7.0 validation-failure" },
+	{ "relay=yes given=yes tlsa=usable", "try dane dane" },
+	{ "relay=yes verified=yes", "try pkix relayhost" },
+	{ "relay=yes verified=yes given=yes tlsa=usable",
+	    "try dane relayhost" },
+	{ "relay=yes verified=yes tlsa=unusable",
+	    "try pkix relayhost tlsa-invalid" },
+	{ "relay=yes verified=yes tlsa=failed",
+	    "skip dane-lookup-failed 4.7.5 dnssec-invalid" },
+	{ "relay=yes verified=yes sts=testing", "try pkix relayhost" },
+	{ "relay=yes verified=yes sts=enforce", "try pkix sts-enforce" },
+	{ "relay=yes verified=yes tls-required=yes", "try pkix relayhost" },
+	{ "relay=yes verified=yes class=tls-optional", "try pkix relayhost" },
+	{ "relay=yes verified=yes class=report", "try pkix relayhost" },
+	{ "relay=yes verified=yes class=requiretls given=yes",
+	    "try pkix requiretls" },
+};
+/* It is as testing; it lifts nothing but DANE's and MTA-STS's demands. */
+static const struct row exempt_hosts[] = {
+	{ "exempt=yes", "try none no-policy" },
+	{ "exempt=yes sts=testing match=no",
+	    "try none testing-mx-mismatch validation-failure" },
+	{ "exempt=yes sts=enforce", "try none exempt exempt" },
+	{ "exempt=yes sts=enforce match=no",
+	    "try none exempt-mx-mismatch validation-failure exempt" },
+	{ "exempt=yes sts=enforce report-only=yes",
+	    "try none sts-report-only" },
+	{ "exempt=yes tlsa=usable secure=yes", "try none exempt exempt" },
+	{ "exempt=yes tlsa=unusable", "try none exempt tlsa-invalid exempt" },
+	{ "exempt=yes tlsa=failed",
+	    "try none exempt-dane-lookup-failed dnssec-invalid exempt" },
+	{ "exempt=yes tls-required=yes", "try pkix tls-required" },
+	{ "exempt=yes tls-required=yes sts=enforce match=no",
+	    "try pkix tls-required validation-failure exempt" },
+	{ "exempt=yes tls-required=yes tlsa=usable",
+	    "try dane tls-required exempt" },
+	{ "exempt=yes verified=yes sts=enforce",
+	    "try pkix relayhost exempt" },
+	{ "exempt=yes class=requiretls secure=yes sts=enforce match=no",
+	    "skip sts-mx-mismatch 4.7.0 validation-failure" },
+	{ "exempt=yes class=requiretls tlsa=failed",
+	    "skip dane-lookup-failed 4.7.5 dnssec-invalid" },
+	{ "exempt=yes class=tls-optional sts=enforce",
+	    "try none tls-optional" },
 };
 static const struct row requiretls_hosts[] = {
 	{ "class=requiretls",
@@ -355,6 +436,18 @@ static const struct row requiretls_hosts[] = {
 	{ "class=requiretls sts=enforce", "try pkix sts-enforce" },
 	{ "class=requiretls sts=enforce report-only=yes",
 	    "try pkix requiretls" },
+	/* rulings 6 and 15 */
+	{ "class=requiretls secure=yes tlsa=usable", "try dane requiretls" },
+	{ "class=requiretls secure=yes tlsa=usable sts=enforce match=no",
+	    "try dane requiretls validation-failure" },
+	{ "class=requiretls sts=testing tlsa=usable", "try dane requiretls" },
+	{ "class=requiretls sts=enforce tlsa=usable",
+	    "try dane+pkix dane-host-only-sts-enforce" },
+	{ "class=requiretls secure=yes tlsa=unusable",
+	    "try pkix requiretls tlsa-invalid" },
+	/* what vouches for the host vouches for no MX record */
+	{ "class=requiretls tlsa=usable",
+	    "skip requiretls-mx-unproven 4.7.10 definite" },
 };
 static const struct row requiretls_testing_hosts[] = {
 	{ "class=requiretls sts=testing", "try pkix requiretls" },
@@ -476,9 +569,11 @@ static const struct row testing_sessions[] = {
 	{ "sts=enforce report-only=yes", "send report-only-verified success" },
 };
 static const struct row dane_sessions[] = {
-	{ "tlsa=usable secure=yes", "send dane-encrypted none" },
-	{ "tlsa=usable secure=yes cert=not-trusted+expired+mismatch",
-	    "send dane-encrypted none" },
+	{ "tlsa=usable secure=yes", "send dane-verified success" },
+	{ "tlsa=usable given=yes", "send dane-verified success" },
+	/* whatever PKIX says of it (RFC 7672 3.1.1, 3.1.2) */
+	{ "tlsa=usable secure=yes cert=not-trusted+expired+mismatch+other",
+	    "send dane-verified success" },
 	{ "tlsa=usable secure=yes starttls=absent",
 	    "next dane-no-starttls 4.7.4 starttls-not-supported" },
 	{ "tlsa=usable secure=yes starttls=refused",
@@ -489,29 +584,59 @@ static const struct row dane_sessions[] = {
 	    "next dane-handshake-failed 4.7.5 validation-failure" },
 };
 static const struct row dane_mismatch_sessions[] = {
-	{ "tlsa=usable secure=yes cert=dane",
+	{ "tlsa=usable secure=yes dane=no-match",
 	    "next dane-no-match 4.7.5 tlsa-invalid" },
-	{ "tlsa=usable cert=dane", "next dane-no-match 4.7.5 tlsa-invalid" },
-	{ "tlsa=usable cert=dane sts=enforce",
+	{ "tlsa=usable dane=no-match",
 	    "next dane-no-match 4.7.5 tlsa-invalid" },
-	{ "tlsa=usable cert=dane sts=testing",
+	{ "tlsa=usable secure=yes dane=no-match sts=enforce",
 	    "next dane-no-match 4.7.5 tlsa-invalid" },
-	{ "tlsa=usable cert=dane sts=none",
+	{ "tlsa=usable dane=no-match sts=enforce",
 	    "next dane-no-match 4.7.5 tlsa-invalid" },
-	{ "tlsa=usable cert=dane+expired sts=enforce",
+	{ "tlsa=usable dane=no-match sts=testing",
 	    "next dane-no-match 4.7.5 tlsa-invalid" },
-	{ "tlsa=usable cert=dane tls-required=yes",
+	{ "tlsa=usable dane=no-match sts=none",
+	    "next dane-no-match 4.7.5 tlsa-invalid" },
+	{ "tlsa=usable dane=no-match cert=expired sts=enforce",
+	    "next dane-no-match 4.7.5 tlsa-invalid" },
+	{ "tlsa=usable dane=no-match tls-required=yes",
+	    "next dane-no-match 4.7.5 tlsa-invalid" },
+	{ "tlsa=usable secure=yes dane=no-match class=requiretls keyword=yes",
 	    "next dane-no-match 4.7.5 tlsa-invalid" },
 	/* nothing to mismatch with */
-	{ "tlsa=absent cert=dane", "send opportunistic-tls success" },
+	{ "tlsa=absent dane=no-match", "send opportunistic-tls success" },
+	{ "tlsa=absent cert=no-match sts=enforce",
+	    "send sts-verified success" },
+};
+/* Usage DANE-TA asks for dates and names as well (RFC 7672 3.1.2, 3.2.2). */
+static const struct row dane_anchor_sessions[] = {
+	{ "tlsa=usable secure=yes dane=mismatch",
+	    "next dane-certificate-host-mismatch 4.7.5 "
+	    "certificate-host-mismatch" },
+	{ "tlsa=usable secure=yes dane=expired",
+	    "next dane-certificate-expired 4.7.5 certificate-expired" },
+	{ "tlsa=usable secure=yes dane=not-trusted",
+	    "next dane-certificate-not-trusted 4.7.5 "
+	    "certificate-not-trusted" },
+	{ "tlsa=usable secure=yes dane=other",
+	    "next dane-certificate-bad 4.7.5 validation-failure" },
+	{ "tlsa=usable secure=yes dane=mismatch+expired",
+	    "next dane-certificate-expired 4.7.5 certificate-expired" },
+	{ "tlsa=usable secure=yes dane=no-match+expired+not-trusted",
+	    "next dane-no-match 4.7.5 tlsa-invalid" },
+	{ "tlsa=usable secure=yes dane=mismatch sts=enforce",
+	    "next dane-certificate-host-mismatch 4.7.5 "
+	    "certificate-host-mismatch" },
 };
 static const struct row host_only_sessions[] = {
-	{ "tlsa=usable", "send dane-host-only-encrypted none" },
+	{ "tlsa=usable", "send dane-host-only-verified success" },
 	{ "tlsa=usable starttls=absent",
 	    "next dane-no-starttls 4.7.4 starttls-not-supported" },
-	{ "tlsa=usable sts=enforce", "send sts-verified success" },
+	{ "tlsa=usable sts=enforce",
+	    "send dane-host-only-sts-verified success" },
 	{ "tlsa=usable sts=enforce cert=expired",
 	    "next sts-certificate-expired 4.7.5 certificate-expired" },
+	{ "tlsa=usable sts=enforce cert=expired dane=expired",
+	    "next dane-certificate-expired 4.7.5 certificate-expired" },
 };
 static const struct row unusable_sessions[] = {
 	{ "tlsa=unusable", "send dane-unusable-encrypted tlsa-invalid" },
@@ -528,13 +653,20 @@ static const struct row unusable_sessions[] = {
 	    "next sts-certificate-expired 4.7.5 certificate-expired" },
 };
 static const struct row dane_sts_sessions[] = {
-	{ "tlsa=usable secure=yes sts=enforce", "send sts-verified success" },
+	{ "tlsa=usable secure=yes sts=enforce", "send dane-verified success" },
 	{ "tlsa=usable secure=yes sts=enforce cert=not-trusted",
-	    "next sts-certificate-not-trusted 4.7.5 certificate-not-trusted" },
+	    "send dane-verified certificate-not-trusted" },
+	{ "tlsa=usable secure=yes sts=enforce match=no",
+	    "send dane-verified validation-failure" },
 	{ "tlsa=usable secure=yes sts=enforce starttls=absent",
 	    "next dane-no-starttls 4.7.4 starttls-not-supported" },
 	{ "tlsa=usable secure=yes sts=testing cert=expired",
-	    "send dane-encrypted certificate-expired" },
+	    "send dane-verified certificate-expired" },
+	{ "tlsa=usable sts=enforce cert=not-trusted",
+	    "next sts-certificate-not-trusted 4.7.5 "
+	    "certificate-not-trusted" },
+	{ "tlsa=usable sts=testing cert=not-trusted match=no",
+	    "send dane-host-only-verified validation-failure" },
 };
 static const struct row operator_sessions[] = {
 	{ "tls-required=yes", "send tls-required-verified success" },
@@ -554,6 +686,85 @@ static const struct row operator_sessions[] = {
 	    "next tls-required-no-starttls 4.7.4 starttls-not-supported" },
 	{ "tls-required=yes class=report starttls=absent",
 	    "send tls-report starttls-not-supported" },
+	{ "tls-required=yes tlsa=usable cert=not-trusted",
+	    "send tls-required-verified success" },
+	{ "tls-required=yes tlsa=unusable cert=not-trusted",
+	    "next tls-required-certificate-not-trusted 4.7.5 "
+	    "certificate-not-trusted" },
+	{ "tls-required=yes tlsa=usable class=tls-optional dane=no-match",
+	    "next dane-no-match 4.7.5 tlsa-invalid" },
+	{ "tls-required=yes tlsa=usable class=tls-optional starttls=absent",
+	    "next tls-required-no-starttls 4.7.4 starttls-not-supported" },
+	{ "tls-required=yes exempt=yes sts=enforce cert=expired",
+	    "next tls-required-certificate-expired 4.7.5 "
+	    "certificate-expired" },
+};
+static const struct row relay_sessions[] = {
+	{ "relay=yes verified=yes", "send relayhost-verified success" },
+	{ "relay=yes verified=yes tlsa=usable given=yes cert=not-trusted",
+	    "send relayhost-verified success" },
+	{ "relay=yes verified=yes tlsa=usable given=yes dane=no-match",
+	    "next dane-no-match 4.7.5 tlsa-invalid" },
+	{ "relay=yes verified=yes starttls=absent",
+	    "next relayhost-no-starttls 4.7.4 starttls-not-supported" },
+	{ "relay=yes verified=yes starttls=refused",
+	    "next relayhost-starttls-refused 4.7.4 validation-failure" },
+	{ "relay=yes verified=yes starttls=broken",
+	    "next relayhost-handshake-failed 4.7.5 validation-failure" },
+	{ "relay=yes verified=yes cert=not-trusted",
+	    "next relayhost-certificate-not-trusted 4.7.5 "
+	    "certificate-not-trusted" },
+	{ "relay=yes verified=yes cert=mismatch exempt=yes",
+	    "next relayhost-certificate-host-mismatch 4.7.5 "
+	    "certificate-host-mismatch" },
+	{ "relay=yes verified=yes cert=expired class=tls-optional",
+	    "next relayhost-certificate-expired 4.7.5 certificate-expired" },
+	{ "relay=yes verified=yes cert=other class=report",
+	    "next relayhost-certificate-bad 4.7.5 validation-failure" },
+	{ "relay=yes cert=expired", "send opportunistic-tls success" },
+	{ "relay=yes verified=yes sts=enforce cert=expired",
+	    "next sts-certificate-expired 4.7.5 certificate-expired" },
+};
+static const struct row exempt_sessions[] = {
+	{ "exempt=yes cert=expired", "send opportunistic-tls success" },
+	{ "exempt=yes sts=enforce", "send sts-verified success" },
+	{ "exempt=yes sts=enforce cert=expired",
+	    "send exempt-certificate-expired certificate-expired" },
+	{ "exempt=yes sts=enforce match=no",
+	    "send exempt-mx-mismatch validation-failure" },
+	{ "exempt=yes sts=enforce starttls=absent",
+	    "send exempt-no-starttls starttls-not-supported" },
+	{ "exempt=yes sts=enforce starttls=refused",
+	    "send exempt-starttls-refused validation-failure" },
+	{ "exempt=yes sts=enforce starttls=broken",
+	    "reconnect exempt-handshake-failed validation-failure" },
+	{ "exempt=yes sts=enforce starttls=broken retry=yes",
+	    "send exempt-handshake-failed none" },
+	{ "exempt=yes tlsa=usable secure=yes", "send dane-verified success" },
+	{ "exempt=yes tlsa=usable secure=yes dane=no-match",
+	    "send exempt-dane-no-match tlsa-invalid" },
+	{ "exempt=yes tlsa=usable secure=yes dane=mismatch",
+	    "send exempt-certificate-host-mismatch "
+	    "certificate-host-mismatch" },
+	{ "exempt=yes tlsa=usable sts=enforce",
+	    "send dane-host-only-sts-verified success" },
+	{ "exempt=yes tlsa=usable sts=enforce cert=other",
+	    "send exempt-certificate-bad validation-failure" },
+	{ "exempt=yes tlsa=usable sts=enforce dane=not-trusted",
+	    "send exempt-certificate-not-trusted certificate-not-trusted" },
+	{ "exempt=yes tlsa=unusable",
+	    "send dane-unusable-encrypted tlsa-invalid" },
+	{ "exempt=yes tlsa=unusable starttls=absent",
+	    "send exempt-no-starttls starttls-not-supported" },
+	{ "exempt=yes tlsa=failed",
+	    "send exempt-dane-lookup-failed dnssec-invalid" },
+	{ "exempt=yes tlsa=failed starttls=broken",
+	    "reconnect exempt-dane-lookup-failed dnssec-invalid" },
+	{ "exempt=yes class=requiretls secure=yes keyword=yes sts=enforce "
+	    "cert=expired",
+	    "next sts-certificate-expired 4.7.5 certificate-expired" },
+	{ "exempt=yes class=requiretls secure=yes keyword=yes tlsa=usable "
+	    "dane=no-match", "next dane-no-match 4.7.5 tlsa-invalid" },
 };
 static const struct row requiretls_sessions[] = {
 	{ "class=requiretls secure=yes keyword=yes",
@@ -576,6 +787,17 @@ static const struct row requiretls_sessions[] = {
 	    "send requiretls-verified success" },
 	{ "class=requiretls sts=enforce keyword=yes",
 	    "send sts-verified success" },
+	/* ruling 15: what DANE proves is proven */
+	{ "class=requiretls secure=yes keyword=yes tlsa=usable "
+	    "cert=not-trusted+mismatch", "send requiretls-verified success" },
+	{ "class=requiretls secure=yes keyword=yes tlsa=usable dane=no-match",
+	    "next dane-no-match 4.7.5 tlsa-invalid" },
+	{ "class=requiretls secure=yes tlsa=usable",
+	    "next requiretls-not-offered 4.7.30 none definite" },
+	{ "class=requiretls secure=yes keyword=yes tlsa=unusable "
+	    "cert=not-trusted",
+	    "next requiretls-certificate-not-trusted 4.7.5 "
+	    "certificate-not-trusted" },
 };
 static const struct row keyword_sessions[] = {
 	{ "class=requiretls secure=yes",
@@ -601,6 +823,9 @@ static const struct row requiretls_clear_sessions[] = {
 	    "next dane-no-starttls 4.7.4 starttls-not-supported" },
 	{ "class=requiretls secure=yes starttls=absent retry=yes",
 	    "next requiretls-handshake-failed 4.7.10 validation-failure" },
+	/* the operator promises it of his relay */
+	{ "class=requiretls given=yes verified=yes starttls=absent",
+	    "next requiretls-no-starttls 4.7.10 starttls-not-supported" },
 };
 static const struct row optional_sessions[] = {
 	{ "class=tls-optional sts=enforce starttls=absent",
@@ -617,7 +842,7 @@ static const struct row optional_sessions[] = {
 	    "send tls-optional validation-failure" },
 	{ "class=tls-optional tlsa=usable secure=yes starttls=absent",
 	    "send tls-optional starttls-not-supported" },
-	{ "class=tls-optional tlsa=usable secure=yes cert=dane",
+	{ "class=tls-optional tlsa=usable secure=yes dane=no-match",
 	    "send tls-optional tlsa-invalid" },
 	{ "class=tls-optional tlsa=unusable starttls=broken",
 	    "reconnect tls-optional validation-failure" },
@@ -630,7 +855,7 @@ static const struct row report_sessions[] = {
 	    "send tls-report starttls-not-supported" },
 	{ "class=report sts=enforce match=no",
 	    "send tls-report validation-failure" },
-	{ "class=report tlsa=usable secure=yes cert=dane",
+	{ "class=report tlsa=usable secure=yes dane=no-match",
 	    "send tls-report tlsa-invalid" },
 	{ "class=report tlsa=failed starttls=absent",
 	    "send tls-report dnssec-invalid" },
@@ -649,12 +874,31 @@ static const struct row counted[] = {
 	{ "sts=testing cert=expired", "sts=certificate-expired" },
 	{ "sts=enforce cert=expired", "sts=certificate-expired" },
 	{ "sts=enforce tlsa=unusable", "sts=success tlsa=tlsa-invalid" },
-	{ "sts=enforce tlsa=usable cert=dane",
+	{ "sts=enforce tlsa=usable", "sts=success tlsa=success" },
+	{ "sts=enforce tlsa=usable dane=no-match",
 	    "sts=success tlsa=tlsa-invalid" },
+	{ "sts=enforce secure=yes tlsa=usable cert=expired",
+	    "sts=certificate-expired tlsa=success" },
+	{ "sts=enforce secure=yes tlsa=usable match=no",
+	    "sts=validation-failure tlsa=success" },
+	{ "sts=testing tlsa=usable dane=expired cert=not-trusted",
+	    "sts=certificate-not-trusted tlsa=certificate-expired" },
 	{ "sts=testing tlsa=usable starttls=absent",
 	    "sts=starttls-not-supported tlsa=starttls-not-supported" },
 	{ "tlsa=unusable", "tlsa=tlsa-invalid" },
-	{ "tlsa=usable", "" },			/* not compared yet */
+	{ "tlsa=usable", "tlsa=success" },
+	{ "tlsa=usable cert=expired+mismatch", "tlsa=success" },
+	{ "tlsa=usable dane=no-match", "tlsa=tlsa-invalid" },
+	{ "tlsa=usable dane=mismatch", "tlsa=certificate-host-mismatch" },
+	{ "tlsa=usable dane=expired", "tlsa=certificate-expired" },
+	{ "tlsa=usable dane=not-trusted", "tlsa=certificate-not-trusted" },
+	{ "tlsa=usable dane=other", "tlsa=validation-failure" },
+	/* an exemption changes nothing in it */
+	{ "exempt=yes sts=enforce cert=expired", "sts=certificate-expired" },
+	{ "exempt=yes sts=enforce match=no", "sts=validation-failure" },
+	{ "exempt=yes tlsa=usable dane=no-match", "tlsa=tlsa-invalid" },
+	{ "exempt=yes tlsa=failed", "tlsa=dnssec-invalid" },
+	{ "exempt=yes tlsa=unusable", "tlsa=tlsa-invalid" },
 	{ "tlsa=usable starttls=broken", "tlsa=validation-failure" },
 	/* skipped by name or look-up alone (rulings 9, 18) */
 	{ "sts=enforce match=no", "sts=validation-failure" },
@@ -696,6 +940,8 @@ DEFINE(tlsa_hosts);
 DEFINE(both_hosts);
 DEFINE(failed_hosts);
 DEFINE(operator_hosts);
+DEFINE(relay_hosts);
+DEFINE(exempt_hosts);
 DEFINE(requiretls_hosts);
 DEFINE(requiretls_testing_hosts);
 DEFINE(optional_hosts);
@@ -708,10 +954,13 @@ DEFINE(enforce_tls_sessions);
 DEFINE(testing_sessions);
 DEFINE(dane_sessions);
 DEFINE(dane_mismatch_sessions);
+DEFINE(dane_anchor_sessions);
 DEFINE(host_only_sessions);
 DEFINE(unusable_sessions);
 DEFINE(dane_sts_sessions);
 DEFINE(operator_sessions);
+DEFINE(relay_sessions);
+DEFINE(exempt_sessions);
 DEFINE(requiretls_sessions);
 DEFINE(keyword_sessions);
 DEFINE(requiretls_clear_sessions);
@@ -862,6 +1111,11 @@ test_reuse(void **state)
 		{ "unknown=yes", "unknown=no", false },
 		{ "report-only=yes", "report-only=no", false },
 		{ "tls-required=yes", "tls-required=no", false },
+		{ "verified=yes", "verified=no", false },
+		{ "exempt=yes", "exempt=no", false },
+		{ "relay=yes", "relay=no", false },
+		{ "tlsa=usable mark=7", "tlsa=usable mark=7", true },
+		{ "tlsa=usable mark=7", "tlsa=usable mark=8", false },
 		{ "class=mail", "class=report", false },
 		{ "class=tls-optional", "class=mail", false },
 		{ "tlsa=failed", "tlsa=failed", false },	/* skipped */
@@ -898,6 +1152,10 @@ test_clauses(void **state)
 		{ "class=report sts=enforce", "RFC 8460 3" },
 		{ "starttls=absent", "RFC 7672 2.2" },
 		{ "tls-required=yes cert=other", "culver.conf tls-required" },
+		{ "verified=yes cert=other", "culver.conf relayhost" },
+		{ "verified=yes", "culver.conf relayhost" },
+		{ "exempt=yes sts=enforce cert=other", "culver.conf exempt" },
+		{ "exempt=yes tlsa=failed", "culver.conf exempt" },
 		{ "sts=enforce report-only=yes", "culver.conf mta-sts" },
 	};
 	size_t i;
@@ -921,6 +1179,11 @@ test_policy_types(void **state)
 		{ "tlsa=failed", "tlsa" },
 		{ "tlsa=usable sts=enforce", "tlsa" },
 		{ "tlsa=absent sts=enforce", "sts" },
+		{ "relay=yes", "relayhost" }, { "relay=yes sts=none",
+		    "relayhost" },
+		{ "relay=yes sts=testing", "sts" },
+		{ "relay=yes tlsa=usable", "tlsa" },
+		{ "exempt=yes sts=enforce", "sts" },
 	};
 	size_t i;
 
@@ -990,13 +1253,15 @@ main(void)
 		HOSTS("STS-5-4 testing and report-only note it",
 		    testing_hosts),
 		HOSTS("DANE-7672-2.2-1, DANE-7672-2.2-3, DANE-7672-2.2.1-3, "
-		    "DANE-7672-2.2.2-7 secure TLSA requires TLS", tlsa_hosts),
-		HOSTS("ruling 6: MTA-STS beside TLSA that is not compared",
-		    both_hosts),
-		HOSTS("DANE-7672-2.1.2-4, DANE-7672-2.1.2-5, "
+		    "DANE-7672-2.2.2-7 secure TLSA requires TLS or a match", tlsa_hosts),
+		HOSTS("T28 ruling 6: DANE alone behind a secure name, else "
+		    "MTA-STS too", both_hosts),
+		HOSTS("T24 DANE-7672-2.1.2-4, DANE-7672-2.1.2-5, "
 		    "RPT-4.3.2.1-2 a failed TLSA look-up", failed_hosts),
-		HOSTS("tls-required asks for a certificate",
+		HOSTS("T22 tls-required asks for proof, by DANE where it can",
 		    operator_hosts),
+		HOSTS("T46 a verified relayhost", relay_hosts),
+		HOSTS("exempt is as testing", exempt_hosts),
 		HOSTS("RTLS-3-2, RTLS-4.2.1-2 REQUIRETLS wants the name "
 		    "vouched for", requiretls_hosts),
 		HOSTS("RTLS-3-6 a testing policy vouches where it matches",
@@ -1014,17 +1279,22 @@ main(void)
 		SESSIONS("STS-5-3, TLS-3207-4-9 enforce without TLS",
 		    enforce_tls_sessions),
 		SESSIONS("STS-5-4 testing and report-only", testing_sessions),
-		SESSIONS("DANE-7672-2.2-2, DANE-7672-2.2.3-5 usable TLSA",
-		    dane_sessions),
-		SESSIONS("STS-2-1, DANE-7672-3.2-1, DANE-7672-3.2-2 TLSA that "
-		    "does not match", dane_mismatch_sessions),
-		SESSIONS("DANE-7672-2.2.1-3, DANE-7672-2.2.1-5 insecure MX, "
-		    "secure TLSA", host_only_sessions),
-		SESSIONS("DANE-7672-2.2-3, DANE-7672-2.2-4 unusable TLSA",
+		SESSIONS("T26 DANE-7672-2.2-1, DANE-7672-2.2-2, "
+		    "DANE-7672-2.2.3-5, DANE-7672-3.1.1-1, DANE-7672-3.1.1-2 "
+		    "usable TLSA", dane_sessions),
+		SESSIONS("T23 STS-2-1, DANE-7672-3.2-1, DANE-7672-3.2-2 TLSA "
+		    "that does not match", dane_mismatch_sessions),
+		SESSIONS("T26 DANE-7672-3.1.2-3, DANE-7672-3.2.2-1 what usage "
+		    "DANE-TA asks for", dane_anchor_sessions),
+		SESSIONS("T28 DANE-7672-2.2.1-3, DANE-7672-2.2.1-5 insecure "
+		    "MX, secure TLSA", host_only_sessions),
+		SESSIONS("T27 DANE-7672-2.2-3, DANE-7672-2.2-4 unusable TLSA",
 		    unusable_sessions),
-		SESSIONS("ruling 6: enforce beside TLSA not compared",
-		    dane_sts_sessions),
-		SESSIONS("tls-required", operator_sessions),
+		SESSIONS("DANE-7672-3.2-1 ruling 6: enforce beside usable "
+		    "TLSA", dane_sts_sessions),
+		SESSIONS("T22 tls-required", operator_sessions),
+		SESSIONS("a verified relayhost", relay_sessions),
+		SESSIONS("exempt", exempt_sessions),
 		SESSIONS("RTLS-3-3, RTLS-4.2.1-4, RTLS-4.2.1-5 REQUIRETLS",
 		    requiretls_sessions),
 		SESSIONS("RTLS-3-4 REQUIRETLS not offered", keyword_sessions),
