@@ -16,6 +16,8 @@
 #include "conf/log.h"
 #include "conf/store.h"
 #include "policy/aside.h"
+#include "policy/policy.h"
+#include "policy/replaced.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +42,7 @@ struct cache {
 	struct store_table	*policies, *bodies;
 	struct unsaved		*unsaved;
 	unsigned		 unsaved_n;
+	struct replaced		*replaced;
 	bool			 flush;
 	int64_t			 again_ms;	/* 0: the last turn was good */
 	int64_t			 lost_s;
@@ -188,12 +191,28 @@ store_unsaved(struct cache *cache, const struct unsaved *unsaved)
  * Records.
  */
 
+/* The text that stands here and will not any more. */
+static void
+keep_replaced(struct cache *cache, const struct domain *domain,
+    struct slice body)
+{
+	struct cache_record record;
+	struct slice old;
+
+	if (cache_get(cache, domain, &record) && record.id[0] != '\0' &&
+	    cache_body(cache, domain, &old) && !slice_equal(old, body))
+		replaced_add(cache->replaced, domain, old);
+}
+
 void
 cache_put(struct cache *cache, const struct cache_record *record,
     const struct slice *body)
 {
-	struct unsaved *unsaved = unsaved_new(cache, &record->domain);
+	struct unsaved *unsaved;
 
+	if (body != NULL)
+		keep_replaced(cache, &record->domain, *body);
+	unsaved = unsaved_new(cache, &record->domain);
 	unsaved->record = *record;
 	unsaved->forgotten = false;
 	if (body != NULL) {
@@ -273,6 +292,18 @@ cache_body(struct cache *cache, const struct domain *domain,
 	if (found != STORE_FAILED)
 		cache_bury(cache, domain, &record);
 	return false;
+}
+
+bool
+cache_text(struct cache *cache, const struct domain *domain, uint64_t mark,
+    struct slice *body)
+{
+	struct cache_record record;
+
+	return (cache_get(cache, domain, &record) && record.id[0] != '\0' &&
+	    cache_body(cache, domain, body) &&
+	    policy_text_mark(*body) == mark) ||
+	    replaced_find(cache->replaced, domain, mark, body);
 }
 
 bool
@@ -426,6 +457,7 @@ cache_open(const char *dir, char *in_use, size_t size)
 	struct cache *cache;
 
 	cache = mem_alloc(sizeof(*cache));
+	cache->replaced = replaced_new();
 	if (in_use == NULL) {
 		open_and_mend(cache, dir);
 		cache->lost_s = aside_last_s(dir);
@@ -433,6 +465,7 @@ cache_open(const char *dir, char *in_use, size_t size)
 	}
 	cache->store = store_open(dir, &options, in_use, size);
 	if (cache->store == NULL) {
+		replaced_free(&cache->replaced);
 		free(cache);
 		return NULL;
 	}
@@ -446,6 +479,7 @@ cache_close(struct cache **cache)
 	if (*cache == NULL)
 		return;
 	unsaved_drop_all(*cache);
+	replaced_free(&(*cache)->replaced);
 	store_close(&(*cache)->store);
 	free(*cache);
 	*cache = NULL;

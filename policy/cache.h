@@ -64,6 +64,13 @@ bool	 cache_get(struct cache *, const struct domain *,
  */
 bool	 cache_body(struct cache *, const struct domain *, struct slice *body);
 /*
+ * The text of this mark (policy_text_mark): the record's own, or one that it
+ * replaced a short while ago (replaced.h).  Local I/O.  False: it is gone.
+ * body is valid until the next call.
+ */
+bool	 cache_text(struct cache *, const struct domain *, uint64_t mark,
+	    struct slice *body);
+/*
  * Keep a record; body NULL: its policy is as before.  It is what cache_get
  * returns from now on; on disk it is after cache_turn_end.
  */

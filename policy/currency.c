@@ -101,7 +101,10 @@ currency_note_txt(struct cache_record *record, uint32_t ttl_s, int64_t now_s)
 	record->txt_until_s = now_s + ttl_s;
 }
 
-/* STS-5.1-6, STS-8.3-1: whatever its mode and lifetime, it replaces the old. */
+/*
+ * STS-5.1-6, STS-8.3-1, STS-10.3-2: whatever its mode and lifetime, it
+ * replaces the old.
+ */
 void
 currency_note_fetched(struct cache_record *record, const char *id,
     const struct sts_policy *policy, int64_t now_s)

@@ -203,8 +203,8 @@ end_kept(struct search *search, const struct cache_record *record,
 }
 
 /*
- * Mail came: a refresh that had stopped for want of it goes on.  True when
- * the record changed.
+ * Mail came: a refresh that had stopped for want of it goes on, or one begins
+ * beside it.  True when the record changed.
  */
 static bool
 note_mail(struct discover *discover, struct cache_record *record)
@@ -218,6 +218,8 @@ note_mail(struct discover *discover, struct cache_record *record)
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		fatal("no random number for a refresh");
 	record->refresh_s = refresh_next(record, now_s, random);
+	if (record->refresh_s == 0 && refresh_beside(record, now_s))
+		record->refresh_s = now_s;
 	if (record->refresh_s == 0)
 		return noted;
 	discover->planned(discover->context, &record->domain,
@@ -379,7 +381,10 @@ search_new(struct discover *discover, const struct domain *domain)
 	return search;
 }
 
-/* STS-1.1-1, STS-8.2-1: the domain that mail is for, whatever its aliases. */
+/*
+ * STS-1.1-1, STS-8.2-1: the domain that mail is for, whatever its aliases.
+ * STS-5.1-2 RFC 8461 5.1: beside the MX look-up, and awaited.
+ */
 void
 discover_policy(struct discover *discover, const struct domain *domain,
     discover_call *call, void *context)

@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GETS_MAX	20
+#define GETS_MAX	64
 #define POSTS_MAX	8		/* each may hold POST_SIZE_MAX */
 #define IDLE_MS		60000
 /* libcurl remembers pinned addresses for its life: a fresh one does not. */

@@ -7,7 +7,7 @@
  *	ADDRESSES	A and AAAA, side by side
  *	ALIAS		the host is an alias whose end is insecure: is the
  *			alias itself secure?
- *	TLSA		_25._tcp under each candidate base in turn
+ *	TLSA		_PORT._tcp under each candidate base in turn
  * and ends at the first that leaves nothing to ask.  RFC 7672 2.2.2, 2.2.3
  *
  * Does not decide what a state means for mail (decide.c), and compares no
@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TLSA_PREFIX	"_25._tcp"
 #define TTL_MOST_S	3600
 
 /* What one of the two address questions brought. */
@@ -37,7 +36,7 @@ struct family {
 
 struct search {
 	struct dns		*dns;
-	bool			 dane;
+	uint16_t		 tlsa_port;	/* 0: TLSA is not asked for */
 	host_call		*call;
 	void			*context;
 	struct host_found	*found;
@@ -127,6 +126,7 @@ on_tlsa(void *context, const struct rr_answer *answer, const char *failure)
 		ask_tlsa(search);
 		return;
 	}
+	/* DANE-7672-2.2.3-2: wherever the records' own aliases led. */
 	found->tlsa_base = search->bases[search->base];
 	if (!keep_tlsa(found, answer)) {
 		snprintf(found->text, sizeof(found->text),
@@ -145,10 +145,13 @@ on_tlsa(void *context, const struct rr_answer *answer, const char *failure)
 static void
 ask_tlsa(struct search *search)
 {
+	char prefix[sizeof("_65535._tcp")];
 	struct domain name;
 
+	snprintf(prefix, sizeof(prefix), "_%u._tcp",
+	    (unsigned)search->tlsa_port);
 	while (search->base < search->bases_n &&
-	    !dns_under(TLSA_PREFIX, &search->bases[search->base], &name))
+	    !dns_under(prefix, &search->bases[search->base], &name))
 		search->base++;
 	if (search->base >= search->bases_n)
 		tlsa_end(search, TLSA_ABSENT);
@@ -193,7 +196,9 @@ find_bases(struct search *search, const struct family *family)
 {
 	struct host_found *found = search->found;
 
-	if (!search->dane) {
+	if (found->secure && family->alias)
+		found->canonical = family->canonical;
+	if (search->tlsa_port == 0) {
 		tlsa_end(search, TLSA_INSECURE);
 	} else if (found->secure) {
 		/* DANE-7672-2.2.2-5, DANE-7672-2.2.2-3 RFC 7672 2.2.2 */
@@ -326,13 +331,13 @@ on_four(void *context, const struct rr_answer *answer, const char *failure)
 /* DANE-7672-2.2.2-1 RFC 7672 2.2.2: addresses first. */
 void
 host_find(struct dns *dns, const struct domain *name, enum config_ip ip,
-    bool dane, host_call *call, void *context)
+    uint16_t tlsa_port, host_call *call, void *context)
 {
 	struct search *search;
 
 	search = mem_alloc(sizeof(*search));
 	search->dns = dns;
-	search->dane = dane;
+	search->tlsa_port = tlsa_port;
 	search->call = call;
 	search->context = context;
 	search->found = mem_alloc(sizeof(*search->found));

@@ -14,6 +14,8 @@ struct host_found {
 	enum route_outcome	lookup;		/* of the addresses */
 	char			text[128];	/* why there are none */
 	bool			secure;		/* the addresses had AD */
+	/* Where an alias leads, all of it secure; "" none, or not secure. */
+	struct domain		canonical;
 	struct address		addresses[ROUTE_ADDRESSES_MAX];
 	unsigned		addresses_n;
 	enum tlsa_state		tlsa_state;
@@ -29,10 +31,11 @@ typedef void	host_call(void *context, struct host_found *found);
 /*
  * Look up a host.  call is made exactly once, never inside this call; the
  * deadlines are those of dns_ask (A and AAAA together, then up to three
- * questions one after the other).  dane false: no TLSA is asked for.
+ * questions one after the other).  tlsa_port: where TLS is to be spoken; 0: no
+ * TLSA is asked for, and tlsa_state is TLSA_INSECURE.
  */
 void	host_find(struct dns *, const struct domain *name, enum config_ip,
-	    bool dane, host_call *call, void *context);
+	    uint16_t tlsa_port, host_call *call, void *context);
 void	host_free(struct host_found **);
 
 /*

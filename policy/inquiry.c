@@ -241,7 +241,7 @@ take_pin(struct inquiry *inquiry, const struct r_pin *message)
 	else if (domain_is_literal(&host))
 		pin_literal(asking, &host);
 	else
-		host_find(inquiry->dns, &host, inquiry->ip, false, on_host,
+		host_find(inquiry->dns, &host, inquiry->ip, 0, on_host,
 		    asking);
 }
 
@@ -254,14 +254,10 @@ static bool
 find_text(struct inquiry *inquiry, const struct r_text *text,
     struct slice *body)
 {
-	struct cache_record record;
 	struct domain domain;
 
 	return domain_parse(slice_of(text->domain), &domain) &&
-	    cache_get(inquiry->cache, &domain, &record) &&
-	    record.id[0] != '\0' &&
-	    cache_body(inquiry->cache, &domain, body) &&
-	    policy_text_mark(*body) == text->sts_text;
+	    cache_text(inquiry->cache, &domain, text->sts_text, body);
 }
 
 /*

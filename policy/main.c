@@ -69,6 +69,7 @@ take_config(struct policy *policy, struct config *config)
 	obtain_set(policy->obtain, config);
 	discover_set(policy->discover, config);
 	route_set(policy->route, config);
+	refresher_set(policy->refresher, config);
 	inquiry_set(policy->inquiry, config);
 	set_resolvers(policy);
 }

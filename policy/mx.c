@@ -100,7 +100,10 @@ sort(const struct rr *records, size_t n, uint64_t seed,
 	return kept;
 }
 
-/* SMTP-5.1-14 RFC 5321 5.1, by name: how many are better than ourselves. */
+/*
+ * SMTP-5.1-14 RFC 5321 5.1, by name: how many are better than ourselves?  Of
+ * all hosts, whatever a policy says of one (STS-8.4-2 RFC 8461 8.4).
+ */
 static size_t
 better_than(const struct candidate *candidates, size_t n,
     const char *hostname)

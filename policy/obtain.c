@@ -279,7 +279,7 @@ errand_begin(struct errand *errand)
 	/* It fits: the TXT's name is longer. */
 	if (!dns_under("mta-sts", &errand->domain, &host))
 		bug("policy host of %s", errand->domain.name);
-	host_find(obtain->dns, &host, obtain->ip, false, on_host, errand);
+	host_find(obtain->dns, &host, obtain->ip, 0, on_host, errand);
 }
 
 void

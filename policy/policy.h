@@ -45,7 +45,8 @@ enum {
 
 struct r_ask {
 	uint64_t	question;	/* the asker's number */
-	char		domain[DOMAIN_TEXT_MAX];	/* or address literal */
+	/* or address literal, or one relayhost's URL (conf/relayhost.h) */
+	char		domain[DOMAIN_TEXT_MAX];
 	uint32_t	class;
 };
 
@@ -65,6 +66,14 @@ struct r_route {
 	char		text[512];	/* for people */
 	bool		mx_secure;
 	bool		mx_implicit;	/* no MX records: the domain itself */
+	/*
+	 * What the domain's name stands for by CNAME, where all of that is
+	 * secure; "" where it stands for itself, or is not secure.
+	 * RFC 7672 3.2.2, 2.2.2
+	 */
+	char		canonical[DOMAIN_TEXT_MAX];
+	/* a relayhost: where its policy is found; "": the domain asked for */
+	char		policy_domain[DOMAIN_TEXT_MAX];
 	int64_t		valid_until;	/* wall clock, seconds */
 	uint32_t	sts;		/* enum sts_mode */
 	char		sts_id[POLICY_ID_MAX];
@@ -83,6 +92,7 @@ struct r_host {
 	uint64_t	question;
 	char		name[DOMAIN_TEXT_MAX];	/* the exchange, not an alias */
 	uint32_t	preference;
+	uint32_t	port;		/* 25 but for a relayhost */
 	bool		mx_match;	/* sts_match_mx; true without policy */
 	uint32_t	lookup;		/* enum route_outcome: its addresses */
 	char		lookup_text[128];	/* why there are none */

@@ -12,9 +12,10 @@
  * record says of it).  Wall clock, seconds, later than now_s; 0: none, until
  * mail comes again or ever.
  *
- * 12 to 24 h after the last good fetch, at a point nobody can predict; a
- * policy that lives less than 16 h is never refreshed; only domains that had
- * mail in the last 30 days are; failures back off from 1 h to 12 h.
+ * 12 to 24 h after the last fetch, at a point nobody can predict, and before
+ * three quarters of the policy's life; 12 to 18 h after one that failed: so at
+ * most two a day.  A policy that lives less than 16 h is never refreshed; only
+ * domains that had mail in the last 30 days are.
  */
 int64_t	refresh_next(const struct cache_record *, int64_t now_s,
 	    uint32_t random);
@@ -24,6 +25,13 @@ int64_t	refresh_next(const struct cache_record *, int64_t now_s,
  */
 int64_t	refresh_after_start(const struct cache_record *, int64_t now_s,
 	    uint32_t random);
+/*
+ * Is a delivery to have the policy fetched beside it, which it does not wait
+ * for?  Pure.  In the second half of a policy's life, when nothing unasked is
+ * to come before its end: it lives less than 16 h, or its last refresh failed.
+ * Failures back off from 5 min to 1 h.
+ */
+bool	refresh_beside(const struct cache_record *, int64_t now_s);
 /* Is a refresh due (the record may have changed since it was planned)? */
 bool	refresh_is_due(const struct cache_record *, int64_t now_s);
 /*

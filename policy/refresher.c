@@ -50,6 +50,7 @@ struct refresher {
 	unsigned	 runs_n;
 	struct domain	 swept;		/* the sweep's resume key */
 	bool		 loaded;	/* the first sweep is over */
+	bool		 off;		/* plans wait */
 };
 
 static void	run_due(void *context);
@@ -123,7 +124,8 @@ arm(struct refresher *refresher)
 {
 	int64_t wait_s;
 
-	if (refresher->plans_n == 0 || refresher->runs_n >= RUNNING_MAX)
+	if (refresher->off || refresher->plans_n == 0 ||
+	    refresher->runs_n >= RUNNING_MAX)
 		return;
 	wait_s = refresher->plans[0].when_s - loop_wall_s();
 	if (wait_s > LOOK_EACH_S)
@@ -293,7 +295,8 @@ run_due(void *context)
 	struct refresher *refresher = context;
 	struct domain domain;
 
-	while (refresher->plans_n > 0 && refresher->runs_n < RUNNING_MAX &&
+	while (!refresher->off && refresher->plans_n > 0 &&
+	    refresher->runs_n < RUNNING_MAX &&
 	    refresher->plans[0].when_s <= loop_wall_s()) {
 		if (!slice_store(slice_of(refresher->plans[0].domain),
 		    domain.name, sizeof(domain.name)))
@@ -360,6 +363,13 @@ refresher_new(struct loop *loop, struct dns *dns, struct cache *cache,
 	refresher->due_timer = timer_new(loop, run_due, refresher);
 	refresher->sweep_timer = timer_new(loop, sweep, refresher);
 	return refresher;
+}
+
+void
+refresher_set(struct refresher *refresher, const struct config *config)
+{
+	refresher->off = config->mta_sts == CONFIG_STS_OFF;
+	arm(refresher);
 }
 
 void

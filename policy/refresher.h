@@ -4,6 +4,7 @@
 #ifndef CULVER_REFRESHER_H
 #define CULVER_REFRESHER_H
 
+#include "conf/config.h"
 #include "policy/cache.h"
 #include "policy/dns.h"
 #include "policy/obtain.h"
@@ -12,6 +13,8 @@ struct refresher;
 
 struct refresher *refresher_new(struct loop *, struct dns *, struct cache *,
 		    struct obtain *);
+/* With `mta-sts off' nothing is fetched but for refresher_now. */
+void	 refresher_set(struct refresher *, const struct config *);
 /*
  * Read the whole cache, in slices between turns: plan what is to be fetched,
  * drop what nobody needs any more; then again each day.

@@ -148,6 +148,8 @@ static void
 channel_open(struct channel *channel)
 {
 	struct in_addr nowhere = { .s_addr = htonl(INADDR_LOOPBACK) };
+	/* DANE-7671-8-1 RFC 7671 8: no ARES_FLAG_IGNTC; what was cut is asked
+	 * for again, over TCP. */
 	char lookups[] = "b";
 	struct ares_options options = {
 		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES |

@@ -13,7 +13,7 @@
 #include "conf/loop.h"
 #include "policy/rr.h"
 
-#define RESOLVERS_MAX	8
+#define RESOLVERS_MAX	16	/* as many as the configuration may name */
 #define RESOLVER_DEFAULT	"127.0.0.1:53"	/* as resolv.conf(5) has it */
 
 struct resolvers;

@@ -4,7 +4,7 @@
  * Called by main.c; serves the link to culver-delivery.  One work is one
  * question:
  *	parked		the resolver is still being judged (trust.c)
- *	MX, policy	asked side by side
+ *	MX, policy	asked side by side; no MX for a relayhost in brackets
  *	hosts		all of them side by side, once the MX set is known
  *	answered	perhaps before everything it asked for has come
  * An answered work whose asker still listens waits in a list until all of its
@@ -12,12 +12,17 @@
  * full takes no more until its peer has read.  A work is freed when nothing it
  * asked for is outstanding and its answer has been handed over.
  *
+ * A relayhost's name is the domain of its question in every respect: its MX,
+ * its policy, its TLSA records (RFC 8461 3.4).  Only what is refused for good
+ * elsewhere is put off there: no recipient is to blame for it.
+ *
  * Hosts are not filtered by the policy, only marked (RFC 8461 8.4); verdicts
  * are decide.c's, made by culver-delivery.
  */
 #include "policy/route.h"
 
 #include "conf/log.h"
+#include "conf/relayhost.h"
 #include "policy/host.h"
 #include "policy/mx.h"
 #include "policy/policy.h"
@@ -30,6 +35,7 @@
 
 #define VALID_LEAST_S	30
 #define VALID_MOST_S	3600
+#define SMTP_PORT	25
 
 struct work;
 
@@ -44,6 +50,9 @@ struct work {
 	unsigned		 asker;		/* route->asker then */
 	uint64_t		 question;
 	struct domain		 domain;
+	bool			 relayhost;
+	bool			 direct;	/* no MX look-up */
+	uint16_t		 port;
 	enum config_ip		 ip;
 	unsigned		 outstanding;	/* look-ups, and the answer */
 	bool			 answered;
@@ -54,6 +63,7 @@ struct work {
 	bool			 dane;		/* as at the beginning */
 	bool			 mx_done;
 	bool			 mx_secure, mx_implicit;
+	struct domain		 canonical;	/* of r_route; "" none */
 	struct mx_list		 list;
 	unsigned		 hosts_outstanding;
 	struct slot		 slots[ROUTE_HOSTS_MAX];
@@ -68,7 +78,7 @@ struct route {
 	struct work		*parked;
 	struct work		*answering, **answering_end;
 	enum config_ip		 ip;
-	bool			 sts;
+	bool			 sts, dane;
 	char			 hostname[DOMAIN_TEXT_MAX];
 };
 
@@ -98,6 +108,20 @@ answer_begin(struct work *work)
 	route->answering_end = &work->next;
 }
 
+static void
+answer_head(struct work *work, enum route_outcome outcome)
+{
+	struct r_route *route = &work->answer;
+
+	route->question = work->question;
+	route->outcome = outcome;
+	route->mx_secure = work->mx_secure;
+	/* STS-3.4-1, STS-1.1-1 RFC 8461 3.4: not the recipient's */
+	if (work->relayhost)
+		memcpy(route->policy_domain, work->domain.name,
+		    sizeof(route->policy_domain));
+}
+
 /* No hosts: not now, or never. */
 static void	refuse(struct work *, enum route_outcome, const char *enhanced,
 		    const char *rule, const char *clause, const char *format,
@@ -107,14 +131,14 @@ static void
 refuse(struct work *work, enum route_outcome outcome, const char *enhanced,
     const char *rule, const char *clause, const char *format, ...)
 {
+	bool ours = work->relayhost && outcome == ROUTE_FAIL;
 	struct r_route *route = &work->answer;
 	va_list args;
 
-	route->question = work->question;
-	route->outcome = outcome;
-	route->mx_secure = work->mx_secure;
+	answer_head(work, ours ? ROUTE_AGAIN : outcome);
 	route->valid_until = loop_wall_s() + VALID_LEAST_S;
-	snprintf(route->enhanced, sizeof(route->enhanced), "%s", enhanced);
+	snprintf(route->enhanced, sizeof(route->enhanced), "%s",
+	    ours ? "4.3.5" : enhanced);
 	snprintf(route->rule, sizeof(route->rule), "%s", rule);
 	snprintf(route->clause, sizeof(route->clause), "%s", clause);
 	va_start(args, format);
@@ -151,10 +175,10 @@ answer_hosts(struct work *work)
 	const struct discovered *policy = work->policy;
 	struct r_route *route = &work->answer;
 
-	route->question = work->question;
-	route->outcome = ROUTE_OK;
-	route->mx_secure = work->mx_secure;
+	answer_head(work, ROUTE_OK);
 	route->mx_implicit = work->mx_implicit;
+	memcpy(route->canonical, work->canonical.name,
+	    sizeof(route->canonical));
 	route->valid_until = valid_until(work);
 	route->sts = STS_ABSENT;
 	route->hosts = work->list.hosts_n;
@@ -194,8 +218,10 @@ send_host(const struct work *work, const struct mx_host *host,
 	struct r_host message = {
 		.question = work->question,
 		.preference = host->preference,
+		.port = work->port,
 		.mx_match = is_permitted(work, &host->name),
-		.lookup = found->lookup,
+		.lookup = work->relayhost && found->lookup == ROUTE_FAIL ?
+		    ROUTE_AGAIN : found->lookup,
 		.address_secure = found->secure,
 		.tlsa_state = found->tlsa_state,
 		.tlsa_len = found->tlsa_len
@@ -225,7 +251,7 @@ drop_ourselves(struct work *work)
 		found = work->slots[i].found;
 		for (j = 0; j < found->addresses_n; j++)
 			if (self_is(work->route->needs.self,
-			    &found->addresses[j]))
+			    &found->addresses[j], work->port))
 				return mx_keep_better(&work->list,
 				    work->list.hosts[i].preference);
 	}
@@ -241,12 +267,35 @@ refuse_loop(struct work *work)
 	    work->domain.name);
 }
 
+/*
+ * Does the resolver prove nothing any more?  What it then says of hosts is
+ * insecure, and must not stand in the place of TLSA.
+ */
+static bool
+is_doubted(const struct work *work)
+{
+	return work->dane &&
+	    trust_state(work->route->needs.trust) != TRUST_ON;
+}
+
+static void
+refuse_doubted(struct work *work)
+{
+	refuse(work, ROUTE_AGAIN, "4.4.3", "resolver", "RFC 7672 2.1",
+	    "the resolver changed while %s was looked up",
+	    work->domain.name);
+}
+
 /* Everything that was asked for is here. */
 static void
 answer(struct work *work)
 {
 	unsigned i, n = work->list.hosts_n;
 
+	if (is_doubted(work)) {
+		refuse_doubted(work);
+		return;
+	}
 	if (!drop_ourselves(work)) {
 		refuse_loop(work);
 		return;
@@ -262,6 +311,8 @@ answer(struct work *work)
 	for (i = 0; i < n; i++)
 		if (work->slots[i].found->ttl_s < work->ttl_s)
 			work->ttl_s = work->slots[i].found->ttl_s;
+	if (work->mx_implicit)
+		work->canonical = work->slots[0].found->canonical;
 	answer_hosts(work);
 }
 
@@ -365,7 +416,8 @@ find_hosts(struct work *work)
 		work->hosts_outstanding++;
 		work->outstanding++;
 		host_find(route->needs.dns, &work->list.hosts[i].name,
-		    work->ip, work->dane, on_host, &work->slots[i]);
+		    work->ip, work->dane ? work->port : 0, on_host,
+		    &work->slots[i]);
 	}
 }
 
@@ -422,7 +474,8 @@ take_records(struct work *work, const struct rr_answer *answered)
 
 /*
  * DANE-7672-2.1.2-1 RFC 7672 2.1.2, SMTP-5.1-5 RFC 5321 5.1: a failure is
- * neither "no MX" nor "no domain".
+ * neither "no MX" nor "no domain".  DANE-7672-2.2.1-2 RFC 7672 2.2.1: dns.c
+ * has followed the domain's aliases; the records are those at their end.
  */
 static void
 on_mx(void *context, const struct rr_answer *answered, const char *failure)
@@ -432,6 +485,9 @@ on_mx(void *context, const struct rr_answer *answered, const char *failure)
 	work->outstanding--;
 	work->mx_done = true;
 	work->mx_secure = answered->secure;
+	/* RFC 7672 3.2.2: the MX answer tells it, nothing more is asked */
+	if (answered->secure && answered->alias)
+		work->canonical = answered->canonical;
 	work->ttl_s = answered->ttl_s;
 	if (failure != NULL)
 		refuse(work, ROUTE_AGAIN, "4.4.3", "dns", "RFC 5321 5.1",
@@ -440,12 +496,8 @@ on_mx(void *context, const struct rr_answer *answered, const char *failure)
 	else if (answered->status == RR_NXDOMAIN)
 		refuse(work, ROUTE_FAIL, "5.1.2", "nxdomain", "RFC 5321 5.1",
 		    "there is no domain %s", work->domain.name);
-	else if (work->dane && trust_state(work->route->needs.trust) !=
-	    TRUST_ON)
-		/* Not to be looked up without TLSA where it was asked with. */
-		refuse(work, ROUTE_AGAIN, "4.4.3", "resolver", "RFC 7672 2.1",
-		    "the resolver changed while %s was looked up",
-		    work->domain.name);
+	else if (is_doubted(work))
+		refuse_doubted(work);
 	else if (answered->records_n == 0)
 		take_implicit(work);
 	else
@@ -464,20 +516,30 @@ on_policy(void *context, struct discovered *found)
 	step(work);
 }
 
-/* SMTP-5.1-1 RFC 5321 5.1; STS-5.1-1 RFC 8461 5.1: beside each other. */
+/*
+ * SMTP-5.1-1 RFC 5321 5.1; STS-5.1-1 RFC 8461 5.1: beside each other.  No MX
+ * is asked for where the operator named the server.
+ */
 static void
 begin(struct work *work)
 {
 	struct route *route = work->route;
 
-	work->outstanding = 1;
-	work->dane = trust_state(route->needs.trust) == TRUST_ON;
+	work->dane = route->dane &&
+	    trust_state(route->needs.trust) == TRUST_ON;
 	work->policy_done = !route->sts;
 	if (route->sts) {
 		work->outstanding++;
 		discover_policy(route->needs.discover, &work->domain,
 		    on_policy, work);
 	}
+	if (work->direct) {
+		work->mx_done = true;
+		work->ttl_s = VALID_MOST_S;
+		take_implicit(work);
+		return;
+	}
+	work->outstanding++;
 	dns_ask(route->needs.dns, &work->domain, RR_MX, on_mx, work);
 }
 
@@ -501,7 +563,8 @@ answer_literal(struct work *work)
 		refuse(work, ROUTE_FAIL, "5.1.2", "bad-domain",
 		    "RFC 5321 4.1.3", "%s is no address",
 		    work->domain.name);
-	else if (self_is(work->route->needs.self, &found->addresses[0]))
+	else if (self_is(work->route->needs.self, &found->addresses[0],
+	    work->port))
 		refuse_loop(work);
 	else
 		answer_hosts(work);
@@ -547,6 +610,28 @@ route_go_on(void *context)
 	}
 }
 
+/*
+ * A domain, a literal, or a relayhost's URL.  DANE-7672-2.2.2-7: in brackets
+ * it is the server itself.
+ */
+static bool
+read_next_hop(struct work *work, const char *text)
+{
+	struct relayhost relayhost;
+	const char *why;
+
+	work->port = SMTP_PORT;
+	if (!relayhost_is(text))
+		return domain_parse(slice_of(text), &work->domain);
+	work->relayhost = true;
+	if (!relayhost_parse(slice_of(text), &relayhost, &why))
+		return false;
+	work->domain = relayhost.host;
+	work->direct = relayhost.direct;
+	work->port = relayhost.port;
+	return true;
+}
+
 static void
 on_message(void *context, struct link *link, unsigned kind,
     const void *message, int *fds)
@@ -563,7 +648,7 @@ on_message(void *context, struct link *link, unsigned kind,
 	work->asker = route->asker;
 	work->question = ask->question;
 	work->ip = route->ip;
-	if (!domain_parse(slice_of(ask->domain), &work->domain)) {
+	if (!read_next_hop(work, ask->domain)) {
 		refuse(work, ROUTE_FAIL, "5.1.2", "bad-domain",
 		    "RFC 5321 4.1.2", "\"%s\" is no domain", ask->domain);
 		step(work);
@@ -632,5 +717,6 @@ route_set(struct route *route, const struct config *config)
 {
 	route->ip = config->ip;
 	route->sts = config->mta_sts != CONFIG_STS_OFF;
+	route->dane = config->dane != CONFIG_DANE_OFF;
 	memcpy(route->hostname, config->hostname, sizeof(route->hostname));
 }

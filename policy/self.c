@@ -2,8 +2,7 @@
  * Which addresses lead back to this relay?
  *
  * Called by route.c for each address of each host.  The machine's addresses
- * are read once: after confinement nobody can.  Ports are not compared: port
- * 25 may be redirected to whatever a listener has.
+ * are read once: after confinement nobody can.
  */
 #include "policy/self.h"
 
@@ -13,12 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SMTP_PORT	25
+
 struct self {
 	struct address	*machine;
 	size_t		 machine_n;
-	struct address	*listeners;
+	struct config_endpoint *listeners;
 	size_t		 listeners_n;
-	bool		 all_4, all_6;	/* a listener is bound to all */
 };
 
 static bool
@@ -76,31 +76,37 @@ self_free(struct self **self)
 void
 self_set(struct self *self, const struct config *config)
 {
-	const struct address *address;
 	size_t i;
 
 	self->listeners = mem_grow(self->listeners,
 	    (config->listeners_n + 1) * sizeof(self->listeners[0]));
 	self->listeners_n = config->listeners_n;
-	self->all_4 = self->all_6 = false;
-	for (i = 0; i < config->listeners_n; i++) {
-		address = &config->listeners[i].address;
-		self->listeners[i] = *address;
-		if (!is_unspecified(address))
-			continue;
-		if (address->family == 4)
-			self->all_4 = true;
-		else
-			self->all_6 = true;
-	}
+	for (i = 0; i < config->listeners_n; i++)
+		self->listeners[i] = config->listeners[i];
+}
+
+/* Does what comes to this address of the machine come to this listener? */
+static bool
+is_heard(const struct self *self, const struct address *listener,
+    const struct address *address)
+{
+	if (address_equal(listener, address))
+		return true;
+	return is_unspecified(listener) &&
+	    listener->family == address->family &&
+	    is_among(self->machine, self->machine_n, address);
 }
 
 bool
-self_is(const struct self *self, const struct address *address)
+self_is(const struct self *self, const struct address *address, uint16_t port)
 {
-	if (is_unspecified(address) ||
-	    is_among(self->listeners, self->listeners_n, address))
+	size_t i;
+
+	if (is_unspecified(address))
 		return true;
-	return (address->family == 4 ? self->all_4 : self->all_6) &&
-	    is_among(self->machine, self->machine_n, address);
+	for (i = 0; i < self->listeners_n; i++)
+		if ((port == SMTP_PORT || port == self->listeners[i].port) &&
+		    is_heard(self, &self->listeners[i].address, address))
+			return true;
+	return false;
 }

@@ -16,8 +16,10 @@ void	 self_set(struct self *, const struct config *);
 /*
  * Is a listener of ours bound to this address, or to all of this family and
  * the machine has this address?  Pure.  The unspecified addresses are always
- * ourselves.  SMTP-5.1-14 RFC 5321 5.1
+ * ourselves.  At port 25 whatever the listener's port is (it may be redirected
+ * to ours); at another, that of a relayhost, only where it is a listener's.
+ * SMTP-5.1-14 RFC 5321 5.1
  */
-bool	 self_is(const struct self *, const struct address *);
+bool	 self_is(const struct self *, const struct address *, uint16_t port);
 
 #endif

@@ -258,9 +258,9 @@ trust_new(struct loop *loop, struct dns *dns, void (*changed)(void *),
 	return trust;
 }
 
-/* Without probes: the operator has said what to believe. */
+/* Without probes: the operator has said what to believe, by this keyword. */
 static void
-take_word(struct trust *trust, bool yes)
+take_word(struct trust *trust, bool yes, const char *keyword)
 {
 	unsigned all = (1u << trust->n) - 1;
 	struct trust_choice choice = {
@@ -268,10 +268,31 @@ take_word(struct trust *trust, bool yes)
 	};
 
 	if (!yes)
-		log_line(LOG_LEVEL_INFO, "DANE is off: trust-resolver no");
-	parent_alarm("resolver", false, "trust-resolver %s",
-	    yes ? "yes" : "no");
+		log_line(LOG_LEVEL_INFO, "DANE is off: %s", keyword);
+	parent_alarm("resolver", false, "%s", keyword);
 	take_state(trust, &choice);
+}
+
+/*
+ * Is there anything to be proven?  `dane off' asks for no proof: nobody is
+ * believed then, unless the operator says so.
+ */
+static void
+judge(struct trust *trust, const struct config *config)
+{
+	switch (config->trust_resolver) {
+	case CONFIG_TRUST_YES:
+		take_word(trust, true, "trust-resolver yes");
+		return;
+	case CONFIG_TRUST_NO:
+		take_word(trust, false, "trust-resolver no");
+		return;
+	case CONFIG_TRUST_AUTO:
+		if (config->dane == CONFIG_DANE_OFF)
+			take_word(trust, false, "dane off");
+		else
+			probes_begin(trust);
+	}
 }
 
 void
@@ -293,10 +314,7 @@ trust_set(struct trust *trust, const struct config *config,
 		trust->proof[i] = is_loopback(&list[i].address) ?
 		    TRUST_SILENT : TRUST_REMOTE;
 	}
-	if (config->trust_resolver == CONFIG_TRUST_AUTO)
-		probes_begin(trust);
-	else
-		take_word(trust, config->trust_resolver == CONFIG_TRUST_YES);
+	judge(trust, config);
 }
 
 enum trust_state

@@ -51,7 +51,8 @@ struct trust	*trust_new(struct loop *, struct dns *,
 		    void (*changed)(void *), void *context);
 /*
  * Use these resolvers (at least one) by the configuration's trust_resolver;
- * begins to probe where that is needed.  config is read during the call only.
+ * begins to probe where that is needed: not for `dane off', which believes
+ * nobody unless told to.  config is read during the call only.
  */
 void	 trust_set(struct trust *, const struct config *,
 	    const struct config_endpoint *, size_t n);

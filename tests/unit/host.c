@@ -83,7 +83,8 @@ check_rows(const struct row *rows, size_t n, enum config_ip ip, bool dane)
 			memset(&dns, 0, sizeof(dns));
 			dns.zone = rows[i].zone;
 			calls = 0;
-			host_find(&dns, &name, ip, dane, on_found, NULL);
+			host_find(&dns, &name, ip, dane ? 25 : 0, on_found,
+			    NULL);
 			assert_int_equal(calls, 0);
 			dns_play(&dns, last == 1);
 			assert_int_equal(calls, 1);
@@ -308,7 +309,8 @@ main(void)
 		    NULL },
 		{ "sixteen addresses, of both families", test_many_addresses,
 		    NULL, NULL, NULL },
-		{ "DANE-7672-2.1.2-3 DANE-7672-2.1.2-4 DANE-7672-2.2.2-1 "
+		{ "T24 T25 DANE-7672-2.1.2-3 DANE-7672-2.1.2-4 "
+		    "DANE-7672-2.2.2-1 "
 		    "DANE-7672-2.2.2-2 DANE-7672-2.2.2-3 DANE-7672-2.2.3-1 "
 		    "DANE-7672-2.2.3-2 DANE-7672-2.2.3-4 DANE-7672-2.1.1-1 "
 		    "DANE-7672-2.1.1-2 DANE-7672-2.1.1-3 RPT-4.3.2.1-2 TLSA "

@@ -20,6 +20,7 @@ static struct {
 	struct discovered found;
 	discover_call	*call;		/* who waits for it */
 	void		*context;
+	struct domain	 domain;	/* asked for last */
 	unsigned	 asked;
 	unsigned	 held;
 } policy;
@@ -36,7 +37,7 @@ discover_policy(struct discover *unused, const struct domain *domain,
     discover_call *call, void *context)
 {
 	(void)unused;
-	(void)domain;
+	policy.domain = *domain;
 	policy.asked++;
 	policy.call = call;
 	policy.context = context;
@@ -75,6 +76,7 @@ world_set(struct world *world, const char *listener)
 	if (listener != NULL)
 		assert_true(address_parse(slice_of(listener),
 		    &world->listener.address));
+	world->listener.port = 2525;
 	world->config.listeners = &world->listener;
 	world->config.listeners_n = listener != NULL;
 	strcpy(world->config.hostname, "relay.example");
@@ -160,6 +162,10 @@ print_route(char *at, const struct r_route *route)
 		    route->rule, route->clause);
 	at += sprintf(at, "%s%s", route->mx_secure ? " secure" : "",
 	    route->mx_implicit ? " implicit" : "");
+	if (route->canonical[0] != '\0')
+		at += sprintf(at, " canonical %s", route->canonical);
+	if (route->policy_domain[0] != '\0')
+		at += sprintf(at, " for %s", route->policy_domain);
 	assert_true(route->sts_text == (route->sts != STS_ABSENT ?
 	    0x0123456789abcdef : 0));
 	if (route->sts != STS_ABSENT)
@@ -180,6 +186,8 @@ print_host(char *at, const struct r_host *host)
 
 	at += sprintf(at, "; %u %s%s%s", host->preference, host->name,
 	    host->mx_match ? "" : " mismatch", lookups[host->lookup]);
+	if (host->port != 25)
+		at += sprintf(at, " at %u", host->port);
 	for (i = 0; route_get_address(host->addresses, host->addresses_len, i,
 	    &address); i++)
 		at += sprintf(at, " %s", address_print(&address, text));
@@ -546,6 +554,159 @@ test_resolver(void **state)
 	dns_play(&world->dns, false);
 	assert_non_null(strstr(world->dns.log, "TLSA _25._tcp.end.s"));
 	assert_true(hear(world, answer));
+	/* It proves nothing any more: what it says of hosts is too little. */
+	ask(world, "p.t");
+	ask(world, "smtp://[end.s]");
+	trusted = TRUST_OFF;
+	dns_play(&world->dns, false);
+	assert_true(hear(world, answer));
+	assert_string_equal(answer, "again 4.4.3 resolver RFC 7672 2.1");
+	assert_true(hear(world, answer));
+	assert_string_equal(answer, "again 4.4.3 resolver RFC 7672 2.1");
+	world_free(world);
+}
+
+/*
+ * The domain's other name, where all that leads to it is secure: told by
+ * answers that are had anyway.
+ */
+static const char canonical_zone[] =
+	"al.t MX + @real.t 10:in.t\n"
+	"al2.t MX - @real.t 10:in.t\n"
+	"real.t MX + 10:in.t\n"
+	"in.t A - 192.0.2.1\n"
+	"im.t A + @real.s 192.0.2.3\n"
+	"im.t MX +\n"
+	"im2.t A - @real.s 192.0.2.3\n"
+	"im2.t MX + @real.s\n"
+	"_25._tcp.real.s TLSA + 3/1/1/32\n";
+
+static void
+test_canonical(void **state)
+{
+	static const struct row rows[] = {
+		{ "al.t", "ok secure canonical real.t; 10 in.t 192.0.2.1" },
+		{ "al2.t", "ok; 10 in.t 192.0.2.1" },
+		{ "real.t", "ok secure; 10 in.t 192.0.2.1" },
+		/* No MX: what the addresses' answer says, and it alone. */
+		{ "im.t", "ok secure implicit canonical real.s; "
+		    "0 im.t 192.0.2.3 usable" },
+		{ "im2.t", "ok secure implicit; 0 im2.t 192.0.2.3" },
+	};
+	struct world *world = world_new(canonical_zone);
+
+	(void)state;
+	check_rows(canonical_zone, NULL, NULL, rows, COUNT(rows));
+	ask(world, "al.t");
+	dns_play(&world->dns, false);
+	assert_string_equal(world->dns.log, "MX al.t\nAAAA in.t\nA in.t\n");
+	find_policy();
+	world_free(world);
+}
+
+static const char relay_zone[] =
+	"hub.t MX + 10:in.t 20:out.t\n"
+	"hub.t A + 192.0.2.9\n"
+	"in.t A - 192.0.2.1\n"
+	"out.t A + 192.0.2.2\n"
+	"_587._tcp.out.t TLSA + 3/1/1/32\n"
+	"_25._tcp.out.t TLSA ! SERVFAIL\n"
+	"_465._tcp.hub.t TLSA + 3/1/1/32\n"
+	"null.t MX - 0:.\n"
+	"dead.t MX - 10:gone.t\n"
+	"bare.t TXT - x\n"
+	"loop.t A - 192.0.2.77\n";
+
+/*
+ * The relay's own name is what is looked up and what its policy is asked of;
+ * its port is where TLSA is asked for.
+ */
+static void
+test_relayhosts(void **state)
+{
+	static const struct row rows[] = {
+		{ "submission://hub.t", "ok secure for hub.t enforce 7; "
+		    "10 in.t at 587 192.0.2.1; "
+		    "20 out.t mismatch at 587 192.0.2.2 usable" },
+		{ "smtps://[hub.t]", "ok implicit for hub.t enforce 7; "
+		    "0 hub.t mismatch at 465 192.0.2.9 usable" },
+		{ "smtp://[in.t]:26", "ok implicit for in.t enforce 7; "
+		    "0 in.t at 26 192.0.2.1" },
+	}, plain[] = {
+		{ "smtp://[192.0.2.5]:26",
+		    "ok implicit for [192.0.2.5]; 0 [192.0.2.5] at 26 "
+		    "192.0.2.5" },
+		{ "smtp://[2001:db8::5]",
+		    "ok implicit for [IPv6:2001:db8::5]; "
+		    "0 [IPv6:2001:db8::5] 2001:db8::5" },
+		/* Nothing is for ever: the operator can mend it. */
+		{ "smtp://null.t", "again 4.3.5 null-mx RFC 7505 3" },
+		{ "smtp://none.t", "again 4.3.5 nxdomain RFC 5321 5.1" },
+		{ "smtp://dead.t", "ok for dead.t; 10 gone.t again" },
+		{ "smtp://[bare.t]", "ok implicit for bare.t; "
+		    "0 bare.t again" },
+		{ "smtp://x..y", "again 4.3.5 bad-domain RFC 5321 4.1.2" },
+		/* Ourselves: at port 25 by address, else by port too. */
+		{ "smtp://[192.0.2.77]", "again 4.3.5 loop RFC 5321 5.1" },
+		{ "smtp://[loop.t]:2525", "again 4.3.5 loop RFC 5321 5.1" },
+		{ "smtp://[192.0.2.77]:10025",
+		    "ok implicit for [192.0.2.77]; 0 [192.0.2.77] at 10025 "
+		    "192.0.2.77" },
+		{ "smtp://[loop.t]:10025", "ok implicit for loop.t; "
+		    "0 loop.t at 10025 192.0.2.77" },
+	};
+
+	(void)state;
+	check_rows(relay_zone, POLICY("enforce", "mx: in.t\n"), NULL, rows,
+	    COUNT(rows));
+	check_rows(relay_zone, NULL, "192.0.2.77", plain, COUNT(plain));
+}
+
+/* Who is asked about which name. */
+static void
+test_relayhost_questions(void **state)
+{
+	static const struct {
+		const char	*url, *asked, *policy;
+	} rows[] = {
+		{ "smtps://[hub.t]", "AAAA hub.t\nA hub.t\n"
+		    "TLSA _465._tcp.hub.t\n", "hub.t" },
+		{ "submission://hub.t:1587", "MX hub.t\nAAAA in.t\nA in.t\n"
+		    "AAAA out.t\nA out.t\nTLSA _1587._tcp.out.t\n",
+		    "hub.t" },
+		{ "smtp://[192.0.2.5]:26", "", "" },
+	};
+	struct world *world;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(rows); i++) {
+		world = world_new(relay_zone);
+		ask(world, rows[i].url);
+		dns_play(&world->dns, false);
+		assert_string_equal(world->dns.log, rows[i].asked);
+		assert_string_equal(policy.domain.name, rows[i].policy);
+		find_policy();
+		world_free(world);
+	}
+}
+
+static void
+test_dane_off(void **state)
+{
+	char answer[ANSWER_MAX];
+	struct world *world = world_new(policy_zone);
+
+	(void)state;
+	world->config.dane = CONFIG_DANE_OFF;
+	world_set(world, NULL);
+	ask(world, "p.t");
+	dns_play(&world->dns, false);
+	assert_null(strstr(world->dns.log, "TLSA"));
+	find_policy();
+	assert_true(hear(world, answer));
+	assert_string_equal(answer, "ok secure; 10 in.t 192.0.2.1; "
+	    "20 out.t 192.0.2.1; 30 end.s 192.0.2.2");
 	world_free(world);
 }
 
@@ -717,15 +878,26 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		{ "SMTP-5.1-1 SMTP-5.1-5 SMTP-5.1-6 SMTP-5.1-7 EXT-7505-3-1 "
+		{ "T42 SMTP-5.1-1 SMTP-5.1-5 SMTP-5.1-6 SMTP-5.1-7 "
+		    "EXT-7505-3-1 "
 		    "EXT-7505-3-2 DANE-7672-2.1.2-1 DANE-7672-2.1.2-2 "
 		    "DANE-7672-2.2.2-7 routes without a policy", test_mx,
 		    NULL, NULL, NULL },
 		{ "SMTP-5.1-14 SMTP-5.1-15 STS-8.4-2 no route leads back to "
 		    "us", test_loops, NULL, NULL, NULL },
-		{ "SMTP-4.1.3-1 STS-3.4-2 DANE-7672-2.2-9 an address literal "
-		    "has neither MX nor policy", test_literals, NULL, NULL,
+		{ "RFC 7672 3.2.2 the domain's other name, if secure, at no "
+		    "question", test_canonical, NULL, NULL, NULL },
+		{ "STS-3.4-1 STS-1.1-1 T43 T46 DANE-7672-2.2.2-7 a relayhost "
+		    "is judged by its own name, and never for good",
+		    test_relayhosts, NULL, NULL, NULL },
+		{ "T43 DANE-7672-2.2.3-1 a relayhost's TLSA at its port; "
+		    "brackets ask for no MX, a literal for nothing",
+		    test_relayhost_questions, NULL, NULL, NULL },
+		{ "`dane off' asks for no TLSA", test_dane_off, NULL, NULL,
 		    NULL },
+		{ "SMTP-4.1.3-1 STS-3.4-2 DANE-7672-2.2-9 T43 an address "
+		    "literal has neither MX nor policy", test_literals, NULL,
+		    NULL, NULL },
 		{ "STS-4-1 STS-4.1-1 STS-4.1-5 STS-5-5 STS-8.4-1 "
 		    "DANE-7672-2.2.1-7 a policy marks hosts and drops none",
 		    test_policy, NULL, NULL, NULL },
