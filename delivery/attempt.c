@@ -8,8 +8,9 @@
  * address, until a session is proven.  Proven, it lives as long as one of
  * its sessions; more are opened to the proven host while messages wait.  A
  * message that its host would not take is homeless until a further host
- * takes it.  With no session, no search and no homeless message left, the
- * attempt is over and says D_ENDED.
+ * takes it.  Where the next hop is a list of relayhosts, the one behind is
+ * asked for when all hosts of one came to nothing.  With no session, no search
+ * and no homeless message left, the attempt is over and says D_ENDED.
  *
  * It does not connect or prove (channel.c), and what a verdict is it does not
  * know: decide.c does.
@@ -17,6 +18,7 @@
 #include "delivery/manager.h"
 
 #include "conf/log.h"
+#include "conf/relayhost.h"
 #include "delivery/connect.h"
 #include "delivery/facts.h"
 #include "delivery/tell.h"
@@ -74,6 +76,17 @@ attempt_stop_waiting(struct attempt *attempt)
 	attempt->manager->loads_changed = true;
 }
 
+/* What policy is asked for; false: the list has no such relay. */
+static bool
+name_target(struct attempt *attempt)
+{
+	if (relayhost_is(attempt->domain))
+		return relayhost_nth(attempt->domain, attempt->relay_n,
+		    attempt->target);
+	memcpy(attempt->target, attempt->domain, sizeof(attempt->target));
+	return attempt->relay_n == 0;
+}
+
 void
 attempt_new(struct manager *manager, const struct d_due *due)
 {
@@ -88,6 +101,7 @@ attempt_new(struct manager *manager, const struct d_due *due)
 	attempt->manager = manager;
 	attempt->destination = due->destination;
 	memcpy(attempt->domain, due->domain, sizeof(attempt->domain));
+	name_target(attempt);
 	attempt->class = (enum mail_class)due->class;
 	attempt->ended.destination = due->destination;
 	TAILQ_INIT(&attempt->channels);
@@ -135,7 +149,7 @@ put_question(struct attempt *attempt)
 		.question = attempt->question, .class = attempt->class
 	};
 
-	memcpy(ask.domain, attempt->domain, sizeof(ask.domain));
+	memcpy(ask.domain, attempt->target, sizeof(ask.domain));
 	if (attempt->manager->policy != NULL)
 		link_send(attempt->manager->policy, R_ASK, &ask, NULL);
 }
@@ -187,7 +201,7 @@ attempt_take_route(struct manager *manager, const struct r_route *route)
 	if (attempt == NULL)
 		return;
 	nexthop_free(&attempt->coming);
-	attempt->coming = nexthop_new(route, attempt->domain);
+	attempt->coming = nexthop_new(route, attempt->target);
 }
 
 void
@@ -203,22 +217,57 @@ attempt_take_host(struct manager *manager, const struct r_host *from)
 	connect_order(host->addresses, host->addresses_n, manager->config);
 }
 
+/*
+ * This relay came to nothing: is there one behind it, to be asked for in the
+ * same attempt?  What waits for a host of the first goes there, and is judged
+ * by that relay's own policy.
+ */
+static bool
+try_next_relay(struct attempt *attempt)
+{
+	attempt->relay_n++;
+	if (attempt->proven || !name_target(attempt)) {
+		attempt->relay_n--;
+		return false;
+	}
+	walk_next_relay(&attempt->walk, attempt->route, attempt->class);
+	attempt->unchecked |= attempt->route->route.sts_cached;
+	nexthop_free(&attempt->route);
+	ask(attempt);
+	return true;
+}
+
+/* Do the relays before this one, if any, stand in the way of a failure? */
+static bool
+may_fail(const struct attempt *attempt)
+{
+	const struct domain_facts *past = &attempt->walk.past;
+
+	return past->hosts == 0 || decide_domain(past).action == DOMAIN_FAIL;
+}
+
 /* There is no way there, or none for now: policy has said why. */
 static void
 end_without_route(struct attempt *attempt, const struct r_route *route)
 {
 	struct d_ended *ended = &attempt->ended;
+	bool fails = route->outcome == ROUTE_FAIL;
 
+	if (try_next_relay(attempt))
+		return;
 	attempt->over = true;
 	if (attempt->proven)
 		return;		/* it is asked anew when it is due again */
-	ended->outcome = route->outcome == ROUTE_FAIL ? OUTCOME_FAILED :
+	ended->outcome = fails && may_fail(attempt) ? OUTCOME_FAILED :
 	    OUTCOME_DEFERRED;
 	memcpy(ended->enhanced, route->enhanced, sizeof(ended->enhanced));
+	if (fails && ended->outcome == OUTCOME_DEFERRED)
+		snprintf(ended->enhanced, sizeof(ended->enhanced), "4.4.4");
 	memcpy(ended->rule, route->rule, sizeof(ended->rule));
 	memcpy(ended->clause, route->clause, sizeof(ended->clause));
 	memcpy(ended->text, route->text, sizeof(ended->text));
-	ended->policy_checked = !route->sts_cached;
+	ended->policy_refused = attempt->walk.past.policy > 0;
+	ended->policy_checked = !attempt->unchecked && !route->sts_cached;
 }
 
 void
@@ -390,7 +439,9 @@ search_for_homeless(struct attempt *attempt)
 		    (has_home(attempt, job) || search(attempt, job)))
 			return;
 		attempt->lost = attempt->lost || job->lost;
-		job_end(job, attempt->route);
+		/* Another relay might have taken what these lack. */
+		job_end(job, strchr(attempt->domain, ',') != NULL ? NULL :
+		    attempt->route);
 	}
 }
 
@@ -574,7 +625,8 @@ judge_domain(struct attempt *attempt)
 	ended->outcome = verdict.action == DOMAIN_FAIL ? OUTCOME_FAILED :
 	    OUTCOME_DEFERRED;
 	ended->policy_refused = facts.policy > 0;
-	ended->policy_checked = !attempt->route->route.sts_cached;
+	ended->policy_checked = !attempt->unchecked &&
+	    !attempt->route->route.sts_cached;
 	snprintf(ended->enhanced, sizeof(ended->enhanced), "%s",
 	    verdict.rule.enhanced);
 	snprintf(ended->rule, sizeof(ended->rule), "%s", verdict.rule.name);
@@ -585,7 +637,7 @@ judge_domain(struct attempt *attempt)
 	print_host(ended, host);
 	if (attempt->timeouts > 0 &&
 	    attempt->timeouts == attempt->walk.connections)
-		manager_note_timed_out(attempt->manager, attempt->domain);
+		manager_note_timed_out(attempt->manager, attempt->target);
 }
 
 /*
@@ -671,7 +723,7 @@ end(struct attempt *attempt)
 {
 	if (attempt->ended.outcome == 0 && !attempt->ended.ours)
 		judge(attempt);
-	manager_tell_queue(attempt->manager, D_ENDED, &attempt->ended);
+	job_say_ended(attempt->manager, &attempt->ended);
 	attempt_free(attempt);
 }
 
@@ -730,7 +782,8 @@ seek(struct attempt *attempt)
 	if (!TAILQ_EMPTY(&attempt->homeless))
 		search_for_homeless(attempt);
 	else if (!attempt->proven)
-		attempt->over = !search(attempt, NULL);
+		attempt->over = !search(attempt, NULL) &&
+		    !try_next_relay(attempt);
 	else if (wants_more(attempt))
 		open_extra(attempt);
 }

@@ -34,9 +34,43 @@
 #define SESSION_MS	(5 * 60 * 1000)
 
 static void	on_connected(void *context, int what);
-static void	on_connect_timeout(void *context);
+static void	on_time(void *context);
 
 /* ---- making and freeing ---- */
+
+/*
+ * What its worker will be told.  Made with the facts that its proof is judged
+ * by: the route may be another when it is connected.
+ */
+static void
+prepare_socket(struct channel *channel, const struct nexthop *route,
+    const struct nexthop_host *host)
+{
+	struct w_socket *socket = mem_alloc(sizeof(*socket));
+
+	socket->session = channel->number;
+	socket->clear_retry = channel->clear_retry;
+	socket->implicit_tls = route->is_relay &&
+	    route->scheme == RELAYHOST_SMTPS;
+	memcpy(socket->host, host->name, sizeof(socket->host));
+	delivery_put_facts(&channel->facts, socket);
+	nexthop_put_tlsa(route, host, &channel->facts, socket);
+	channel->socket = socket;
+}
+
+/* From now on it takes a slot, of all and of its address. */
+static void
+enlist(struct channel *channel)
+{
+	struct manager *manager = channel->manager;
+
+	channel->load = manager_load(manager, &channel->address);
+	channel->load->channels++;
+	manager->channels_n++;
+	TAILQ_INSERT_TAIL(&manager->channels, channel, entry);
+	LIST_INSERT_HEAD(&manager->by_session[channel->number %
+	    CHANNEL_BUCKETS], channel, bucket);
+}
 
 static struct channel *
 channel_new(struct attempt *attempt, const struct channel_plan *plan)
@@ -54,12 +88,15 @@ channel_new(struct attempt *attempt, const struct channel_plan *plan)
 	channel->extra = plan->extra;
 	channel->secondary = plan->secondary;
 	channel->since_ms = loop_now_ms();
-	memcpy(channel->domain, attempt->domain, sizeof(channel->domain));
+	snprintf(channel->domain, sizeof(channel->domain), "%s",
+	    nexthop_name(attempt->route));
 	memcpy(channel->host, plan->host->name, sizeof(channel->host));
 	channel->address = plan->address;
 	address_print(&plan->address, channel->address_text);
+	channel->port = plan->host->port;
 	nexthop_facts(attempt->route, plan->host, attempt->class,
-	    manager->config, &channel->facts);
+	    manager->config, loop_wall_s(), &channel->facts);
+	prepare_socket(channel, attempt->route, plan->host);
 	verdict = decide_host(&channel->facts);
 	facts_host(&channel->note, attempt->destination, attempt->route,
 	    plan->host, &channel->facts, &verdict);
@@ -69,11 +106,8 @@ channel_new(struct attempt *attempt, const struct channel_plan *plan)
 	if (!channel->clear_retry)
 		channel->telling = tell_begin(attempt, plan->host,
 		    &channel->facts);
-	channel->timer = timer_new(manager->loop, on_connect_timeout, channel);
-	channel->load = manager_load(manager, &plan->address);
-	channel->load->channels++;
-	manager->channels_n++;
-	TAILQ_INSERT_TAIL(&manager->channels, channel, entry);
+	channel->timer = timer_new(manager->loop, on_time, channel);
+	enlist(channel);
 	return channel;
 }
 
@@ -118,10 +152,12 @@ channel_free(struct channel *channel)
 	close_socket(channel);
 	timer_free(&channel->timer);
 	TAILQ_REMOVE(&manager->channels, channel, entry);
+	LIST_REMOVE(channel, bucket);
 	manager->channels_n--;
 	load->channels--;
 	manager->loads_changed = true;
 	free(channel->telling);
+	free(channel->socket);
 	free(channel);
 }
 
@@ -130,7 +166,8 @@ channel_find(struct manager *manager, uint64_t number)
 {
 	struct channel *channel;
 
-	TAILQ_FOREACH(channel, &manager->channels, entry)
+	LIST_FOREACH(channel, &manager->by_session[number % CHANNEL_BUCKETS],
+	    bucket)
 		if (channel->number == number)
 			return channel;
 	return NULL;
@@ -163,8 +200,8 @@ channel_open(struct attempt *attempt, const struct channel_plan *plan)
 
 	channel = channel_new(attempt, plan);
 	attempt->walker = channel;
-	channel->fd = connect_begin(&channel->address, manager->config,
-	    channel->number, why, sizeof(why));
+	channel->fd = connect_begin(&channel->address, channel->port,
+	    manager->config, channel->number, why, sizeof(why));
 	if (channel->fd < 0) {
 		fail_to_connect(channel, why);
 		return false;
@@ -179,17 +216,34 @@ channel_open(struct attempt *attempt, const struct channel_plan *plan)
 static void
 note_timeout(struct channel *channel)
 {
-	if (channel->attempt != NULL)
+	if (channel->attempt != NULL && channel->port == CONNECT_PORT)
 		channel->attempt->timeouts++;
 }
 
+void
+channel_await_body(struct channel *channel, bool awaits)
+{
+	if (awaits)
+		timer_set(channel->timer, channel->manager->body_ms);
+	else
+		timer_stop(channel->timer);
+}
+
+/* What takes too long: the connection, or a body that queue owes us. */
 static void
-on_connect_timeout(void *context)
+on_time(void *context)
 {
 	struct channel *channel = context;
 
-	note_timeout(channel);
-	fail_to_connect(channel, "connect: timed out");
+	if (channel->state == CHANNEL_CONNECTING) {
+		note_timeout(channel);
+		fail_to_connect(channel, "connect: timed out");
+	} else if (channel->state == CHANNEL_RUNNING &&
+	    channel->job != NULL && channel->job->body_due) {
+		log_line(LOG_LEVEL_ERROR, "queue has no body for a message "
+		    "to %s: it is given back", channel->domain);
+		channel_cut(channel);
+	}
 }
 
 /*
@@ -216,9 +270,7 @@ print_ehlo_name(const struct channel *channel, char *name, size_t size)
 static void
 begin_to_prove(struct channel *channel)
 {
-	struct w_socket socket = {
-		.session = channel->number, .clear_retry = channel->clear_retry
-	};
+	struct w_socket *socket = channel->socket;
 	int fd = channel->fd;
 
 	timer_stop(channel->timer);
@@ -226,13 +278,13 @@ begin_to_prove(struct channel *channel)
 	watch_free(&channel->watch);
 	if (!connect_own_address(fd, &channel->own))
 		channel->own.family = 0;
-	print_ehlo_name(channel, socket.ehlo, sizeof(socket.ehlo));
-	memcpy(socket.host, channel->host, sizeof(socket.host));
-	delivery_put_facts(&channel->facts, &socket);
+	print_ehlo_name(channel, socket->ehlo, sizeof(socket->ehlo));
 	channel->fd = -1;
 	channel->state = CHANNEL_PROVING;
 	pool_take(channel);
-	pool_send(channel->worker, W_SOCKET, &socket, &fd);
+	pool_send(channel->worker, W_SOCKET, socket, &fd);
+	free(socket);
+	channel->socket = NULL;
 }
 
 static void
@@ -245,7 +297,8 @@ on_connected(void *context, int what)
 	(void)what;
 	error = connect_result(channel->fd);
 	if (error == 0) {
-		manager_note_connected(channel->manager);
+		if (channel->port == CONNECT_PORT)
+			manager_note_connected(channel->manager);
 		begin_to_prove(channel);
 		return;
 	}
@@ -298,6 +351,16 @@ channel_cut(struct channel *channel)
 	channel->state = CHANNEL_CLOSING;
 	say_cut(channel);
 	channel_orphan(channel);
+}
+
+void
+channel_end(struct channel *channel)
+{
+	if (channel->worker != NULL)
+		pool_end(channel->worker);
+	if (channel->job != NULL)
+		job_return(channel->job);
+	channel_free(channel);
 }
 
 void
@@ -398,8 +461,8 @@ channel_worker_gone(struct channel *channel)
 /* ---- what the worker says ---- */
 
 /*
- * TLS-3207-4.1-1 once more, on the facts reported: a session that may not
- * carry mail gets none, whatever its worker says.
+ * TLS-3207-4.1-1, RTLS-4.2.1-10 once more, on the facts reported: a session
+ * that may not carry mail gets none, whatever its worker says.
  */
 static void
 take_ready(struct channel *channel, const struct w_proof *proof)
@@ -430,7 +493,7 @@ take_ready(struct channel *channel, const struct w_proof *proof)
 	attempt_found(channel->attempt, channel);
 }
 
-/* How a refused host counts in decide_domain. */
+/* How a host counts in decide_domain; refused by nobody: verdict NULL. */
 static enum walk_end
 end_of(const struct session_verdict *verdict)
 {
@@ -439,10 +502,30 @@ end_of(const struct session_verdict *verdict)
 	return verdict->definite ? END_UNFIT_TLS : END_POLICY;
 }
 
+/*
+ * What was wrong, for the message that waits: of a certificate what it was
+ * refused for, by DANE or by PKIX; else what would mend it.
+ */
+static const char *
+fault_of(const struct d_host *note, const struct session_verdict *refused)
+{
+	bool by_dane = slice_begins(slice_of(refused->rule.name),
+	    SLICE("dane-"));
+	const char *found = by_dane ? note->dane : note->certificate;
+
+	/* Without a result it was not TLS that was wrong. */
+	return refused->result != RESULT_NONE && found[0] != '\0' ? found :
+	    refused->rule.repair;
+}
+
+/*
+ * RTLS-4.2.1-8 RFC 8689 4.2.1: QUIT is its worker's to say; the attempt goes
+ * on with the next host.
+ */
 static void
 take_failed(struct channel *channel, const struct w_proof *proof)
 {
-	const struct session_verdict *judged = NULL;
+	const struct session_verdict *judged = NULL, *refused = NULL;
 	struct session_verdict verdict;
 	struct session_facts facts;
 	char why[300];
@@ -453,6 +536,8 @@ take_failed(struct channel *channel, const struct w_proof *proof)
 		    &facts);
 		verdict = decide_session(&facts);
 		judged = &verdict;
+		if (verdict.action == SESSION_NEXT)
+			refused = &verdict;
 	}
 	channel->state = CHANNEL_CLOSING;
 	tell_proof(channel, proof);
@@ -462,16 +547,19 @@ take_failed(struct channel *channel, const struct w_proof *proof)
 	}
 	facts_session(&channel->note, proof, judged);
 	manager_tell_queue(channel->manager, D_HOST, &channel->note);
-	/* Ruling 19: only if our own judgement says so too. */
-	if (judged != NULL && verdict.action == SESSION_RECONNECT) {
+	/*
+	 * DANE-7672-1.3-1 RFC 7672 1.3, ruling 19: in clear, only if our own
+	 * judgement says so too.
+	 */
+	if (proof->failure == PROOF_RECONNECT &&
+	    verdict.action == SESSION_RECONNECT) {
 		open_again(channel, true);
 		return;
 	}
-	snprintf(why, sizeof(why), "%.250s", judged == NULL ? proof->reply :
-	    proof->certificate[0] != '\0' ? proof->certificate :
-	    verdict.rule.repair);
-	attempt_failed(channel->attempt, channel, end_of(judged),
-	    judged != NULL ? &verdict.rule : NULL, why);
+	snprintf(why, sizeof(why), "%.250s", refused == NULL ? proof->reply :
+	    fault_of(&channel->note, refused));
+	attempt_failed(channel->attempt, channel, end_of(refused),
+	    refused != NULL ? &refused->rule : NULL, why);
 	channel_orphan(channel);
 }
 
@@ -480,11 +568,14 @@ take_done(struct channel *channel, const struct w_done *done)
 {
 	struct job *job = channel->job;
 
+	/* W_CUT may have crossed with this: then nothing more is said. */
+	bool alive = done->alive && !channel->cut;
+
 	channel->job = NULL;
 	job->channel = NULL;
-	channel->state = done->alive ? CHANNEL_READY : CHANNEL_CLOSING;
+	channel->state = alive ? CHANNEL_READY : CHANNEL_CLOSING;
 	job_take_done(job, channel, done);
-	if (!done->alive)
+	if (!alive)
 		channel_orphan(channel);
 	else if (channel->attempt == NULL)
 		quit(channel);
@@ -583,7 +674,7 @@ may_go_on(const struct channel *channel)
 	if (i == host->addresses_n)
 		return false;
 	nexthop_facts(attempt->route, host, attempt->class,
-	    channel->manager->config, &now);
+	    channel->manager->config, loop_wall_s(), &now);
 	return decide_reuse(&channel->facts, &now);
 }
 
@@ -697,7 +788,9 @@ channel_next(struct channel *channel)
 	/* With a new route, or when queue takes more, it comes here again. */
 	if (attempt_route_is_old(attempt) || link_full(manager->queue))
 		return;
-	if (!may_go_on(channel)) {
+	/* One of several makes room for a destination that has none. */
+	if (!may_go_on(channel) ||
+	    (attempt->channels_n > 1 && manager_is_short(manager))) {
 		quit(channel);
 		return;
 	}

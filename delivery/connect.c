@@ -50,8 +50,8 @@ bind_source(int fd, const struct address *source)
 }
 
 static int
-begin(int fd, const struct address *to, const struct address *source,
-    const char **what)
+begin(int fd, const struct address *to, uint16_t port,
+    const struct address *source, const char **what)
 {
 	struct sockaddr_storage storage;
 	socklen_t len;
@@ -62,7 +62,7 @@ begin(int fd, const struct address *to, const struct address *source,
 		return -1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	*what = "connect";
-	len = address_to_sockaddr(to, CONNECT_PORT, &storage);
+	len = address_to_sockaddr(to, port, &storage);
 	if (connect(fd, (struct sockaddr *)&storage, len) != 0 &&
 	    errno != EINPROGRESS)
 		return -1;
@@ -70,16 +70,16 @@ begin(int fd, const struct address *to, const struct address *source,
 }
 
 int
-connect_begin(const struct address *to, const struct config *config,
-    uint64_t turn, char *text, size_t size)
+connect_begin(const struct address *to, uint16_t port,
+    const struct config *config, uint64_t turn, char *text, size_t size)
 {
 	const char *what = "socket";
 	int fd, error;
 
 	fd = socket(to->family == 4 ? AF_INET : AF_INET6,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && begin(fd, to, source_for(config, to->family, turn),
-	    &what) == 0)
+	if (fd >= 0 && begin(fd, to, port,
+	    source_for(config, to->family, turn), &what) == 0)
 		return fd;
 	error = errno;
 	if (fd >= 0)

@@ -1,12 +1,12 @@
 /*
- * Connections to port 25, for the manager: begun without waiting.
+ * Connections for the manager: begun without waiting.
  */
 #ifndef CULVER_CONNECT_H
 #define CULVER_CONNECT_H
 
 #include "conf/config.h"
 
-#define CONNECT_PORT	25
+#define CONNECT_PORT	25	/* of all but relayhosts */
 
 /*
  * Begin to connect: local I/O, does not block.  turn chooses among several
@@ -14,8 +14,9 @@
  * TCP_NODELAY), which is writable when it is decided; or -1 with the reason
  * in text.
  */
-int	connect_begin(const struct address *to, const struct config *config,
-	    uint64_t turn, char *text, size_t size);
+int	connect_begin(const struct address *to, uint16_t port,
+	    const struct config *config, uint64_t turn, char *text,
+	    size_t size);
 /* Is it connected?  0, or the errno that says why not. */
 int	connect_result(int fd);
 /* Our own address of a connection; false: unknown. */

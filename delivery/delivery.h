@@ -11,7 +11,8 @@
  * Order on a worker's link: W_SOCKET, then W_READY or W_FAILED.  After
  * W_READY as often as wanted W_JOB and W_RCPT each; W_BODY, W_PIPE, W_DOT (as
  * often as the message is sent), W_RESULT each, W_DONE.  Then W_QUIT.  After
- * a session W_IDLE, or the worker goes.  W_CUT may come at any time.
+ * a session W_IDLE, or the worker goes.  W_CUT may come at any time; from
+ * W_DOT on the answer to the dot is awaited first.
  */
 #ifndef CULVER_DELIVERY_H
 #define CULVER_DELIVERY_H
@@ -24,6 +25,7 @@
 
 #define JOB_RECIPIENTS_MAX	100
 #define PROOF_ERRORS_MAX	8
+#define PROOF_TLSA_TEXT_MAX	32
 
 enum {
 	/* manager to spawner */
@@ -61,8 +63,23 @@ struct w_socket {
 	bool		mx_secure;
 	bool		name_given;
 	uint32_t	tlsa;
+	uint64_t	tlsa_mark;
 	bool		tls_required;
+	bool		relayhost_verified;
+	bool		exempt;
+	bool		relayhost;
 	bool		clear_retry;	/* struct session_facts */
+	bool		implicit_tls;	/* smtps: TLS before the greeting */
+	/*
+	 * Where tlsa is TLSA_USABLE: the names that a certificate under usage
+	 * DANE-TA may bear (RFC 7672 3.2.2).  tlsa_base is also the SNI.  The
+	 * other two are "" where they are no reference identifiers.
+	 */
+	char		tlsa_base[DOMAIN_TEXT_MAX];
+	char		next_hop[DOMAIN_TEXT_MAX];
+	char		next_hop_canonical[DOMAIN_TEXT_MAX];
+	uint32_t	tlsa_records_len;	/* as in struct r_host */
+	uint8_t		tlsa_records[ROUTE_TLSA_MAX];
 };
 
 /* Why a session came to nothing. */
@@ -90,6 +107,12 @@ struct w_proof {		/* W_READY, W_FAILED */
 	/* X509_V_ERR_*, an octet each, each once */
 	uint32_t	errors_len;
 	uint8_t		errors[PROOF_ERRORS_MAX];
+	/* What DANE says of it: session_facts.dane, and likewise. */
+	uint32_t	dane;		/* set of enum cert_defect */
+	uint32_t	dane_errors_len;
+	uint8_t		dane_errors[PROOF_ERRORS_MAX];
+	/* the record that matched, "3 1 1 0b9fa5a5..."; "" none did */
+	char		tlsa_matched[PROOF_TLSA_TEXT_MAX];
 	/* why there is no TLS, STARTTLS being offered: the library's words
 	   or the server's */
 	char		tls_reason[REPORT_REASON_MAX];
@@ -112,6 +135,7 @@ struct w_job {
 	uint32_t	recipients;	/* W_RCPT that follow */
 	uint32_t	ret;		/* enum dsn_ret */
 	char		envid[ENVID_TEXT_MAX];
+	bool		requiretls;	/* MAIL with REQUIRETLS (RFC 8689) */
 };
 struct w_rcpt {
 	uint64_t	job;

@@ -7,6 +7,8 @@
  */
 #include "delivery/facts.h"
 
+#include "delivery/x509.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +44,23 @@ has_looked(const struct nexthop *nexthop, const struct nexthop_host *host)
 	    host->tlsa == TLSA_FAILED);
 }
 
+/*
+ * Trap T49: whether a policy was not there, or could not be had.  It is told
+ * beside a policy that is kept from before, too.
+ */
+static void
+put_policy_error(struct d_host *note, const struct r_route *route)
+{
+	const char *text = route->sts_error_text;
+
+	if (route->sts_error == RESULT_NONE)
+		PUT(note->policy_error, text);
+	else
+		snprintf(note->policy_error, sizeof(note->policy_error),
+		    "%s%s%s", tls_result_name(route->sts_error),
+		    text[0] != '\0' ? ": " : "", text);
+}
+
 void
 facts_host(struct d_host *note, uint64_t destination,
     const struct nexthop *nexthop, const struct nexthop_host *host,
@@ -56,15 +75,17 @@ facts_host(struct d_host *note, uint64_t destination,
 		PUT(note->sts_id, nexthop->route.sts_id);
 		note->sts_cached = nexthop->route.sts_cached;
 	}
+	put_policy_error(note, &nexthop->route);
 	note->mx_match = facts->mx_match;
 	note->mx_secure = facts->mx_secure;
+	note->name_given = facts->name_given;
 	note->address_secure = host->address_secure;
 	PUT(note->tlsa, has_looked(nexthop, host) ?
 	    tlsa_state_name(facts->tlsa) : "");
 	PUT(note->requirement, verdict->action == HOST_SKIP ? "" :
 	    requirement_name(verdict->requirement));
 	PUT(note->verdict, verdict->action == HOST_SKIP ? "skip" : "try");
-	note->interim = verdict->interim;
+	note->exempt = verdict->exempt;
 	put_result(note, verdict->result);
 	/* DANE-7672-2.2.1-5: the rule's name tells host from domain. */
 	put_rule(note, &verdict->rule);
@@ -106,6 +127,21 @@ failure_word(const struct w_proof *proof)
 	return "";
 }
 
+/* What DANE said; "" where nothing was compared. */
+static void
+put_dane(struct d_host *note, const struct w_proof *proof)
+{
+	uint32_t errors_n = proof->dane_errors_len;
+
+	if (proof->dane == 0 && proof->tlsa_matched[0] != '\0')
+		snprintf(note->dane, sizeof(note->dane), "matches %s",
+		    proof->tlsa_matched);
+	else
+		x509_print(proof->dane_errors, errors_n < PROOF_ERRORS_MAX ?
+		    errors_n : PROOF_ERRORS_MAX, note->dane,
+		    sizeof(note->dane));
+}
+
 void
 facts_session(struct d_host *note, const struct w_proof *proof,
     const struct session_verdict *verdict)
@@ -115,6 +151,7 @@ facts_session(struct d_host *note, const struct w_proof *proof,
 	PUT(note->starttls, proof->starttls_known ?
 	    starttls_name((enum starttls)proof->starttls) : "");
 	PUT(note->certificate, proof->certificate);
+	put_dane(note, proof);
 	PUT(note->tls_version, proof->tls_version);
 	PUT(note->tls_cipher, proof->tls_cipher);
 	PUT(note->reply, proof->reply);
@@ -132,6 +169,19 @@ facts_session(struct d_host *note, const struct w_proof *proof,
 	PUT(note->repair, "");
 }
 
+/*
+ * A comparison that found neither a match nor a defect had nothing to compare
+ * with: records that only the library could tell to be none.
+ * DANE-7671-4.1-1 RFC 7671 4.1
+ */
+static bool
+had_no_usable_tlsa(const struct host_facts *host, const struct w_proof *proof)
+{
+	return host->tlsa == TLSA_USABLE && proof->starttls_known &&
+	    proof->starttls == STARTTLS_DONE && proof->dane == 0 &&
+	    proof->tlsa_matched[0] == '\0';
+}
+
 void
 facts_of_proof(const struct host_facts *host, bool clear_retry,
     const struct w_proof *proof, struct session_facts *facts)
@@ -140,7 +190,10 @@ facts_of_proof(const struct host_facts *host, bool clear_retry,
 		.host = *host,
 		.starttls = (enum starttls)proof->starttls,
 		.cert = proof->cert,
+		.dane = proof->dane,
 		.clear_retry = clear_retry,
 		.requiretls = proof->requiretls
 	};
+	if (had_no_usable_tlsa(host, proof))
+		facts->host.tlsa = TLSA_UNUSABLE;
 }

@@ -32,10 +32,18 @@ find(struct manager *manager, uint64_t number)
 {
 	struct job *job;
 
-	TAILQ_FOREACH(job, &manager->jobs, entry)
-		if (!job->stale && job->about.job == number)
+	LIST_FOREACH(job, &manager->by_job[number % JOB_BUCKETS], bucket)
+		if (job->about.job == number)
 			return job;
 	return NULL;
+}
+
+void
+job_make_stale(struct job *job)
+{
+	if (!job->stale)
+		LIST_REMOVE(job, bucket);
+	job->stale = true;
 }
 
 /* Its results so far are queue's from now on, in one piece. */
@@ -48,6 +56,7 @@ release(struct job *job)
 	while ((unsettled = TAILQ_FIRST(&job->results)) != NULL) {
 		TAILQ_REMOVE(&job->results, unsettled, entry);
 		unsettled->result.sequence = ++manager->last_sequence;
+		unsettled->kind = D_RESULT;
 		/* Told as running before; its result follows. */
 		unsettled->held = job->held_n > unsettled->place;
 		TAILQ_INSERT_TAIL(&manager->unsettled, unsettled, entry);
@@ -68,6 +77,8 @@ job_free(struct job *job)
 	if (job->attempt != NULL)
 		TAILQ_REMOVE(&job->attempt->homeless, job, in_attempt);
 	TAILQ_REMOVE(&job->manager->jobs, job, entry);
+	if (!job->stale)
+		LIST_REMOVE(job, bucket);
 	if (job->body_fd >= 0)
 		close(job->body_fd);
 	free(job->rcpts);
@@ -83,23 +94,62 @@ say_return(struct manager *manager, uint64_t number)
 	manager_tell_queue(manager, D_RETURN, &message);
 }
 
+/* Something to be said when all before it was: NULL where it may be now. */
+static struct unsettled *
+say_later(struct manager *manager, unsigned kind)
+{
+	struct unsettled *later;
+
+	if (manager->unsent == NULL)
+		return NULL;
+	later = mem_alloc(sizeof(*later));
+	later->kind = kind;
+	TAILQ_INSERT_TAIL(&manager->unsettled, later, entry);
+	return later;
+}
+
+static void
+forget_unsettled(struct manager *manager, struct unsettled *one)
+{
+	TAILQ_REMOVE(&manager->unsettled, one, entry);
+	free(one->ended);
+	free(one);
+}
+
 /* Never before its results: queue would give the delivered ones out again. */
 void
 job_return(struct job *job)
 {
 	struct manager *manager = job->manager;
+	uint64_t number = job->about.job;
+	/* A number of an older queue's is known by D_HELD alone. */
+	bool known = !job->stale || job->held_n > 0;
 	struct unsettled *later;
 
-	release(job);
-	if (manager->unsent == NULL) {
-		say_return(manager, job->about.job);
-	} else if (!job->stale) {
-		later = mem_alloc(sizeof(*later));
-		later->is_return = true;
-		later->result.job = job->about.job;
-		TAILQ_INSERT_TAIL(&manager->unsettled, later, entry);
-	}
 	job_free(job);
+	if (manager->queue == NULL || !known)
+		return;
+	later = say_later(manager, D_RETURN);
+	if (later != NULL)
+		later->result.job = number;
+	else
+		say_return(manager, number);
+}
+
+void
+job_say_ended(struct manager *manager, const struct d_ended *ended)
+{
+	struct unsettled *later;
+
+	if (manager->queue == NULL)
+		return;
+	later = say_later(manager, D_ENDED);
+	if (later == NULL) {
+		manager_tell_queue(manager, D_ENDED, ended);
+		return;
+	}
+	later->ended = mem_alloc(sizeof(*ended));
+	*later->ended = *ended;
 }
 
 /* ---- from queue ---- */
@@ -117,6 +167,8 @@ job_take(struct manager *manager, const struct d_job *about)
 	job->body_fd = -1;
 	TAILQ_INIT(&job->results);
 	TAILQ_INSERT_TAIL(&manager->jobs, job, entry);
+	LIST_INSERT_HEAD(&manager->by_job[about->job % JOB_BUCKETS], job,
+	    bucket);
 	if (channel == NULL || about->recipients == 0 ||
 	    !channel_take_job(channel, job)) {
 		job_return(job);
@@ -193,6 +245,8 @@ hand_over_body(struct job *job)
 
 	job->body_fd = -1;
 	job->body_due = false;
+	if (job->channel != NULL)
+		channel_await_body(job->channel, false);
 	/* After W_CUT it does not wait any more. */
 	if (job->channel == NULL || job->channel->cut ||
 	    job->channel->state != CHANNEL_RUNNING)
@@ -222,12 +276,11 @@ job_settle(struct manager *manager, const struct d_settled *settled)
 	struct unsettled *first;
 
 	while ((first = TAILQ_FIRST(&manager->unsettled)) != NULL &&
-	    !first->is_return &&
+	    first->kind == D_RESULT &&
 	    first->result.sequence <= settled->sequence) {
 		if (manager->unsent == first)
 			manager->unsent = TAILQ_NEXT(first, entry);
-		TAILQ_REMOVE(&manager->unsettled, first, entry);
-		free(first);
+		forget_unsettled(manager, first);
 	}
 }
 
@@ -270,7 +323,7 @@ say_achieved(struct manager *manager)
 	struct unsettled *unsettled;
 
 	TAILQ_FOREACH(unsettled, &manager->unsettled, entry) {
-		if (unsettled->held || unsettled->is_return)
+		if (unsettled->held || unsettled->kind != D_RESULT)
 			continue;
 		if (link_full(manager->queue))
 			return false;
@@ -293,14 +346,15 @@ job_begin_sync(struct manager *manager)
 	struct job *job;
 
 	manager->synced = false;
-	/* What was given back to an older queue waits in the new one anyway. */
+	/*
+	 * What was given back to an older queue waits in the new one anyway,
+	 * and of its attempts that knows nothing.
+	 */
 	for (unsettled = TAILQ_FIRST(&manager->unsettled); unsettled != NULL;
 	    unsettled = next) {
 		next = TAILQ_NEXT(unsettled, entry);
-		if (!unsettled->is_return)
-			continue;
-		TAILQ_REMOVE(&manager->unsettled, unsettled, entry);
-		free(unsettled);
+		if (unsettled->kind != D_RESULT)
+			forget_unsettled(manager, unsettled);
 	}
 	manager->unsent = TAILQ_FIRST(&manager->unsettled);
 	TAILQ_FOREACH(job, &manager->jobs, entry)
@@ -316,13 +370,15 @@ say_next(struct manager *manager)
 	struct unsettled *one = manager->unsent;
 
 	manager->unsent = TAILQ_NEXT(one, entry);
-	if (!one->is_return) {
+	if (one->kind == D_RESULT) {
 		manager_tell_queue(manager, D_RESULT, &one->result);
 		return;
 	}
-	say_return(manager, one->result.job);
-	TAILQ_REMOVE(&manager->unsettled, one, entry);
-	free(one);
+	if (one->kind == D_RETURN)
+		say_return(manager, one->result.job);
+	else
+		manager_tell_queue(manager, D_ENDED, one->ended);
+	forget_unsettled(manager, one);
 }
 
 void
@@ -408,7 +464,11 @@ job_run(struct job *job, struct channel *channel)
 	struct w_job message = {
 		.job = job->about.job, .size_bytes = job->about.size_bytes,
 		.body = job->about.body, .recipients = job->open_n,
-		.ret = job->about.ret
+		.ret = job->about.ret,
+		/* RTLS-4.2.1-14: what this class was proven for (RTLS-3-1),
+		   and notifications in class mail (RTLS-5-5). */
+		.requiretls = job->about.requiretls ||
+		    channel->facts.class == CLASS_REQUIRETLS
 	};
 
 	if (job->attempt != NULL) {
@@ -443,10 +503,12 @@ job_take_body(struct job *job)
 	if (job->stale)
 		return;
 	job->body_due = true;
-	if (job->body_fd >= 0)
+	if (job->body_fd >= 0) {
 		hand_over_body(job);
-	else
-		job_ask_body(job);
+		return;
+	}
+	channel_await_body(job->channel, true);
+	job_ask_body(job);
 }
 
 void

@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 #define ASKS_MAX	100
+/* A server that said 354 waits for some minutes at least. */
+#define BODY_MS		(60 * 1000)
 #define STOP_MS		(20 * 1000)
 #define STOP_DOTTED_MS	(60 * 1000)
 #define STOP_END_MS	(65 * 1000)
@@ -73,8 +75,10 @@ on_queue_message(void *context, struct link *link, unsigned kind,
 }
 
 /*
- * What was not past its final dot is cut, what was goes on; a job that never
- * began is forgotten like everything else that queue will say again.
+ * What was not past its final dot is cut, what was goes on.  W_DOT may be
+ * under way: then its worker does not heed W_CUT, and the job goes on as well.
+ * One that never began is forgotten like everything else that queue will say
+ * again.
  */
 static void
 drop_jobs(struct manager *manager)
@@ -83,7 +87,7 @@ drop_jobs(struct manager *manager)
 
 	for (job = TAILQ_FIRST(&manager->jobs); job != NULL; job = next) {
 		next = TAILQ_NEXT(job, entry);
-		job->stale = true;
+		job_make_stale(job);
 		if (job->channel == NULL || job->channel->ahead == job ||
 		    job->channel->state != CHANNEL_RUNNING)
 			job_free(job);
@@ -210,6 +214,14 @@ manager_has_slot(const struct manager *manager)
 	return manager->channels_n < manager->config->workers;
 }
 
+bool
+manager_is_short(const struct manager *manager)
+{
+	return !manager_has_slot(manager) &&
+	    (!TAILQ_EMPTY(&manager->for_slot) ||
+	    !TAILQ_EMPTY(&manager->fresh));
+}
+
 /* A question is worth asking when its answer can be used soon. */
 static bool
 may_ask(const struct manager *manager)
@@ -332,8 +344,13 @@ manager_new(struct loop *loop, struct config *config, int spawner_fd)
 	manager = mem_alloc(sizeof(*manager));
 	manager->loop = loop;
 	manager->config = config;
+	manager->body_ms = BODY_MS;
 	for (i = 0; i < ATTEMPT_BUCKETS; i++)
 		LIST_INIT(&manager->attempts[i]);
+	for (i = 0; i < CHANNEL_BUCKETS; i++)
+		LIST_INIT(&manager->by_session[i]);
+	for (i = 0; i < JOB_BUCKETS; i++)
+		LIST_INIT(&manager->by_job[i]);
 	TAILQ_INIT(&manager->marked);
 	TAILQ_INIT(&manager->fresh);
 	TAILQ_INIT(&manager->for_slot);
@@ -370,9 +387,10 @@ cut_late(struct manager *manager, int64_t spent_ms)
 	for (channel = TAILQ_FIRST(&manager->channels); channel != NULL;
 	    channel = next) {
 		next = TAILQ_NEXT(channel, entry);
-		if (channel->job == NULL || spent_ms >= STOP_DOTTED_MS ||
-		    (!channel->job->dotted && spent_ms >= STOP_MS))
+		if (channel->job == NULL || !channel->job->dotted)
 			channel_cut(channel);
+		else if (spent_ms >= STOP_DOTTED_MS)
+			channel_end(channel);
 	}
 }
 

@@ -34,12 +34,14 @@ struct load {
 };
 
 /*
- * A result that is not durable yet; or, behind a job's results that were not
- * said yet, that its other recipients are given back.
+ * A result that is not durable yet; or what must not be said before results
+ * that were not said yet: that a job's other recipients are given back, that
+ * an attempt is over.
  */
 struct unsettled {
 	TAILQ_ENTRY(unsettled)	entry;
-	bool			is_return;	/* D_RETURN of result.job */
+	unsigned		kind;	/* D_RESULT, D_RETURN, D_ENDED */
+	struct d_ended		*ended;		/* D_ENDED; else NULL */
 	bool			held;		/* D_HELD was said */
 	unsigned		place;		/* its recipient's in the job */
 	struct d_result		result;
@@ -53,6 +55,8 @@ struct death {
 };
 
 #define ATTEMPT_BUCKETS	1024
+#define CHANNEL_BUCKETS	256
+#define JOB_BUCKETS	512
 #define DEATHS_KEPT	256
 #define ALARM_DOMAINS	5
 
@@ -75,9 +79,11 @@ struct manager {
 
 	TAILQ_HEAD(, channel)	 channels;
 	unsigned		 channels_n;	/* slots in use */
+	LIST_HEAD(, channel)	 by_session[CHANNEL_BUCKETS];
 	LIST_HEAD(, load)	 loads;
 
 	TAILQ_HEAD(, job)	 jobs;
+	LIST_HEAD(, job)	 by_job[JOB_BUCKETS];	/* not stale ones */
 	struct unsettled_list	 unsettled;	/* oldest first */
 	struct unsettled	*unsent;	/* the first not said */
 	bool			 synced;	/* all D_HELD are said */
@@ -88,6 +94,7 @@ struct manager {
 	unsigned		 generation;	/* of the CA bundle */
 
 	uint64_t		 last_session, last_question, last_sequence;
+	int64_t			 body_ms;	/* queue may take for one */
 	struct timer		*stop_timer;
 	int64_t			 stop_ms;	/* when stopping began */
 	/* Has any connection to port 25 succeeded?  Else who timed out. */
@@ -115,6 +122,8 @@ void	 manager_tell_queue(struct manager *, unsigned kind,
 	    const void *message);
 /* May one more connection be begun? */
 bool	 manager_has_slot(const struct manager *);
+/* None may, and a destination that has none waits for it. */
+bool	 manager_is_short(const struct manager *);
 /* What we have at this address; made when there is nothing. */
 struct load *manager_load(struct manager *, const struct address *);
 /* Connections succeed, or one destination's all timed out. */
@@ -131,9 +140,13 @@ struct attempt {
 	TAILQ_ENTRY(attempt)	 ask;
 	struct manager		*manager;
 	uint64_t		 destination;
-	char			 domain[DOMAIN_TEXT_MAX];
+	char			 domain[DOMAIN_TEXT_MAX];	/* next hop */
 	enum mail_class		 class;
 	bool			 is_marked;
+
+	/* Of relayhosts that stand in for each other the one in question. */
+	unsigned		 relay_n;
+	char			 target[DOMAIN_TEXT_MAX];	/* of R_ASK */
 
 	uint64_t		 question;	/* 0: none is put */
 	struct nexthop		*route;		/* NULL: not known yet */
@@ -157,7 +170,9 @@ struct attempt {
 	bool			 lost;		/* a message found no host, the
 						   connection having broken */
 	const struct walk_host	*loser;		/* where that was */
-	unsigned		 timeouts;	/* connects that timed out */
+	bool			 unchecked;	/* a relay's policy was not
+						   had anew: sts_cached */
+	unsigned		 timeouts;	/* of connects to port 25 */
 	unsigned		 ours;		/* workers that died on us */
 	unsigned		 spoiled;	/* of them once it was proven */
 	bool			 again;		/* not the first, or before */
@@ -211,6 +226,7 @@ enum channel_state {
 
 struct channel {
 	TAILQ_ENTRY(channel)	 entry;
+	LIST_ENTRY(channel)	 bucket;
 	TAILQ_ENTRY(channel)	 in_attempt;
 	struct manager		*manager;
 	struct attempt		*attempt;	/* NULL: orphan */
@@ -221,10 +237,12 @@ struct channel {
 	struct load		*load;
 	uint64_t		 number;
 	enum channel_state	 state;
-	char			 domain[DOMAIN_TEXT_MAX];
+	char			 domain[DOMAIN_TEXT_MAX];	/* said */
 	char			 host[DOMAIN_TEXT_MAX];
 	struct address		 address;
 	char			 address_text[ADDRESS_TEXT_MAX];
+	uint16_t		 port;
+	struct w_socket		*socket;	/* for its worker; then NULL */
 	struct address		 own;		/* our end; family 0: unknown */
 	struct host_facts	 facts;
 	struct d_host		 note;		/* what queue is told of it */
@@ -264,12 +282,22 @@ bool	 channel_still_good(const struct channel *);
 void	 channel_leave(struct channel *);
 /* The attempt is gone, the channel not yet. */
 void	 channel_orphan(struct channel *);
-/* Close at once (stop, queue gone); the job's end tells how far it was. */
+/*
+ * Close at once (stop, queue gone); the job's end tells how far it was.  What
+ * is past its final dot waits for the answer all the same.
+ */
 void	 channel_cut(struct channel *);
+/* The time for that is over too: its worker goes, its job is given back. */
+void	 channel_end(struct channel *);
 /* From queue: D_NONE; a message, of which the recipients follow. */
 void	 channel_take_none(struct manager *, const struct d_none *);
 /* False: it wants none any more. */
 bool	 channel_take_job(struct channel *, struct job *);
+/*
+ * Its message waits for its body from now on, or has it.  One that does not
+ * come in time is nobody's fault but ours: the message is given back.
+ */
+void	 channel_await_body(struct channel *, bool awaits);
 /* A message begins: ask for the one behind it already? */
 void	 channel_look_ahead(struct channel *);
 /* From its worker; its worker is gone. */
@@ -287,6 +315,7 @@ struct job_rcpt {
 
 struct job {
 	TAILQ_ENTRY(job)	 entry;
+	LIST_ENTRY(job)		 bucket;
 	TAILQ_ENTRY(job)	 in_attempt;	/* homeless */
 	struct manager		*manager;
 	struct channel		*channel;	/* NULL: homeless */
@@ -329,6 +358,8 @@ void	 job_take_rcpt(struct manager *, const struct d_rcpt *);
 /* fds[0] is the body; taken (set to -1) when it is passed on. */
 void	 job_take_pipe(struct manager *, const struct d_pipe *, int *fds);
 void	 job_settle(struct manager *, const struct d_settled *);
+/* Its queue died: its number means nothing any more. */
+void	 job_make_stale(struct job *);
 /* A fresh link to queue: what is held is to be said, all results again. */
 void	 job_begin_sync(struct manager *);
 /* Say what is still to be said, as far as the link takes it. */
@@ -356,6 +387,11 @@ void	 job_end(struct job *, const struct nexthop *route);
 /* Recipients without result wait as before; freed. */
 void	 job_return(struct job *);
 void	 job_free(struct job *);
+/*
+ * An attempt is over: said behind the results that are still to be said, so
+ * that no verdict on a destination comes before those of its messages.
+ */
+void	 job_say_ended(struct manager *, const struct d_ended *);
 
 /* ---- pool.c ---- */
 

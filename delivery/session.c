@@ -16,6 +16,7 @@
 
 #include "conf/log.h"
 #include "delivery/dots.h"
+#include "delivery/facts.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -151,6 +152,10 @@ session_begin(struct session *session, int fd, int watch_fd,
 	session->limits = limits;
 	session->calls = calls;
 	session->context = context;
+	/* Without records a certificate would be compared with nothing. */
+	if (about->tlsa == TLSA_USABLE && (about->tlsa_records_len == 0 ||
+	    about->tlsa_base[0] == '\0'))
+		bug("no TLSA records for %s", about->host);
 	session->about = *about;
 	delivery_facts(about, &session->host);
 	session->requirement = decide_host(&session->host).requirement;
@@ -243,6 +248,45 @@ tls_broken(struct session *session, struct w_proof *proof, const char *why)
 	return STARTTLS_BROKEN;
 }
 
+/* Whom the handshake is made with, and what its certificate must fit. */
+static void
+tls_with(const struct session *session, struct dane *dane,
+    struct tls_about *about)
+{
+	const struct w_socket *socket = &session->about;
+
+	*dane = (struct dane){
+		.records = { (const char *)socket->tlsa_records,
+		    socket->tlsa_records_len },
+		.base = socket->tlsa_base,
+		.others = { socket->next_hop, socket->next_hop_canonical }
+	};
+	*about = (struct tls_about){
+		.host = socket->host,
+		.required = session->requirement != REQUIRE_NONE,
+		.dane = socket->tlsa == TLSA_USABLE ? dane : NULL
+	};
+}
+
+/* The handshake, and all that is to be said of the certificate. */
+static enum starttls
+shake_hands(struct session *session, struct w_proof *proof)
+{
+	struct tls_about about;
+	struct dane dane;
+	SSL *ssl;
+
+	tls_with(session, &dane, &about);
+	ssl = tls_new(session->tls, &about);
+	if (!stream_start_tls(&session->stream, ssl,
+	    until(session->limits->handshake_ms)))
+		/* TLS-3207-4-7: the connection is given up */
+		return tls_broken(session, proof, session->stream.error);
+	session->encrypted = true;
+	tls_prove(ssl, &about, &session->tls_proof);
+	return STARTTLS_DONE;
+}
+
 /*
  * TLS-3207-4-6, TLS-3207-4-8: STARTTLS, its answer, and the handshake at
  * once.  TLS-3207-4.2-7: what stands behind the answer was sent in clear, by
@@ -252,7 +296,6 @@ static enum starttls
 start_tls(struct session *session, struct w_proof *proof)
 {
 	char why[REPLY_TEXT_MAX - 8];
-	SSL *ssl;
 
 	say(session, session->limits->hello_ms, "STARTTLS");
 	if (!hear(session, "STARTTLS", session->limits->hello_ms)) {
@@ -269,27 +312,25 @@ start_tls(struct session *session, struct w_proof *proof)
 	if (stream_read_so_far(&session->stream).len > 0)
 		return tls_broken(session, proof,
 		    "octets in clear behind the answer to STARTTLS");
-	ssl = tls_new(session->tls, session->about.host,
-	    session->requirement != REQUIRE_NONE, &session->tls_proof);
-	if (!stream_start_tls(&session->stream, ssl,
-	    until(session->limits->handshake_ms)))
-		/* TLS-3207-4-7: the connection is given up */
-		return tls_broken(session, proof, session->stream.error);
-	session->encrypted = true;
-	tls_prove(ssl, &session->tls_proof);
-	return STARTTLS_DONE;
+	return shake_hands(session, proof);
 }
 
 /*
  * Do what decide_session says of these facts.  True: go on.  TLS-3207-4.1-1:
  * called right after the handshake, before anything else is sent; if it does
- * not do QUIT follows (TLS-3207-4.1-2).  STS-4-2, STS-5-2, STS-5-3 RFC 8461.
+ * not do QUIT follows (TLS-3207-4.1-2).  STS-4-2, STS-5-2, STS-5-3 RFC 8461;
+ * DANE-7672-2.2-2, DANE-7672-3.2-2 RFC 7672.
  */
 static bool
 judge(struct session *session, const struct session_facts *facts,
     struct w_proof *proof)
 {
-	switch (decide_session(facts).action) {
+	enum session_action action = decide_session(facts).action;
+
+	/* A server that begins with TLS knows no clear text. */
+	if (session->about.implicit_tls && !session->encrypted)
+		action = SESSION_NEXT;
+	switch (action) {
 	case SESSION_SEND:
 		return true;
 	case SESSION_RECONNECT:
@@ -304,17 +345,21 @@ judge(struct session *session, const struct session_facts *facts,
 	return false;
 }
 
-/* What the handshake showed; an error that is no octet is unspecified. */
+/* What the handshake showed. */
 static void
 put_proof(const struct tls_proof *tls, struct w_proof *proof)
 {
-	unsigned i;
+	const struct dane_verdict *dane = &tls->dane;
 
-	proof->cert = tls->cert;
-	for (i = 0; i < tls->errors_n && i < PROOF_ERRORS_MAX; i++)
-		proof->errors[proof->errors_len++] =
-		    tls->errors[i] >= 0 && tls->errors[i] <= UINT8_MAX ?
-		    (uint8_t)tls->errors[i] : X509_V_ERR_UNSPECIFIED;
+	proof->cert = tls->pkix.set;
+	proof->errors_len = tls->pkix.errors_n;
+	memcpy(proof->errors, tls->pkix.errors, sizeof(proof->errors));
+	proof->dane = dane->defects.set;
+	proof->dane_errors_len = dane->defects.errors_n;
+	memcpy(proof->dane_errors, dane->defects.errors,
+	    sizeof(proof->dane_errors));
+	memcpy(proof->tlsa_matched, dane->matched,
+	    sizeof(proof->tlsa_matched));
 	memcpy(proof->certificate, tls->certificate,
 	    sizeof(proof->certificate));
 	memcpy(proof->tls_version, tls->version, sizeof(proof->tls_version));
@@ -322,53 +367,87 @@ put_proof(const struct tls_proof *tls, struct w_proof *proof)
 }
 
 /*
- * TLS-3207-6-3, DANE-7672-2.2-5: wherever it is offered.  Facts go into proof
- * and *facts.
+ * TLS-3207-6-3, DANE-7672-2.2-5, RTLS-4-3: wherever it is offered.  Facts go
+ * into proof and *facts.
  */
 static void
 secure(struct session *session, struct session_facts *facts,
     struct w_proof *proof)
 {
-	facts->clear_retry = session->about.clear_retry;
-	if (facts->clear_retry)
-		facts->starttls = STARTTLS_BROKEN;
+	bool clear_retry = session->about.clear_retry;
+	enum starttls starttls;
+
+	if (clear_retry)
+		starttls = STARTTLS_BROKEN;
+	else if (session->about.implicit_tls)
+		starttls = shake_hands(session, proof);
 	else if (!session->ehlo.starttls)
-		facts->starttls = STARTTLS_ABSENT;
+		starttls = STARTTLS_ABSENT;
 	else
-		facts->starttls = start_tls(session, proof);
+		starttls = start_tls(session, proof);
 	proof->starttls_known = true;
-	proof->starttls = facts->starttls;
-	if (facts->starttls != STARTTLS_DONE)
-		return;
-	facts->cert = session->tls_proof.cert;
-	put_proof(&session->tls_proof, proof);
+	proof->starttls = starttls;
+	if (starttls == STARTTLS_DONE)
+		put_proof(&session->tls_proof, proof);
+	facts_of_proof(&session->host, clear_retry, proof, facts);
 }
 
-/*
- * May this session carry mail?  TLS-3207-4.2-3: EHLO is the first command
- * inside TLS; whether it offers REQUIRETLS is known only then, so that is
- * judged apart.
- */
+/* Is TLS as it must be?  Asked before anything is sent inside it. */
 static bool
-prove(struct session *session, struct w_proof *proof)
+is_secure(struct session *session, struct session_facts *facts,
+    struct w_proof *proof)
 {
-	struct session_facts facts = { .host = session->host };
-
-	secure(session, &facts, proof);
+	secure(session, facts, proof);
 	/* 421 or our own stop: not a word on the server's TLS. */
 	if (session->stream.state == STREAM_CUT ||
 	    (session->dead && session->reply.code == 421)) {
 		proof->starttls_known = false;
 		return false;
 	}
-	facts.requiretls = true;
-	if (!judge(session, &facts, proof))
-		return false;
-	/* TLS-3207-4.2-4: STARTTLS offered inside TLS is not looked at. */
-	if (session->encrypted && !say_hello(session))
-		return false;
-	facts.requiretls = session->encrypted && session->ehlo.requiretls;
-	return judge(session, &facts, proof);
+	facts->requiretls = true;
+	return judge(session, facts, proof);
+}
+
+/*
+ * RTLS-3-4, RTLS-4.2.1-3 RFC 8689: whether it offers REQUIRETLS is known, and
+ * judged, only after EHLO inside TLS.
+ */
+static bool
+is_fit(struct session *session, struct session_facts *facts,
+    struct w_proof *proof)
+{
+	facts->requiretls = session->encrypted && session->ehlo.requiretls;
+	return judge(session, facts, proof);
+}
+
+/* SMTP-4.3.1-1: without a greeting there is no QUIT. */
+static bool
+hang_up(struct session *session)
+{
+	session->dead = true;
+	stream_end_tls(&session->stream);
+	return false;
+}
+
+/*
+ * May this session carry mail?  TLS-3207-4.2-3: EHLO is the first command
+ * inside TLS.  TLS-3207-4.2-4: STARTTLS offered inside TLS is not looked at.
+ */
+static bool
+prove(struct session *session, struct w_proof *proof)
+{
+	struct session_facts facts;
+
+	/* SUB-8314-5.1-1 RFC 8314 3.3: the greeting, too, is inside. */
+	if (session->about.implicit_tls)
+		return (is_secure(session, &facts, proof) ||
+		    hang_up(session)) &&
+		    hear_greeting(session) && say_hello(session) &&
+		    is_fit(session, &facts, proof);
+	return hear_greeting(session) && say_hello(session) &&
+	    is_secure(session, &facts, proof) &&
+	    (!session->encrypted || say_hello(session)) &&
+	    is_fit(session, &facts, proof);
 }
 
 /* Why it came to nothing, where decide_session had no part in it. */
@@ -395,8 +474,7 @@ session_prove(struct session *session, struct w_proof *proof)
 	bool proven;
 
 	*proof = (struct w_proof){ .session = session->about.session };
-	proven = hear_greeting(session) && say_hello(session) &&
-	    prove(session, proof);
+	proven = prove(session, proof);
 	memcpy(proof->helo, session->helo, sizeof(proof->helo));
 	if (proven) {
 		proof->requiretls = session->ehlo.requiretls;
@@ -523,6 +601,19 @@ hear_reset(struct session *session)
 }
 
 /*
+ * RTLS-3-1, RTLS-4.2.1-14 RFC 8689: only inside TLS, and only where it is
+ * offered there.  A message that must not go without it has a session that
+ * offers it (is_fit); a notification about such a one takes any other
+ * (RTLS-5-5).
+ */
+static const char *
+ask_requiretls(const struct session *session, const struct w_job *job)
+{
+	return job->requiretls && session->encrypted &&
+	    session->ehlo.requiretls ? " REQUIRETLS" : "";
+}
+
+/*
  * EXT-1870-6-1: the size as it is, dots not doubled.  EXT-6152-3-3: BODY only
  * where it is offered; EXT-3030-3-3, EXT-6531-3.4-2: no BINARYMIME, no
  * SMTPUTF8, whatever the message came with.  SMTP-3.3-2: no source route.
@@ -540,11 +631,11 @@ say_mail(struct session *session, const struct w_job *job)
 	if (session->ehlo.size)
 		snprintf(size, sizeof(size), " SIZE=%llu",
 		    (unsigned long long)job->size_bytes);
-	say(session, session->limits->mail_ms, "MAIL FROM:<%s>%s%s%s%s%s",
+	say(session, session->limits->mail_ms, "MAIL FROM:<%s>%s%s%s%s%s%s",
 	    job->sender, size, job->body == BODY_8BITMIME &&
 	    session->ehlo.eightbitmime ? " BODY=8BITMIME" : "",
 	    dsn ? rets[job->ret] : "", id ? " ENVID=" : "",
-	    id ? job->envid : "");
+	    id ? job->envid : "", ask_requiretls(session, job));
 }
 
 /* NOTIFY as it came, or nothing (DSN-3461-5.2.1-1, DSN-3461-5.2.1-2). */
@@ -831,10 +922,13 @@ send_message(struct session *session, struct transaction *transaction)
 		return;
 	}
 	transaction->dotted = true;
+	/* Who breaks off now sends it twice: a stop waits for the answer. */
+	session->stream.patient = true;
 	end = dots_end(&dots);
 	stream_put(&session->stream, end, strlen(end),
 	    until(session->limits->block_ms));
 	hear(session, "the final dot", session->limits->dot_ms);
+	session->stream.patient = false;
 	session->dirty = false;
 	if (session->reply.code == 0 || class(session) == 3) {
 		if (!session->dead)
@@ -861,13 +955,16 @@ send_lone_dot(struct session *session, struct transaction *transaction)
 
 /*
  * 530: it wants TLS, which we could not get up: that is not the message's
- * fault and will pass.
+ * fault and will pass.  But a sender who let TLS go is told (RTLS-4.2.2-2
+ * RFC 8689 4.2.2).
  */
 static bool
 is_definite(const struct session *session, const struct reply *reply)
 {
-	return reply_class(reply) == 5 &&
-	    !(reply->code == 530 && !session->encrypted);
+	bool wants_tls = reply->code == 530 && !session->encrypted &&
+	    session->about.class != CLASS_TLS_OPTIONAL;
+
+	return reply_class(reply) == 5 && !wants_tls;
 }
 
 /* MAIL was not taken: 5yz fails the message, 4yz leaves it to others. */

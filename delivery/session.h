@@ -88,7 +88,8 @@ void	session_begin(struct session *session, int fd, int watch_fd,
 	    const struct session_limits *limits,
 	    const struct session_calls *calls, void *context);
 /*
- * Greeting, EHLO, STARTTLS, handshake, decide_session, EHLO again.  Blocks
+ * Greeting, EHLO, STARTTLS, handshake, decide_session, EHLO again; where TLS
+ * is implicit handshake, decide_session, greeting, EHLO.  Blocks
  * as long as the steps' limits allow.  True: it may carry mail; *proof says
  * what was proven, or why not.
  */

@@ -62,7 +62,8 @@ await(struct stream *stream, int fd, short events, short *got,
     int64_t deadline_ms)
 {
 	struct pollfd fds[2] = {
-		{ fd, events, 0 }, { stream->watch_fd, POLLIN, 0 }
+		{ fd, events, 0 },
+		{ stream->watch_fd, stream->patient ? 0 : POLLIN, 0 }
 	};
 	int64_t left_ms;
 	int n;

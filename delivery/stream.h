@@ -30,6 +30,8 @@ struct stream {
 	int		 fd;
 	/* Readable or closed while we wait: STREAM_CUT; -1: none. */
 	int		 watch_fd;
+	bool		 patient;	/* only closed: what is readable on it
+					   has to wait */
 	SSL		*ssl;		/* NULL in clear; the stream's */
 	enum stream_state state;
 	char		 error[128];	/* for people, once state is not OK */

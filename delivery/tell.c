@@ -161,7 +161,8 @@ tell_begin(const struct attempt *attempt, const struct nexthop_host *host,
 	if (!is_of_interest(attempt))
 		return NULL;
 	session = mem_alloc(sizeof(*session));
-	telling_begin(session, attempt->domain, attempt->route, host, facts);
+	telling_begin(session, nexthop_name(attempt->route), attempt->route,
+	    host, facts);
 	return session;
 }
 

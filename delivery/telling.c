@@ -13,7 +13,6 @@
 
 #include "conf/log.h"
 #include "conf/utf8.h"
-#include "delivery/tls.h"
 #include "delivery/x509.h"
 
 #include <stdio.h>
@@ -46,25 +45,17 @@ telling_clean(const char *text, char reason[REPORT_REASON_MAX])
 	*reason = '\0';
 }
 
-/* The name of the first error that makes this defect; "" if none came. */
-static const char *
-error_name(const struct w_proof *proof, enum cert_defect defect)
-{
-	unsigned i;
-
-	for (i = 0; i < proof->errors_len && i < PROOF_ERRORS_MAX; i++)
-		if (tls_defect(proof->errors[i]) == defect)
-			return x509_error_name(proof->errors[i]);
-	return "";
-}
-
 /* ---- certificates ---- */
 
-/* Ruling 29: the order in which they are told. */
+/*
+ * Ruling 29: the order in which they are told.  Ruling 27: that no TLSA
+ * record fits comes before what is wrong besides.
+ */
 static const struct {
 	enum cert_defect	defect;
 	enum tls_result		result;
 } certificates[] = {
+	{ CERT_DANE_NO_MATCH, RESULT_TLSA_INVALID },
 	{ CERT_NOT_TRUSTED, RESULT_CERTIFICATE_NOT_TRUSTED },
 	{ CERT_EXPIRED, RESULT_CERTIFICATE_EXPIRED },
 	{ CERT_HOST_MISMATCH, RESULT_CERTIFICATE_HOST_MISMATCH },
@@ -87,10 +78,38 @@ put(const struct telling *telling, uint32_t block, enum tls_result result,
 	struct report_detail detail = { .block = block, .result = result };
 
 	telling_clean(reason, detail.reason);
-	/* Three blocks of at most four details each: there is room. */
+	/* Three blocks of at most five details each: there is room. */
 	if (!report_put_detail(session->details, &session->details_len,
 	    sizeof(session->details), &detail))
 		bug("no room for a detail of a session");
+}
+
+/* DANE's word in its own block, that of the CAs in the others. */
+static unsigned
+defects_of(const struct telling *telling, uint32_t block)
+{
+	return block == REPORT_TLSA ? telling->facts->dane :
+	    telling->facts->cert;
+}
+
+/*
+ * The name of the first error that makes this defect; "" if none came.  Where
+ * no record fits it is not the certificate that is wrong.
+ */
+static const char *
+error_name(const struct w_proof *proof, uint32_t block,
+    enum cert_defect defect)
+{
+	bool dane = block == REPORT_TLSA;
+	const uint8_t *errors = dane ? proof->dane_errors : proof->errors;
+	uint32_t i, n = dane ? proof->dane_errors_len : proof->errors_len;
+
+	if (defect == CERT_DANE_NO_MATCH)
+		return "dane-no-match";
+	for (i = 0; i < n && i < PROOF_ERRORS_MAX; i++)
+		if (x509_defect(errors[i]) == defect)
+			return x509_error_name(errors[i]);
+	return "";
 }
 
 /*
@@ -98,7 +117,8 @@ put(const struct telling *telling, uint32_t block, enum tls_result result,
  * nothing else is wrong with it.
  */
 static bool
-is_of_certificate(const struct telling *telling, enum tls_result result)
+is_of_certificate(const struct telling *telling, uint32_t block,
+    enum tls_result result)
 {
 	size_t i;
 
@@ -107,14 +127,14 @@ is_of_certificate(const struct telling *telling, enum tls_result result)
 		return false;
 	for (i = 0; i < CERTIFICATES_N; i++)
 		if (certificates[i].result == result &&
-		    (telling->facts->cert & certificates[i].defect))
+		    (defects_of(telling, block) & certificates[i].defect))
 			return true;
 	return false;
 }
 
 /*
  * RPT-4-6 RFC 8460 4: each defect has an entry of its own.  RPT-4.3.1-2,
- * RPT-4.3.1-3, RPT-4.3.1-4, RPT-4.3.1-5 RFC 8460 4.3.1
+ * RPT-4.3.1-3, RPT-4.3.1-4, RPT-4.3.1-5 RFC 8460 4.3.1; RPT-4.3.2.1-1
  */
 static void
 put_certificate(const struct telling *telling, uint32_t block)
@@ -122,9 +142,9 @@ put_certificate(const struct telling *telling, uint32_t block)
 	size_t i;
 
 	for (i = 0; i < CERTIFICATES_N; i++)
-		if (telling->facts->cert & certificates[i].defect)
+		if (defects_of(telling, block) & certificates[i].defect)
 			put(telling, block, certificates[i].result,
-			    error_name(telling->proof,
+			    error_name(telling->proof, block,
 			    certificates[i].defect));
 }
 
@@ -172,7 +192,7 @@ put_block(const struct telling *telling, uint32_t block,
 		    "sts-mx-mismatch");
 		return;
 	}
-	if (is_of_certificate(telling, result)) {
+	if (is_of_certificate(telling, block, result)) {
 		put_certificate(telling, block);
 		return;
 	}

@@ -7,9 +7,10 @@
  * security level 2 (112 bits); elsewhere weaker keys are better than clear
  * text.
  *
- * It decides nothing: a set of defects goes to decide_session.  It resumes no
- * session, so that a proof is never older than its connection
- * (TLS-9325-3.4-2).
+ * What a certificate proves to the public CAs is found out here, what to DANE
+ * in dane.c, always both where there are TLSA records.  It decides nothing:
+ * sets of defects go to decide_session.  It resumes no session, so that a
+ * proof is never older than its connection (TLS-9325-3.4-2).
  */
 #include "delivery/tls.h"
 
@@ -92,6 +93,19 @@ load_anchors(X509_STORE *store, int fd)
 	return anchors;
 }
 
+/*
+ * The handshake itself judges nobody: tls_prove does, so that what was wrong
+ * is known in full, and by each way of judging apart; and where nobody asks
+ * for a proof, none stops the mail (DANE-7672-1.3-1 RFC 7672 1.3).
+ */
+static int
+leave_for_later(X509_STORE_CTX *store, void *context)
+{
+	(void)store;
+	(void)context;
+	return 1;
+}
+
 SSL_CTX *
 tls_context(int fd, unsigned *anchors)
 {
@@ -104,6 +118,10 @@ tls_context(int fd, unsigned *anchors)
 	if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(context, 0) != 1)
 		fatal("OpenSSL lacks TLS 1.2");
+	/*
+	 * TLS-9325-3.10-1 RFC 9325 3.10: no session is kept, so that there is
+	 * none under which data could be sent early (0-RTT).
+	 */
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION |
 	    SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
@@ -111,164 +129,127 @@ tls_context(int fd, unsigned *anchors)
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	/* Head and body of a record by one call; stream.c asks first. */
 	SSL_CTX_set_read_ahead(context, 1);
-	SSL_CTX_set_purpose(context, X509_PURPOSE_SSL_SERVER);
+	SSL_CTX_set_cert_verify_callback(context, leave_for_later, NULL);
+	dane_begin(context);
 	*anchors = fd >= 0 ?
 	    load_anchors(SSL_CTX_get_cert_store(context), fd) : 0;
 	return context;
 }
 
-enum cert_defect
-tls_defect(int error)
+/*
+ * SNI: STS-7.1-1, STS-7.1-3 the host's name; DANE-7672-8.1-1 RFC 7672 8.1 the
+ * TLSA base domain.  An address literal has none (RFC 6066 3).
+ */
+static bool
+set_sni(SSL *ssl, const struct tls_about *about)
 {
-	switch (error) {
-	/* STS-4.2-1 RFC 8461 4.2 */
-	case X509_V_ERR_CERT_HAS_EXPIRED:
-	case X509_V_ERR_CERT_NOT_YET_VALID:	/* ruling 29 */
-		return CERT_EXPIRED;
-	case X509_V_ERR_HOSTNAME_MISMATCH:
-	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		return CERT_HOST_MISMATCH;
-	/* STS-4.2-2 RFC 8461 4.2 */
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-	case X509_V_ERR_CERT_REVOKED:
-	case X509_V_ERR_NO_ISSUER_PUBLIC_KEY:
-	case X509_V_ERR_PATH_LENGTH_EXCEEDED:
-	case X509_V_ERR_INVALID_PURPOSE:
-	case X509_V_ERR_INVALID_CA:
-	case X509_V_ERR_EE_KEY_TOO_SMALL:
-	case X509_V_ERR_CA_KEY_TOO_SMALL:
-	case X509_V_ERR_CA_MD_TOO_WEAK:
-		return CERT_NOT_TRUSTED;
-	case X509_V_ERR_DANE_NO_MATCH:
-		return CERT_DANE_NO_MATCH;
-	default:
-		return CERT_OTHER;
-	}
+	const char *name = about->dane != NULL ? about->dane->base :
+	    about->host;
+
+	return name[0] == '[' || SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
-static void
-note_error(struct tls_proof *proof, int error)
-{
-	unsigned i;
-
-	proof->cert |= tls_defect(error);
-	for (i = 0; i < proof->errors_n; i++)
-		if (proof->errors[i] == error)
-			return;
-	if (proof->errors_n < TLS_ERRORS_KEPT)
-		proof->errors[proof->errors_n++] = error;
-}
-
-/* The library found a fault: note it and let it look for more. */
-static int
-on_verify(int good, X509_STORE_CTX *store)
+SSL *
+tls_new(SSL_CTX *context, const struct tls_about *about)
 {
 	SSL *ssl;
 
-	if (!good) {
-		ssl = X509_STORE_CTX_get_ex_data(store,
-		    SSL_get_ex_data_X509_STORE_CTX_idx());
-		note_error(SSL_get_app_data(ssl),
-		    X509_STORE_CTX_get_error(store));
-	}
-	return 1;
+	ssl = SSL_new(context);
+	if (ssl == NULL)
+		fatal("no memory for TLS");
+	/* DANE-7672-8.2-1 RFC 7672 8.2: nothing anonymous in either. */
+	SSL_set_security_level(ssl,
+	    about->required ? LEVEL_REQUIRED : LEVEL_ANY);
+	if (SSL_set_cipher_list(ssl,
+	    about->required ? SUITES_REQUIRED : SUITES_ANY) != 1)
+		bug("no suites for TLS");
+	if (!set_sni(ssl, about))
+		bug("no name for TLS with \"%s\"", about->host);
+	return ssl;
 }
 
 /*
- * Which name is it?  STS-4.2-3, STS-4.2-5: the MX host's.  STS-4.2-4: a
- * common name is no name; STS-4.2-6: a wildcard is one whole label.  An
- * address literal is compared with addresses, and has no SNI (RFC 6066 3).
+ * Which name is it?  STS-4.2-3, STS-4.2-5: the MX host's; of a relay that is
+ * given in brackets the one that is written there, whatever DNS makes of it
+ * (TLS-7817-3-1 RFC 7817 3).  STS-4.2-4: a common name is no name; STS-4.2-6:
+ * a wildcard is one whole label.  An address literal is compared with
+ * addresses.
  */
 static bool
-set_name(SSL *ssl, const char *host)
+set_name(X509_VERIFY_PARAM *param, const char *host)
 {
-	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
 	struct domain domain;
 	struct address address;
 
 	X509_VERIFY_PARAM_set_hostflags(param,
 	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
 	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	if (domain_parse(slice_of(host), &domain) &&
-	    domain_literal_address(&domain, &address))
+	/* Without a final dot, which the library would compare. */
+	if (!domain_parse(slice_of(host), &domain))
+		return false;
+	if (domain_literal_address(&domain, &address))
 		return X509_VERIFY_PARAM_set1_ip(param, address.ip,
 		    address.family == 4 ? 4 : 16) == 1;
-	/* STS-7.1-1, STS-7.1-3 */
-	return SSL_set_tlsext_host_name(ssl, host) == 1 &&
-	    X509_VERIFY_PARAM_set1_host(param, host, 0) == 1;
-}
-
-SSL *
-tls_new(SSL_CTX *context, const char *host, bool required,
-    struct tls_proof *proof)
-{
-	SSL *ssl;
-
-	*proof = (struct tls_proof){ 0 };
-	ssl = SSL_new(context);
-	if (ssl == NULL)
-		fatal("no memory for TLS");
-	SSL_set_app_data(ssl, proof);
-	SSL_set_verify(ssl, SSL_VERIFY_PEER, on_verify);
-	SSL_set_security_level(ssl, required ? LEVEL_REQUIRED : LEVEL_ANY);
-	if (SSL_set_cipher_list(ssl,
-	    required ? SUITES_REQUIRED : SUITES_ANY) != 1)
-		bug("no suites for TLS");
-	if (!set_name(ssl, host))
-		bug("no name for TLS with \"%s\"", host);
-	return ssl;
-}
-
-/* "not-trusted (self-signed certificate), expired (...)", cut at the room. */
-static void
-print_defects(struct tls_proof *proof)
-{
-	size_t len = 0, size = sizeof(proof->certificate);
-	const char *name;
-	unsigned i;
-
-	for (i = 0; i < proof->errors_n && len < size; i++) {
-		switch (tls_defect(proof->errors[i])) {
-		case CERT_EXPIRED:
-			name = "expired";
-			break;
-		case CERT_HOST_MISMATCH:
-			name = "host-mismatch";
-			break;
-		case CERT_NOT_TRUSTED:
-			name = "not-trusted";
-			break;
-		case CERT_DANE_NO_MATCH:
-			name = "dane-no-match";
-			break;
-		default:
-			name = "other";
-		}
-		len += (size_t)snprintf(proof->certificate + len, size - len,
-		    "%s%s (%s)", i > 0 ? ", " : "", name,
-		    X509_verify_cert_error_string(proof->errors[i]));
-	}
+	return X509_VERIFY_PARAM_set1_host(param, domain.name, 0) == 1;
 }
 
 void
-tls_prove(SSL *ssl, struct tls_proof *proof)
+tls_judge(SSL_CTX *context, X509 *leaf, STACK_OF(X509) *chain, int level,
+    const char *host, struct x509_defects *defects)
 {
-	/* DANE-7671-5.3-1: no certificate proves nothing. */
-	if (SSL_get0_peer_certificate(ssl) == NULL)
-		note_error(proof, X509_V_ERR_UNSPECIFIED);
+	X509_STORE_CTX *store = X509_STORE_CTX_new();
+	X509_VERIFY_PARAM *param;
+
+	if (store == NULL || X509_STORE_CTX_init(store,
+	    SSL_CTX_get_cert_store(context), leaf, chain) != 1)
+		fatal("no memory for a chain");
+	X509_STORE_CTX_set_default(store, "ssl_server");
+	param = X509_STORE_CTX_get0_param(store);
+	X509_VERIFY_PARAM_set_auth_level(param, level);
+	if (!set_name(param, host))
+		bug("no name for a certificate: \"%s\"", host);
+	x509_collect(store, defects);
+	X509_STORE_CTX_free(store);
+}
+
+/* DANE-7671-5.3-1: no certificate proves nothing. */
+static void
+judge(SSL *ssl, const struct tls_about *about, struct tls_proof *proof)
+{
+	SSL_CTX *context = SSL_get_SSL_CTX(ssl);
+	X509 *leaf = SSL_get0_peer_certificate(ssl);
+	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
+	int level = SSL_get_security_level(ssl);
+
+	if (leaf == NULL) {
+		x509_note(&proof->pkix, X509_V_ERR_UNSPECIFIED);
+		proof->dane.usable = about->dane != NULL;
+		if (proof->dane.usable)
+			x509_note(&proof->dane.defects,
+			    X509_V_ERR_DANE_NO_MATCH);
+		return;
+	}
+	tls_judge(context, leaf, chain, level, about->host, &proof->pkix);
+	if (about->dane != NULL)
+		dane_judge(context, leaf, chain, level, about->dane,
+		    &proof->dane);
+}
+
+void
+tls_prove(SSL *ssl, const struct tls_about *about, struct tls_proof *proof)
+{
+	*proof = (struct tls_proof){ .pkix.set = 0 };
 	snprintf(proof->version, sizeof(proof->version), "%s",
 	    SSL_get_version(ssl));
 	snprintf(proof->cipher, sizeof(proof->cipher), "%s",
 	    SSL_get_cipher_name(ssl));
-	if (proof->cert == 0)
+	judge(ssl, about, proof);
+	if (proof->pkix.set == 0)
 		snprintf(proof->certificate, sizeof(proof->certificate),
 		    "valid");
 	else
-		print_defects(proof);
+		x509_print(proof->pkix.errors, proof->pkix.errors_n,
+		    proof->certificate, sizeof(proof->certificate));
 }
 
 bool
@@ -333,15 +314,35 @@ shake_hands(SSL *client, SSL *server)
 	SSL_shutdown(client);
 }
 
+/* A handshake with ourselves, and both judgements on it. */
+static void
+warm_up(SSL_CTX *context, SSL_CTX *serving, bool required)
+{
+	/* 3 0 1, a digest that nothing has */
+	static const char record[2 + 3 + 32] = { 35, 0, 3, 0, 1 };
+	static const struct dane dane = {
+		.records = { record, sizeof(record) }, .base = "warm.invalid"
+	};
+	struct tls_about about = { "warm.invalid", required, &dane };
+	struct tls_proof proof;
+	SSL *client, *server;
+
+	client = tls_new(context, &about);
+	server = SSL_new(serving);
+	if (server == NULL)
+		fatal("no memory for TLS");
+	shake_hands(client, server);
+	tls_prove(client, &about, &proof);
+	SSL_free(client);
+	SSL_free(server);
+}
+
 void
 tls_begin(void)
 {
-	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 	SSL_CTX *context, *serving;
-	struct tls_proof proof;
 	X509 *certificate;
 	EVP_PKEY *key;
-	SSL *client, *server;
 	char text[100];
 	unsigned i;
 
@@ -356,17 +357,10 @@ tls_begin(void)
 	certificate = make_certificate(key);
 	SSL_CTX_use_certificate(serving, certificate);
 	SSL_CTX_use_PrivateKey(serving, key);
-	for (i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
-		SSL_CTX_set_max_proto_version(serving, versions[i]);
-		client = tls_new(context, "warm.invalid", i == 0, &proof);
-		server = SSL_new(serving);
-		if (server == NULL)
-			fatal("no memory for TLS");
-		shake_hands(client, server);
-		tls_prove(client, &proof);
-		SSL_free(client);
-		SSL_free(server);
-	}
+	SSL_CTX_set_max_proto_version(serving, TLS1_2_VERSION);
+	warm_up(context, serving, true);
+	SSL_CTX_set_max_proto_version(serving, TLS1_3_VERSION);
+	warm_up(context, serving, false);
 	/* Texts of errors, too, are made at their first use. */
 	ERR_raise(ERR_LIB_SSL, SSL_R_WRONG_VERSION_NUMBER);
 	tls_reason(text, sizeof(text));

@@ -7,7 +7,8 @@
 #ifndef CULVER_TLS_H
 #define CULVER_TLS_H
 
-#include "policy/policy.h"
+#include "delivery/dane.h"
+#include "delivery/x509.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -27,31 +28,38 @@ void	 tls_begin(void);
  */
 SSL_CTX	*tls_context(int fd, unsigned *anchors);
 
-#define TLS_ERRORS_KEPT	8
-
-/* What one handshake showed; lives as long as its SSL. */
-struct tls_proof {
-	unsigned	cert;		/* set of enum cert_defect */
-	int		errors[TLS_ERRORS_KEPT]; /* X509_V_ERR_*, each once */
-	unsigned	errors_n;
-	char		certificate[128];	/* "valid", or its defects */
-	char		version[16];
-	char		cipher[64];
+/* Whom a session is made with; all borrowed. */
+struct tls_about {
+	/* MX name or address literal: what the certificate must hold */
+	const char		*host;
+	/* TLS is a must here: weak suites are not even offered */
+	bool			 required;
+	/* to be compared with; its base is the SNI then.  NULL: nothing */
+	const struct dane	*dane;
 };
 
-/*
- * A client session towards host (an MX name or address literal; its name is
- * sent as SNI and is what the certificate must hold).  required: TLS is a
- * must here, so weak suites are not even offered.  proof is borrowed for the
- * session's life.  Free with SSL_free.
- */
-SSL	*tls_new(SSL_CTX *context, const char *host, bool required,
-	    struct tls_proof *proof);
-/* After a handshake that was made: fill in what is said of it. */
-void	 tls_prove(SSL *ssl, struct tls_proof *proof);
+/* What one handshake showed. */
+struct tls_proof {
+	struct x509_defects	pkix;		/* for the host's name */
+	struct dane_verdict	dane;		/* zero without records */
+	char			certificate[128]; /* "valid", or pkix's */
+	char			version[16];
+	char			cipher[64];
+};
 
-/* Which defect is an X509_V_ERR_*?  Pure.  facts.md 3, ruling 29. */
-enum cert_defect tls_defect(int error);
+/* A client session, for a handshake.  Free with SSL_free. */
+SSL	*tls_new(SSL_CTX *context, const struct tls_about *about);
+/* After a handshake that was made: what is there to say of it?  Computes. */
+void	 tls_prove(SSL *ssl, const struct tls_about *about,
+	    struct tls_proof *proof);
+
+/*
+ * What do the context's CAs say of this chain, its own certificate in leaf,
+ * for this host?  Adds to *defects; level is the library's security level.
+ * Computes only.
+ */
+void	 tls_judge(SSL_CTX *context, X509 *leaf, STACK_OF(X509) *chain,
+	    int level, const char *host, struct x509_defects *defects);
 
 /*
  * The library's reason for the last failure, in words ("wrong version

@@ -99,9 +99,10 @@ next_address(const struct walk *walk, const struct nexthop_host *host,
 static bool
 is_enough(const struct walk *walk, int64_t now_ms)
 {
-	return walk->connections >= WALK_CONNECTIONS_MAX ||
-	    (walk->connections > 0 &&
-	    now_ms - walk->begun_ms >= WALK_CONNECT_MS);
+	unsigned n = walk->connections - walk->past_connections;
+
+	return n >= WALK_CONNECTIONS_MAX ||
+	    (n > 0 && now_ms - walk->begun_ms >= WALK_CONNECT_MS);
 }
 
 /* One host; false: there is nothing to be done with it. */
@@ -148,7 +149,8 @@ walk_next(struct walk *walk, const struct nexthop *nexthop,
 		host = &nexthop->hosts[i];
 		if (is_excepted(except, host->name))
 			continue;
-		nexthop_facts(nexthop, host, class, config, &step->facts);
+		nexthop_facts(nexthop, host, class, config, wall_s,
+		    &step->facts);
 		if (!consider(walk, host, config, step))
 			continue;
 		if (step->what == WALK_CONNECT &&
@@ -164,7 +166,7 @@ walk_note_try(struct walk *walk, const char *name,
 {
 	struct walk_tried *tried;
 
-	if (walk->connections++ == 0)
+	if (walk->connections++ == walk->past_connections)
 		walk->begun_ms = now_ms;
 	if (walk->tried_n == sizeof(walk->tried) / sizeof(walk->tried[0]))
 		return;
@@ -225,8 +227,12 @@ walk_decider(const struct walk *walk, const struct nexthop *nexthop)
 {
 	const struct walk_host *host = first_with(walk, nexthop, END_POLICY);
 
+	if (host == NULL && walk->past_policy)
+		return &walk->past_refused;
 	if (host == NULL)
 		host = first_with(walk, nexthop, END_UNFIT_TLS);
+	if (host == NULL && walk->past_unfit)
+		return &walk->past_refused;
 	return host != NULL ? host : walk->last;
 }
 
@@ -235,12 +241,11 @@ walk_domain_facts(const struct walk *walk, const struct nexthop *nexthop,
     enum mail_class class, struct domain_facts *facts)
 {
 	const struct walk_host *host;
-	struct rule unfit = { .name = NULL };
 	unsigned i;
 
-	*facts = (struct domain_facts){
-		.class = class, .hosts = nexthop->hosts_n
-	};
+	*facts = walk->past;
+	facts->class = class;
+	facts->hosts += nexthop->hosts_n;
 	for (i = 0; i < nexthop->hosts_n; i++) {
 		host = known_host(walk, nexthop->hosts[i].name);
 		if (host == NULL)
@@ -249,11 +254,49 @@ walk_domain_facts(const struct walk *walk, const struct nexthop *nexthop,
 		facts->temporary += host->end == END_TEMPORARY;
 		facts->nonexistent += host->end == END_NONEXISTENT;
 		facts->unfit_tls += host->end == END_UNFIT_TLS;
-		if (host->end == END_POLICY && facts->policy_rule.name == NULL)
-			facts->policy_rule = host->rule;
-		if (host->end == END_UNFIT_TLS && unfit.name == NULL)
-			unfit = host->rule;
 	}
-	if (facts->policy_rule.name == NULL)
-		facts->policy_rule = unfit;
+	/* Rule and words are of the same host. */
+	facts->policy_rule = (struct rule){ .name = NULL };
+	if (facts->policy + facts->unfit_tls > 0)
+		facts->policy_rule = walk_decider(walk, nexthop)->rule;
+}
+
+/* Keep the host whose rule stands for the relays so far. */
+static void
+keep_refused(struct walk *walk, const struct nexthop *nexthop)
+{
+	const struct walk_host *host = walk_decider(walk, nexthop);
+
+	if (host == NULL || (host->end != END_POLICY &&
+	    host->end != END_UNFIT_TLS))
+		return;
+	walk->past_policy = host->end == END_POLICY;
+	walk->past_unfit = host->end == END_UNFIT_TLS;
+	if (host != &walk->past_refused)
+		walk->past_refused = *host;
+}
+
+void
+walk_next_relay(struct walk *walk, const struct nexthop *nexthop,
+    enum mail_class class)
+{
+	struct domain_facts facts;
+
+	walk_domain_facts(walk, nexthop, class, &facts);
+	/* No way there: it counts as one host. */
+	if (nexthop->hosts_n == 0)
+		facts.hosts++;
+	if (nexthop->route.outcome == ROUTE_FAIL)
+		facts.nonexistent++;
+	else if (nexthop->route.outcome == ROUTE_AGAIN)
+		facts.temporary++;
+	keep_refused(walk, nexthop);
+	walk->past = facts;
+	if (walk->last != NULL && walk->last != &walk->past_last)
+		walk->past_last = *walk->last;
+	if (walk->last != NULL)
+		walk->last = &walk->past_last;
+	walk->past_connections = walk->connections;
+	walk->hosts_n = 0;
+	walk->tried_n = 0;
 }

@@ -1,6 +1,8 @@
 /*
  * The way of one attempt through the hosts of a route: in order, each address
- * in turn, what was tried, how it ended, and when it is enough.  Pure.
+ * in turn, what was tried, how it ended, and when it is enough.  Where several
+ * relayhosts stand in for each other it goes on with the next one's route.
+ * Pure.
  */
 #ifndef CULVER_WALK_H
 #define CULVER_WALK_H
@@ -37,7 +39,13 @@ struct walk {
 		struct address	address;
 	}		tried[2 * WALK_CONNECTIONS_MAX];
 	unsigned	connections;	/* of those that count */
-	int64_t		begun_ms;	/* the first of them; 0: none yet */
+	/* Of relays that came to nothing before this route's. */
+	unsigned	past_connections;
+	struct domain_facts past;	/* the counts; hosts 0: none */
+	bool		past_policy;	/* one of them was refused so, */
+	bool		past_unfit;	/* or so: then the last of these */
+	struct walk_host past_refused, past_last;
+	int64_t		begun_ms;	/* the first of this route's */
 };
 
 enum walk_what {
@@ -86,12 +94,20 @@ void	walk_note_end(struct walk *walk, const char *name, enum walk_end end,
 /*
  * Whose rule and text stand for the domain?  The first host in the route's
  * order that a policy refused, else that is unfit, else the one that ended
- * last; NULL: none ended.
+ * last; NULL: none ended.  Of several relays the last that has such a host.
  */
 const struct walk_host *walk_decider(const struct walk *walk,
 	    const struct nexthop *nexthop);
 
-/* The counts for decide_domain. */
+/*
+ * This relay came to nothing: by its hosts, or (route.outcome) because there
+ * is no way to it.  What follows is of the next one: other hosts, and limits
+ * that begin anew; counts and verdicts go on.
+ */
+void	walk_next_relay(struct walk *walk, const struct nexthop *nexthop,
+	    enum mail_class class);
+
+/* The counts for decide_domain, of all relays if there were several. */
 void	walk_domain_facts(const struct walk *walk,
 	    const struct nexthop *nexthop, enum mail_class class,
 	    struct domain_facts *facts);

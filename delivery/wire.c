@@ -35,8 +35,17 @@ static const struct wire_field socket_fields[] = {
 	WIRE_FIELD(struct w_socket, mx_secure, WIRE_BOOL, 0),
 	WIRE_FIELD(struct w_socket, name_given, WIRE_BOOL, 0),
 	WIRE_FIELD(struct w_socket, tlsa, WIRE_U32, TLSA_FAILED),
+	WIRE_FIELD(struct w_socket, tlsa_mark, WIRE_U64, 0),
 	WIRE_FIELD(struct w_socket, tls_required, WIRE_BOOL, 0),
+	WIRE_FIELD(struct w_socket, relayhost_verified, WIRE_BOOL, 0),
+	WIRE_FIELD(struct w_socket, exempt, WIRE_BOOL, 0),
+	WIRE_FIELD(struct w_socket, relayhost, WIRE_BOOL, 0),
 	WIRE_FIELD(struct w_socket, clear_retry, WIRE_BOOL, 0),
+	WIRE_FIELD(struct w_socket, implicit_tls, WIRE_BOOL, 0),
+	WIRE_FIELD_TEXT(struct w_socket, tlsa_base),
+	WIRE_FIELD_TEXT(struct w_socket, next_hop),
+	WIRE_FIELD_TEXT(struct w_socket, next_hop_canonical),
+	WIRE_FIELD_BYTES(struct w_socket, tlsa_records),
 };
 
 static const struct wire_field proof_fields[] = {
@@ -49,6 +58,9 @@ static const struct wire_field proof_fields[] = {
 	WIRE_FIELD_TEXT(struct w_proof, tls_version),
 	WIRE_FIELD_TEXT(struct w_proof, tls_cipher),
 	WIRE_FIELD_BYTES(struct w_proof, errors),
+	WIRE_FIELD(struct w_proof, dane, WIRE_U32, CERT_MAX),
+	WIRE_FIELD_BYTES(struct w_proof, dane_errors),
+	WIRE_FIELD_TEXT(struct w_proof, tlsa_matched),
 	WIRE_FIELD_TEXT(struct w_proof, tls_reason),
 	WIRE_FIELD_TEXT(struct w_proof, helo),
 	WIRE_FIELD(struct w_proof, requiretls, WIRE_BOOL, 0),
@@ -67,6 +79,7 @@ static const struct wire_field job_fields[] = {
 	WIRE_FIELD(struct w_job, recipients, WIRE_U32, JOB_RECIPIENTS_MAX),
 	WIRE_FIELD(struct w_job, ret, WIRE_U32, RET_HDRS),
 	WIRE_FIELD_TEXT(struct w_job, envid),
+	WIRE_FIELD(struct w_job, requiretls, WIRE_BOOL, 0),
 };
 
 static const struct wire_field rcpt_fields[] = {
@@ -142,7 +155,11 @@ delivery_facts(const struct w_socket *socket, struct host_facts *facts)
 		.mx_secure = socket->mx_secure,
 		.name_given = socket->name_given,
 		.tlsa = (enum tlsa_state)socket->tlsa,
-		.tls_required = socket->tls_required
+		.tlsa_mark = socket->tlsa_mark,
+		.tls_required = socket->tls_required,
+		.relayhost_verified = socket->relayhost_verified,
+		.exempt = socket->exempt,
+		.relayhost = socket->relayhost
 	};
 }
 
@@ -157,5 +174,9 @@ delivery_put_facts(const struct host_facts *facts, struct w_socket *socket)
 	socket->mx_secure = facts->mx_secure;
 	socket->name_given = facts->name_given;
 	socket->tlsa = facts->tlsa;
+	socket->tlsa_mark = facts->tlsa_mark;
 	socket->tls_required = facts->tls_required;
+	socket->relayhost_verified = facts->relayhost_verified;
+	socket->exempt = facts->exempt;
+	socket->relayhost = facts->relayhost;
 }

@@ -22,6 +22,7 @@
 #include "delivery/telling.h"
 
 #include <errno.h>
+#include <openssl/x509_vfy.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,8 @@
 
 enum { REFUSES = 100, IS_SILENT = 150, HAS_NO_ROUTE = 200 };
 
+static uint16_t connect_port;	/* of the last one */
+
 static int
 last_octet(const struct address *address)
 {
@@ -44,11 +47,12 @@ last_octet(const struct address *address)
 }
 
 int
-connect_begin(const struct address *to, const struct config *config,
-    uint64_t turn, char *text, size_t size)
+connect_begin(const struct address *to, uint16_t port,
+    const struct config *config, uint64_t turn, char *text, size_t size)
 {
 	int pair[2];
 
+	connect_port = port;
 	(void)config;
 	(void)turn;
 	if (last_octet(to) >= HAS_NO_ROUTE) {
@@ -141,7 +145,7 @@ static struct {
 } world;
 
 /* None is ever freed: they end with their process. */
-static struct manager *managers[64];
+static struct manager *managers[128];
 static unsigned managers_n;
 
 static void
@@ -758,6 +762,280 @@ test_socket_says_all(void **state)
 	assert_string_equal(socket.ehlo, "[192.0.2.77]");
 }
 
+/* Routes with TLSA records, a host "a" at 192.0.2.1. */
+struct signed_route {
+	bool		mx_secure, mx_implicit;
+	const char	*canonical;
+	enum tlsa_state	tlsa;
+	const char	*base;
+	uint32_t	tlsa_len;
+	const uint8_t	*records;
+	int64_t		life_s;
+	enum sts_mode	sts;
+	enum tls_result	sts_error;
+	const char	*sts_error_text;
+};
+
+static void
+answer_signed(uint64_t question, const struct signed_route *from)
+{
+	static struct r_host host;
+	struct r_route route = { .question = question,
+	    .outcome = ROUTE_OK, .hosts = 1,
+	    .valid_until = loop_wall_s() + from->life_s,
+	    .mx_secure = from->mx_secure, .mx_implicit = from->mx_implicit,
+	    .sts = from->sts, .sts_error = from->sts_error };
+	struct address address = { .family = 4, .ip = { 192, 0, 2, 1 } };
+	struct r_end end = { question };
+
+	snprintf(route.canonical, sizeof(route.canonical), "%s",
+	    from->canonical != NULL ? from->canonical : "");
+	snprintf(route.sts_error_text, sizeof(route.sts_error_text), "%s",
+	    from->sts_error_text != NULL ? from->sts_error_text : "");
+	host = (struct r_host){ .question = question, .name = "a",
+	    .mx_match = true, .tlsa_state = from->tlsa,
+	    .tlsa_len = from->tlsa_len, .address_secure = true };
+	if (from->base != NULL)
+		snprintf(host.tlsa_base, sizeof(host.tlsa_base), "%s",
+		    from->base);
+	if (from->tlsa_len > 0)
+		memcpy(host.tlsa, from->records, from->tlsa_len);
+	route_put_address(host.addresses, &host.addresses_len,
+	    sizeof(host.addresses), &address);
+	say(&world.policy, R_ROUTE, &route);
+	say(&world.policy, R_HOST, &host);
+	say(&world.policy, R_END, &end);
+}
+
+static uint64_t
+expect_ask(const char *domain)
+{
+	const struct r_ask *ask = expect(&world.policy, R_ASK);
+
+	assert_string_equal(ask->domain, domain);
+	return ask->question;
+}
+
+/* A record 3 1 1 with this digest, all its octets alike. */
+#define RECORD(octet)	37 - 2, 0, 3, 1, 1,				\
+	octet, octet, octet, octet, octet, octet, octet, octet,		\
+	octet, octet, octet, octet, octet, octet, octet, octet,		\
+	octet, octet, octet, octet, octet, octet, octet, octet,		\
+	octet, octet, octet, octet, octet, octet, octet, octet
+static const uint8_t two_records[] = { RECORD(1), RECORD(2) };
+static const uint8_t turned_records[] = { RECORD(2), RECORD(1) };
+static const uint8_t other_records[] = { RECORD(1), RECORD(3) };
+
+/*
+ * DANE-7672-3.2.2-2, DANE-7672-3.2.2-3, DANE-7672-3.2.2-4,
+ * DANE-7672-3.2.2-5: which names a worker is given.
+ */
+static void
+test_socket_names(void **state)
+{
+	static const struct {
+		struct signed_route	route;
+		const char		*base, *next_hop, *canonical;
+		bool			dane_off;
+	} rows[] = {
+		{ { .mx_secure = true, .tlsa = TLSA_USABLE, .base = "a",
+		    .canonical = "c.test" }, "a", DOMAIN, "c.test", false },
+		{ { .mx_secure = true, .tlsa = TLSA_USABLE, .base = "x" },
+		  "x", DOMAIN, "", false },
+		{ { .tlsa = TLSA_USABLE, .base = "a" }, "a", "", "", false },
+		/* Without MX it is the host that is an alias. */
+		{ { .mx_implicit = true, .tlsa = TLSA_USABLE, .base = "x",
+		    .canonical = "x" }, "x", DOMAIN, "x", false },
+		{ { .mx_secure = true, .tlsa = TLSA_UNUSABLE, .base = "a" },
+		  "", "", "", false },
+		{ { .mx_secure = true, .tlsa = TLSA_USABLE, .base = "a" },
+		  "", "", "", true },
+	};
+	struct signed_route route;
+	struct wire_port *worker;
+	struct w_socket socket;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++) {
+		world.config->dane = rows[i].dane_off ? CONFIG_DANE_OFF :
+		    CONFIG_DANE_ENFORCE;
+		route = rows[i].route;
+		route.records = two_records;
+		route.tlsa_len = sizeof(two_records);
+		route.life_s = 600;
+		due(DOMAIN);
+		answer_signed(expect_ask(DOMAIN), &route);
+		worker = new_worker();
+		socket = expect_socket(worker, "a");
+		assert_string_equal(socket.tlsa_base, rows[i].base);
+		assert_string_equal(socket.next_hop, rows[i].next_hop);
+		assert_string_equal(socket.next_hop_canonical,
+		    rows[i].canonical);
+		assert_int_equal(socket.tlsa_records_len,
+		    rows[i].base[0] != '\0' ? sizeof(two_records) : 0);
+		assert_int_equal(socket.tlsa_mark != 0,
+		    rows[i].base[0] != '\0');
+		if (rows[i].dane_off)
+			assert_int_equal(socket.tlsa, TLSA_INSECURE);
+		assert_false(socket.implicit_tls);
+		fail_last_session();
+		expect(&world.queue, D_HOST);
+		expect(&world.queue, D_ENDED);
+		wire_port_close(worker);
+		turns(5);
+	}
+}
+
+/* All records go to the worker, however many a report takes. */
+static void
+test_socket_records(void **state)
+{
+	static uint8_t many[300 * 37];
+	struct signed_route route = { .mx_secure = true,
+	    .tlsa = TLSA_USABLE, .base = "a", .records = many,
+	    .tlsa_len = sizeof(many), .life_s = 600 };
+	struct w_socket socket;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(many); i += 37) {
+		memcpy(many + i, two_records, 37);
+		many[i + 5] = (uint8_t)(i / 37);
+	}
+	due(DOMAIN);
+	answer_signed(expect_ask(DOMAIN), &route);
+	socket = expect_socket(new_worker(), "a");
+	assert_int_equal(socket.tlsa_records_len, sizeof(many));
+	assert_memory_equal(socket.tlsa_records, many, sizeof(many));
+}
+
+/* What the operator says of a domain is told to its worker. */
+static void
+test_socket_rules(void **state)
+{
+	static struct config_exempt exempt = { .domain = { DOMAIN } };
+	static struct config_domains required = { { DOMAIN }, false };
+	struct w_socket socket;
+
+	(void)state;
+	exempt.until_s = loop_wall_s() + 60;
+	world.config->exempt = &exempt;
+	world.config->exempt_n = 1;
+	due(DOMAIN);
+	answer_route("a=1", STS_ENFORCE, 600);
+	socket = expect_socket(new_worker(), "a");
+	assert_true(socket.exempt);
+	assert_false(socket.tls_required);
+	world.config->exempt_n = 0;
+	world.config->tls_required = &required;
+	world.config->tls_required_n = 1;
+	due_again(++world.destinations, DOMAIN, CLASS_MAIL);
+	answer_route("a=2", STS_ENFORCE, 600);
+	socket = expect_socket(new_worker(), "a");
+	assert_false(socket.exempt);
+	assert_true(socket.tls_required);
+	assert_false(socket.relayhost);
+	world.config->tls_required_n = 0;
+}
+
+/* RTLS-4.2.1-14, RTLS-3-1: of this class every MAIL says so, of no other. */
+static void
+test_requiretls(void **state)
+{
+	static const enum mail_class classes[] = { CLASS_REQUIRETLS,
+	    CLASS_MAIL, CLASS_TLS_OPTIONAL };
+	struct signed_route route = { .mx_secure = true,
+	    .tlsa = TLSA_ABSENT, .life_s = 600 };
+	struct wire_port *worker;
+	struct w_socket socket;
+	struct w_proof proof;
+	uint64_t destination;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(classes); i++) {
+		destination = ++world.destinations;
+		due_again(destination, DOMAIN, classes[i]);
+		answer_signed(expect_ask(DOMAIN), &route);
+		worker = new_worker();
+		socket = expect_socket(worker, "a");
+		assert_int_equal(socket.class, classes[i]);
+		proof = proof_of(socket.session);
+		proof.requiretls = true;
+		say(worker, W_READY, &proof);
+		expect(&world.queue, D_HOST);
+		expect_next(socket.session);
+		job_for(destination, socket.session, 1, 0, BODY_7BIT, 3);
+		assert_int_equal(((const struct w_job *)expect(worker,
+		    W_JOB))->requiretls, classes[i] == CLASS_REQUIRETLS);
+	}
+}
+
+/* RTLS-5-5: a notification about such a message goes in class mail. */
+static void
+test_requiretls_notice(void **state)
+{
+	struct d_job about = { .job = 77, .message = 500, .size_bytes = 3,
+	    .body = BODY_7BIT, .recipients = 1, .requiretls = true };
+	struct d_rcpt rcpt = { .job = 77, .recipient = "r0@" DOMAIN };
+	struct wire_port *worker;
+
+	(void)state;
+	worker = begin(&about.destination, &about.session, "mx=1");
+	say(&world.queue, D_JOB, &about);
+	say(&world.queue, D_RCPT, &rcpt);
+	assert_true(((const struct w_job *)expect(worker,
+	    W_JOB))->requiretls);
+}
+
+/*
+ * RTLS-4.2.1-12, RTLS-4.2.1-13, ruling 16: a definite no of every host fails
+ * the mail at once, whatever is temporary defers it.  RTLS-4.2.1-10: nobody
+ * is given a message meanwhile.
+ */
+static void
+test_requiretls_definite(void **state)
+{
+	static const struct {
+		struct w_proof	 proof;
+		enum outcome	 outcome;
+		const char	*enhanced;
+	} rows[] = {
+		{ { .failure = PROOF_POLICY, .starttls_known = true,
+		    .starttls = STARTTLS_DONE }, OUTCOME_FAILED, "5.7.30" },
+		{ { .failure = PROOF_POLICY, .starttls_known = true,
+		    .starttls = STARTTLS_ABSENT }, OUTCOME_FAILED, "5.7.10" },
+		{ { .failure = PROOF_POLICY, .starttls_known = true,
+		    .starttls = STARTTLS_BROKEN }, OUTCOME_DEFERRED,
+		  "4.7.10" },
+		{ { .failure = PROOF_TIMEOUT }, OUTCOME_DEFERRED, "4.4.1" },
+	};
+	struct signed_route route = { .mx_secure = true,
+	    .tlsa = TLSA_ABSENT, .life_s = 600 };
+	struct d_ended ended;
+	struct w_proof proof;
+	uint64_t destination;
+	struct wire_port *worker;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++) {
+		destination = ++world.destinations;
+		due_again(destination, DOMAIN, CLASS_REQUIRETLS);
+		answer_signed(expect_ask(DOMAIN), &route);
+		worker = new_worker();
+		proof = rows[i].proof;
+		proof.session = expect_socket(worker, "a").session;
+		say(worker, W_FAILED, &proof);
+		expect(&world.queue, D_HOST);
+		memcpy(&ended, expect(&world.queue, D_ENDED), sizeof(ended));
+		assert_int_equal(ended.destination, destination);
+		assert_int_equal(ended.outcome, rows[i].outcome);
+		assert_string_equal(ended.enhanced, rows[i].enhanced);
+	}
+}
+
 static void
 test_recipients(void **state)
 {
@@ -942,6 +1220,88 @@ test_policy_refuses(void **state)
 	assert_non_null(strstr(ended.text, "expired"));
 }
 
+/*
+ * What is kept with a message that a certificate was not good enough for:
+ * the words of the proof that was asked for, not those of the other one.
+ */
+static const struct {
+	bool		mx_secure;
+	enum tlsa_state	tlsa;
+	bool		sts;
+	enum mail_class	class;
+	unsigned	cert, dane;
+	const char	*rule, *text;
+} refusals[] = {
+	{ true, TLSA_USABLE, false, CLASS_MAIL, 0, CERT_DANE_NO_MATCH,
+	  "dane-no-match", "a: dane-no-match (" },
+	{ true, TLSA_USABLE, true, CLASS_MAIL, CERT_EXPIRED,
+	  CERT_DANE_NO_MATCH, "dane-no-match", "a: dane-no-match (" },
+	{ false, TLSA_USABLE, true, CLASS_MAIL, CERT_EXPIRED, 0,
+	  "sts-certificate-expired", "a: expired (" },
+	{ false, TLSA_USABLE, true, CLASS_MAIL, CERT_EXPIRED,
+	  CERT_DANE_NO_MATCH, "dane-no-match", "a: dane-no-match (" },
+	{ false, TLSA_ABSENT, true, CLASS_MAIL, CERT_EXPIRED, 0,
+	  "sts-certificate-expired", "a: expired (" },
+	/* The certificate is good, or none that anybody asked for. */
+	{ true, TLSA_USABLE, false, CLASS_REQUIRETLS, CERT_EXPIRED, 0,
+	  "requiretls-not-offered", "a: The host does not offer REQUIRETLS" },
+	{ true, TLSA_ABSENT, false, CLASS_REQUIRETLS, 0, 0,
+	  "requiretls-not-offered", "a: The host does not offer REQUIRETLS" },
+};
+
+static struct w_proof
+refusal_of(unsigned i, uint64_t session)
+{
+	static const uint8_t no_match = X509_V_ERR_DANE_NO_MATCH;
+	struct w_proof proof = proof_of(session);
+
+	proof.failure = PROOF_POLICY;
+	proof.cert = refusals[i].cert;
+	proof.dane = refusals[i].dane;
+	if (refusals[i].cert != 0)
+		snprintf(proof.certificate, sizeof(proof.certificate),
+		    "expired (certificate has expired)");
+	if (refusals[i].dane != 0) {
+		proof.dane_errors_len = 1;
+		proof.dane_errors[0] = no_match;
+	} else if (refusals[i].tlsa == TLSA_USABLE) {
+		snprintf(proof.tlsa_matched, sizeof(proof.tlsa_matched),
+		    "3 1 1 0b9f");
+	}
+	return proof;
+}
+
+static void
+test_refused_in_words(void **state)
+{
+	struct signed_route route = { .base = "a", .life_s = 600,
+	    .tlsa_len = sizeof(two_records), .records = two_records };
+	struct wire_port *worker;
+	struct w_proof proof;
+	struct d_ended ended;
+	uint64_t question;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(refusals); i++) {
+		due_again(100 + i, DOMAIN, refusals[i].class);
+		question = expect_ask(DOMAIN);
+		route.mx_secure = refusals[i].mx_secure;
+		route.tlsa = refusals[i].tlsa;
+		route.sts = refusals[i].sts ? STS_ENFORCE : STS_ABSENT;
+		answer_signed(question, &route);
+		worker = new_worker();
+		proof = refusal_of(i, expect_socket(worker, "a").session);
+		say(worker, W_FAILED, &proof);
+		expect_host("a", "192.0.2.1", "next");
+		ended = *(const struct d_ended *)expect(&world.queue, D_ENDED);
+		assert_string_equal(ended.rule, refusals[i].rule);
+		if (strncmp(ended.text, refusals[i].text,
+		    strlen(refusals[i].text)) != 0)
+			fail_msg("row %u: %s", i, ended.text);
+	}
+}
+
 /* ---- in clear, ruling 19 ---- */
 
 static void
@@ -997,6 +1357,70 @@ test_no_clear_retry(void **state)
 	expect(&world.queue, D_HOST);
 	expect_ended(destination, OUTCOME_DEFERRED, false);
 	silence(&world.spawner);
+}
+
+/*
+ * A worker that does not ask for it (its server speaks TLS from the first
+ * octet) gets none either: one more connection would end like the first.
+ */
+static void
+test_no_needless_retry(void **state)
+{
+	struct wire_port *worker;
+	struct w_socket socket;
+	struct d_ended ended;
+	uint64_t destination;
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ABSENT, 600);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	say(worker, W_FAILED, &(struct w_proof){ .session = socket.session,
+	    .failure = PROOF_POLICY, .starttls_known = true,
+	    .starttls = STARTTLS_BROKEN, .reply = "TLS: wrong version" });
+	expect_host("a", "192.0.2.1", "next");
+	ended = expect_ended(destination, OUTCOME_DEFERRED, false);
+	assert_string_equal(ended.text, "a: TLS: wrong version");
+	assert_false(ended.policy_refused);
+	silence(&world.spawner);
+}
+
+/* Trap T49: why there is no policy, for explain. */
+static void
+test_policy_error(void **state)
+{
+	static const struct {
+		enum tls_result	result;
+		const char	*text, *said;
+	} errors[] = {
+		{ RESULT_NONE, "", "" },
+		{ RESULT_STS_POLICY_FETCH_ERROR, "HTTP 403",
+		  "sts-policy-fetch-error: HTTP 403" },
+		{ RESULT_STS_POLICY_INVALID, "", "sts-policy-invalid" },
+		{ RESULT_NONE, "TXT: SERVFAIL", "TXT: SERVFAIL" },
+	};
+	struct signed_route route = { .life_s = 600 };
+	const struct d_host *note;
+	struct w_socket socket;
+	struct w_proof proof;
+	uint64_t question;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(errors); i++) {
+		due(DOMAIN);
+		question = expect_ask(DOMAIN);
+		route.sts_error = errors[i].result;
+		route.sts_error_text = errors[i].text;
+		answer_signed(question, &route);
+		socket = expect_socket(new_worker(), "a");
+		proof = proof_of(socket.session);
+		say(&world.workers[world.workers_n - 1], W_READY, &proof);
+		note = expect(&world.queue, D_HOST);
+		assert_string_equal(note->policy_error, errors[i].said);
+		expect_next(socket.session);
+	}
 }
 
 /* ---- workers that lie, or die ---- */
@@ -1641,6 +2065,364 @@ test_reuse(void **state)
 	}
 }
 
+/*
+ * A proof by TLSA records holds for these records and names: a resolver may
+ * turn them round, nobody may change them.
+ */
+static void
+test_reuse_tlsa(void **state)
+{
+	static const struct signed_route first = { .mx_secure = true,
+	    .tlsa = TLSA_USABLE, .base = "a", .records = two_records,
+	    .tlsa_len = sizeof(two_records), .life_s = -1 };
+	static const struct {
+		const char		*base, *canonical;
+		const uint8_t		*records;
+		bool			 goes_on;
+	} rows[] = {
+		{ "a", "", two_records, true },
+		{ "a", "", turned_records, true },
+		{ "a", "", other_records, false },
+		{ "b", "", two_records, false },
+		{ "a", "c.test", two_records, false },
+	};
+	struct wire_port *worker;
+	uint64_t destination, question;
+	struct signed_route next;
+	struct w_socket socket;
+	struct w_proof proof;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++) {
+		destination = due(DOMAIN);
+		answer_signed(expect_ask(DOMAIN), &first);
+		worker = new_worker();
+		socket = expect_socket(worker, "a");
+		proof = proof_of(socket.session);
+		snprintf(proof.tlsa_matched, sizeof(proof.tlsa_matched),
+		    "3 1 1 0101");
+		say(worker, W_READY, &proof);
+		expect(&world.queue, D_HOST);
+		question = expect_ask(DOMAIN);
+		next = first;
+		next.base = rows[i].base;
+		next.canonical = rows[i].canonical;
+		next.records = rows[i].records;
+		next.life_s = 600;
+		answer_signed(question, &next);
+		if (rows[i].goes_on) {
+			expect_next(socket.session);
+			none_for(destination, socket.session);
+		}
+		expect(worker, W_QUIT);
+		expect_ended(destination, rows[i].goes_on ? 0 :
+		    OUTCOME_DEFERRED, false);
+		wire_port_close(worker);
+		turns(5);
+	}
+}
+
+/* An exemption that ends, ends with it what was proven under it. */
+static void
+test_reuse_exempt(void **state)
+{
+	static struct config_exempt exempt = { .domain = { DOMAIN } };
+	struct wire_port *worker;
+	struct w_socket socket;
+	struct w_proof proof;
+	uint64_t destination, job;
+
+	(void)state;
+	exempt.until_s = loop_wall_s() + 60;
+	world.config->exempt = &exempt;
+	world.config->exempt_n = 1;
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ENFORCE, 600);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	proof = proof_of(socket.session);
+	proof.cert = CERT_EXPIRED;
+	say(worker, W_READY, &proof);
+	expect(&world.queue, D_HOST);
+	expect_next(socket.session);
+	job = job_for(destination, socket.session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	exempt.until_s = loop_wall_s() - 1;
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	done(worker, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+	expect(worker, W_QUIT);
+	expect_ended(destination, 0, false);
+	world.config->exempt_n = 0;
+}
+
+/*
+ * DANE-7672-2.2.1-4, DANE-7672-2.2.1-5: behind an insecure answer the host is
+ * named as the MX record has it, and what it proved is never said of the
+ * domain.
+ */
+static void
+test_host_only(void **state)
+{
+	static const struct {
+		bool		 mx_secure;
+		const char	*rule;
+	} rows[] = {
+		{ true, "dane-verified" },
+		{ false, "dane-host-only-verified" },
+	};
+	struct signed_route route = { .tlsa = TLSA_USABLE, .base = "alias.a",
+	    .records = two_records, .tlsa_len = sizeof(two_records),
+	    .life_s = 600 };
+	struct wire_port *worker;
+	const struct d_host *note;
+	const struct d_result *told;
+	struct w_socket socket;
+	struct w_proof proof;
+	uint64_t destination, job;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++) {
+		route.mx_secure = rows[i].mx_secure;
+		destination = due(DOMAIN);
+		answer_signed(expect_ask(DOMAIN), &route);
+		worker = new_worker();
+		socket = expect_socket(worker, "a");
+		proof = proof_of(socket.session);
+		snprintf(proof.tlsa_matched, sizeof(proof.tlsa_matched),
+		    "3 1 1 0101");
+		say(worker, W_READY, &proof);
+		note = expect(&world.queue, D_HOST);
+		assert_string_equal(note->host, "a");
+		assert_string_equal(note->rule, rows[i].rule);
+		expect_next(socket.session);
+		job = job_for(destination, socket.session, 1, 0, BODY_7BIT,
+		    3);
+		expect_job(worker, job, 1);
+		result(worker, job, 0, OUTCOME_DELIVERED);
+		done(worker, job, DONE_SERVED, true);
+		told = expect(&world.queue, D_RESULT);
+		assert_string_equal(told->host, "a");
+		assert_string_equal(told->rule, rows[i].rule);
+		expect_next(socket.session);
+		none_for(destination, socket.session);
+		expect_ended(destination, 0, false);
+	}
+}
+
+/* ---- relayhosts ---- */
+
+static struct d_ended
+relay_ended(uint64_t destination, enum outcome outcome)
+{
+	return expect_ended(destination, outcome, false);
+}
+
+/* How a URL says that it is spoken to.  DANE-7672-2.2.3-1 */
+static void
+test_relay_socket(void **state)
+{
+	static const struct {
+		const char	*url;
+		bool		 verified, implicit_tls;
+	} rows[] = {
+		{ "smtp://relay.test", false, false },
+		{ "submission://relay.test", true, false },
+		{ "smtps://[relay.test]", true, true },
+	};
+	struct r_route route = { .outcome = ROUTE_OK, .hosts = 1,
+	    .valid_until = loop_wall_s() + 600,
+	    .policy_domain = "relay.test" };
+	struct address address = { .family = 4, .ip = { 192, 0, 2, 1 } };
+	static struct r_host host;
+	struct w_socket socket;
+	struct r_end end;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++) {
+		due(rows[i].url);
+		route.question = end.question = expect_ask(rows[i].url);
+		host = (struct r_host){ .question = route.question,
+		    .name = "a", .mx_match = true, .port = 1000 + i };
+		route_put_address(host.addresses, &host.addresses_len,
+		    sizeof(host.addresses), &address);
+		say(&world.policy, R_ROUTE, &route);
+		say(&world.policy, R_HOST, &host);
+		say(&world.policy, R_END, &end);
+		socket = expect_socket(new_worker(), "a");
+		assert_int_equal(connect_port, 1000 + i);
+		assert_true(socket.relayhost);
+		assert_int_equal(socket.relayhost_verified,
+		    rows[i].verified);
+		assert_int_equal(socket.implicit_tls, rows[i].implicit_tls);
+		assert_int_equal(socket.name_given, rows[i].implicit_tls);
+	}
+}
+
+#define RELAYS	"smtp://one.test,submission://two.test,smtps://[three.test]"
+
+/*
+ * The next one in the same attempt, when all hosts of one came to nothing;
+ * the operator's rules are those for its own name (STS-3.4-1, trap T46).
+ */
+static void
+test_relay_next(void **state)
+{
+	static struct config_exempt exempt = { .domain = { "two.test" } };
+	uint64_t destination, session;
+	struct wire_port *worker;
+	struct w_socket socket;
+	struct w_proof proof;
+
+	(void)state;
+	exempt.until_s = loop_wall_s() + 60;
+	world.config->exempt = &exempt;
+	world.config->exempt_n = 1;
+	destination = due(RELAYS);
+	route_for(expect_ask("smtp://one.test"), "a=100 b=101", STS_ABSENT,
+	    600);
+	expect_host("a", "192.0.2.100", "unreachable");
+	expect_host("b", "192.0.2.101", "unreachable");
+	/* The same host, by another way. */
+	route_for(expect_ask("submission://two.test"), "a=1", STS_ABSENT,
+	    600);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	assert_true(socket.exempt);
+	proof = proof_of(socket.session);
+	say(worker, W_READY, &proof);
+	assert_true(((const struct d_host *)expect(&world.queue,
+	    D_HOST))->ready);
+	session = expect_next(socket.session);
+	deliver_one(worker, destination, session, "a");
+	expect_next(session);
+	none_for(destination, session);
+	expect_ended(destination, 0, false);
+	silence(&world.policy);
+	world.config->exempt_n = 0;
+}
+
+/* None of them: what is told is of the last one; all count. */
+static void
+test_relay_none(void **state)
+{
+	struct d_ended ended;
+	uint64_t destination;
+
+	(void)state;
+	destination = due(RELAYS);
+	route_for(expect_ask("smtp://one.test"), "a=100", STS_ABSENT, 600);
+	expect_host("a", "192.0.2.100", "unreachable");
+	route_for(expect_ask("submission://two.test"), "a=100", STS_ABSENT,
+	    600);
+	expect_host("a", "192.0.2.100", "unreachable");
+	route_for(expect_ask("smtps://[three.test]"), "c=101", STS_ABSENT,
+	    600);
+	expect_host("c", "192.0.2.101", "unreachable");
+	ended = relay_ended(destination, OUTCOME_DEFERRED);
+	assert_string_equal(ended.enhanced, "4.4.1");
+	assert_non_null(strstr(ended.text, "c: connect"));
+	/* A policy that refused the first counts still, in its words. */
+	destination = due("smtp://one.test,smtp://two.test");
+	route_for(expect_ask("smtp://one.test"), "a!=1", STS_ENFORCE, 600);
+	expect_host("a", "", "skip");
+	route_for(expect_ask("smtp://two.test"), "b=100", STS_ABSENT, 600);
+	expect_host("b", "192.0.2.100", "unreachable");
+	ended = relay_ended(destination, OUTCOME_DEFERRED);
+	assert_true(ended.policy_refused);
+	assert_string_equal(ended.rule, "sts-mx-mismatch");
+	assert_non_null(strstr(ended.text, "a: "));
+}
+
+static void
+no_way(uint64_t question, enum route_outcome outcome, const char *enhanced)
+{
+	struct r_route route = { .question = question, .outcome = outcome,
+	    .rule = "nxdomain", .clause = "RFC 5321 5.1",
+	    .text = "no such name" };
+	struct r_end end = { question };
+
+	snprintf(route.enhanced, sizeof(route.enhanced), "%s", enhanced);
+	say(&world.policy, R_ROUTE, &route);
+	say(&world.policy, R_END, &end);
+}
+
+/* A relay without a way to it is passed; mail fails only if all are. */
+static void
+test_relay_no_way(void **state)
+{
+	struct d_ended ended;
+	uint64_t destination, session;
+
+	(void)state;
+	destination = due("smtp://one.test,smtp://two.test");
+	no_way(expect_ask("smtp://one.test"), ROUTE_FAIL, "5.1.2");
+	route_for(expect_ask("smtp://two.test"), "a=1", STS_ABSENT, 600);
+	session = ready(new_worker(), "a");
+	expect_next(session);
+	none_for(destination, session);
+	expect_ended(destination, 0, false);
+
+	destination = due("smtp://one.test,smtp://two.test");
+	no_way(expect_ask("smtp://one.test"), ROUTE_AGAIN, "4.4.3");
+	no_way(expect_ask("smtp://two.test"), ROUTE_FAIL, "5.1.2");
+	ended = relay_ended(destination, OUTCOME_DEFERRED);
+	assert_string_equal(ended.enhanced, "4.4.4");
+	assert_string_equal(ended.text, "no such name");
+
+	destination = due("smtp://one.test,smtp://two.test");
+	no_way(expect_ask("smtp://one.test"), ROUTE_FAIL, "5.1.2");
+	no_way(expect_ask("smtp://two.test"), ROUTE_FAIL, "5.1.2");
+	ended = relay_ended(destination, OUTCOME_FAILED);
+	assert_string_equal(ended.enhanced, "5.1.2");
+
+	destination = due("smtp://one.test,smtp://two.test");
+	no_way(expect_ask("smtp://one.test"), ROUTE_FAIL, "5.1.2");
+	route_for(expect_ask("smtp://two.test"), "a=100", STS_ABSENT, 600);
+	expect_host("a", "192.0.2.100", "unreachable");
+	relay_ended(destination, OUTCOME_DEFERRED);
+}
+
+/* A relay's port is not what a provider blocks. */
+static void
+test_relay_port(void **state)
+{
+	static struct r_host host;
+	struct r_route route = { .outcome = ROUTE_OK, .hosts = 1,
+	    .valid_until = loop_wall_s() + 600 };
+	struct address address = { .family = 4,
+	    .ip = { 192, 0, 2, IS_SILENT } };
+	unsigned i, ended = 0;
+	const void *message;
+	int fds[WIRE_FDS_MAX];
+	struct r_end end;
+	char url[64];
+
+	(void)state;
+	for (i = 0; i < ALARM_DOMAINS; i++) {
+		snprintf(url, sizeof(url), "submission://r%u.test", i);
+		due(url);
+		route.question = end.question = expect_ask(url);
+		host = (struct r_host){ .question = route.question,
+		    .name = "a", .mx_match = true, .port = 587 };
+		address.ip[3] = (uint8_t)(IS_SILENT + i);
+		route_put_address(host.addresses, &host.addresses_len,
+		    sizeof(host.addresses), &address);
+		say(&world.policy, R_ROUTE, &route);
+		say(&world.policy, R_HOST, &host);
+		say(&world.policy, R_END, &end);
+	}
+	while (ended < ALARM_DOMAINS) {
+		i = next_message(&world.queue, &message, fds);
+		assert_true(i == D_HOST || i == D_ENDED);
+		ended += i == D_ENDED;
+	}
+	assert_string_equal(alarms, "");
+}
+
 /* ---- routes that lead nowhere, and policy's death ---- */
 
 static void
@@ -1778,6 +2560,67 @@ test_queue_dies(void **state)
 	expect_result("r2@" DOMAIN, OUTCOME_DELIVERED, "a");
 }
 
+/*
+ * The dot is under way while queue dies: what is said then is heard, and the
+ * fresh queue knows of it before it gives anything out.
+ */
+static void
+test_queue_dies_at_dot(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	const struct d_held *held;
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	pass_body(worker, job);
+	wire_port_close(&world.queue);
+	expect(worker, W_CUT);
+	/* It crossed with that. */
+	dot(worker, job);
+	give_link(&world.queue, PROGRAM_QUEUE, &feed_wire);
+	held = expect(&world.queue, D_HELD);
+	assert_true(held->running);
+	assert_int_equal(held->job, job);
+	expect(&world.queue, D_SYNCED);
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	done(worker, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+	silence(&world.queue);
+	/* It has heard W_CUT: more would be for its next session. */
+	silence(worker);
+	idle(worker);
+	assert_int_equal(world.manager->channels_n, 0);
+}
+
+/* What a stale job did not achieve is given back, behind its results. */
+static void
+test_queue_dies_in_message(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	const struct d_return *back;
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 2, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 2);
+	result(worker, job, 0, OUTCOME_FAILED);
+	wire_port_close(&world.queue);
+	expect(worker, W_CUT);
+	give_link(&world.queue, PROGRAM_QUEUE, &feed_wire);
+	expect(&world.queue, D_HELD);
+	expect(&world.queue, D_HELD);
+	expect(&world.queue, D_SYNCED);
+	done(worker, job, DONE_CUT, false);
+	expect_result("r0@" DOMAIN, OUTCOME_FAILED, "a");
+	back = expect(&world.queue, D_RETURN);
+	assert_int_equal(back->job, job);
+	silence(&world.queue);
+}
+
 /* The worker of a message past its dot dies while there is no queue. */
 static void
 test_worker_dies_without_queue(void **state)
@@ -1833,6 +2676,83 @@ test_many_results(void **state)
 		results++;
 	}
 	silence(&world.queue);
+}
+
+/* The verdict on a destination comes behind those on its messages. */
+static void
+test_ended_behind_results(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	unsigned round, i, results = 0;
+	const void *message;
+	int fds[WIRE_FDS_MAX];
+	unsigned kind;
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	for (round = 0; round < 60; round++) {
+		job = job_for(destination, session, 100, 0, BODY_7BIT, 3);
+		expect_job(worker, job, 100);
+		for (i = 0; i < 100; i++)
+			result(worker, job, i, OUTCOME_DELIVERED);
+		done(worker, job, DONE_SERVED, true);
+		for (i = 0; i < 100; i++)
+			expect(&world.queue, D_RESULT);
+		expect_next(session);
+	}
+	/* A fresh link takes them not at once: and the attempt is new. */
+	wire_port_close(&world.queue);
+	turns(5);
+	idle(worker);
+	give_link(&world.queue, PROGRAM_QUEUE, &feed_wire);
+	destination = due("c.test");
+	answer_route("a=100", STS_ABSENT, 600);
+	while (results < 6000) {
+		kind = next_message(&world.queue, &message, fds);
+		results += kind == D_RESULT;
+		if (kind == D_ENDED || kind == 0)
+			fail_msg("%#x after %u results", kind, results);
+	}
+	expect_ended(destination, OUTCOME_DEFERRED, false);
+}
+
+/* Queue can give no body: the message comes back, nobody is blamed. */
+static void
+test_no_body(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	struct w_id id;
+
+	(void)state;
+	world.manager->body_ms = 50;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	id.job = job;
+	say(worker, W_BODY, &id);
+	expect_body(job);
+	expect(worker, W_CUT);
+	done(worker, job, DONE_CUT, false);
+	assert_int_equal(((const struct d_return *)expect(&world.queue,
+	    D_RETURN))->job, job);
+	expect_ended(destination, 0, true);
+	/* Too late. */
+	send_body(job);
+	idle(worker);
+	silence(&world.queue);
+	/* One that comes in time stops the clock. */
+	world.manager->body_ms = 200;
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ABSENT, 600);
+	session = ready(worker, "a");
+	expect_next(session);
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	pass_body(worker, job);
+	usleep(300000);
+	silence(worker);
 }
 
 /* ---- D_HOLD ---- */
@@ -2256,6 +3176,43 @@ test_workers(void **state)
 	silence(&world.policy);
 }
 
+/* All slots are taken: who has several gives one up, behind a message. */
+static void
+test_makes_room(void **state)
+{
+	uint64_t destination, session, second, job;
+	struct wire_port *worker, *extra;
+	char name[16], hosts[16];
+	unsigned i;
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 9, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	expect_body(job);
+	expect_next(session);		/* ahead */
+	extra = new_worker();
+	second = ready(extra, "a");
+	expect_next(second);
+	for (i = 0; i < 6; i++) {
+		snprintf(name, sizeof(name), "d%u.test", i);
+		snprintf(hosts, sizeof(hosts), "b=%u", 10 + i);
+		due(name);
+		answer_route(hosts, STS_ABSENT, 600);
+		expect_socket(new_worker(), "b");
+	}
+	due("late.test");
+	silence(&world.policy);
+	job = job_for(destination, second, 1, 0, BODY_7BIT, 3);
+	expect_job(extra, job, 1);
+	result(extra, job, 0, OUTCOME_DELIVERED);
+	done(extra, job, DONE_SERVED, true);
+	expect(extra, W_QUIT);
+	idle(extra);
+	answer_route("c=30", STS_ABSENT, 600);
+	expect_socket(extra, "c");
+}
+
 static void
 test_per_host(void **state)
 {
@@ -2567,6 +3524,40 @@ test_told_both(void **state)
 	    "reason=dane-all-unusable\n"), 1);
 }
 
+/* RPT-1.1-1, trap T46: a relay's sessions are told by the relay's name. */
+static void
+test_told_relay(void **state)
+{
+	struct r_route route = { .outcome = ROUTE_OK, .hosts = 1,
+	    .sts = STS_ENFORCE, .sts_id = "id1",
+	    .policy_domain = "relay.test",
+	    .valid_until = loop_wall_s() + 600 };
+	struct address address = { .family = 4, .ip = { 192, 0, 2, 1 } };
+	struct wire_port *worker;
+	static struct r_host host;
+	struct w_socket socket;
+	struct w_proof proof;
+	struct r_end end;
+
+	(void)state;
+	give_reports();
+	due("smtp://relay.test");
+	route.question = end.question = expect_ask("smtp://relay.test");
+	host = (struct r_host){ .question = route.question, .name = "a",
+	    .mx_match = true, .port = 25 };
+	route_put_address(host.addresses, &host.addresses_len,
+	    sizeof(host.addresses), &address);
+	say(&world.policy, R_ROUTE, &route);
+	say(&world.policy, R_HOST, &host);
+	say(&world.policy, R_END, &end);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	proof = proof_of(socket.session);
+	say(worker, W_READY, &proof);
+	assert_string_equal(expect_told().domain, "relay.test");
+	assert_int_equal(log_count("session domain=relay.test type=sts"), 1);
+}
+
 /* Ruling 18: refused by name alone: one session, without address. */
 static void
 test_told_refused(void **state)
@@ -2837,6 +3828,32 @@ test_stop(void **state)
 	loop_run(world.loop);		/* returns: it is over */
 }
 
+/* A minute is enough for the answer to a final dot. */
+static void
+test_stop_at_dot(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	pass_body(worker, job);
+	dot(worker, job);
+	manager_stop(world.manager);
+	world.manager->stop_ms -= 59 * 1000;
+	silence(worker);
+	usleep(300000);
+	silence(worker);
+	world.manager->stop_ms -= 1000;
+	expect_closed(worker);
+	assert_int_equal(((const struct d_return *)expect(&world.queue,
+	    D_RETURN))->job, job);
+	expect_ended(destination, 0, true);
+	assert_int_equal(world.manager->channels_n, 0);
+}
+
 static void
 log_as_comment(void *unused, enum log_level level, const char *line)
 {
@@ -2858,6 +3875,20 @@ main(void)
 		TEST("a message, and the worker again", test_delivers),
 		TEST("SMTP-2.2.1-2 what a worker is told",
 		    test_socket_says_all),
+		TEST("DANE-7672-3.2.2-2, DANE-7672-3.2.2-3, "
+		    "DANE-7672-3.2.2-4, DANE-7672-3.2.2-5 names that a "
+		    "certificate may bear", test_socket_names),
+		TEST("all TLSA records go to the worker",
+		    test_socket_records),
+		TEST("exempt and tls-required by the recipient's domain",
+		    test_socket_rules),
+		TEST("RTLS-4.2.1-14, RTLS-3-1 a message of class requiretls",
+		    test_requiretls),
+		TEST("RTLS-5-5 a notification goes in class mail",
+		    test_requiretls_notice),
+		TEST("RTLS-4.2.1-10, RTLS-4.2.1-12, RTLS-4.2.1-13 a definite "
+		    "no, or not",
+		    test_requiretls_definite),
 		TEST("results by recipient", test_recipients),
 		TEST("SMTP-5.1-9, SMTP-5.2-1 the next address, the next host",
 		    test_next_host),
@@ -2870,7 +3901,12 @@ main(void)
 		    test_enforce_skips),
 		TEST("STS-5-2 a certificate is refused",
 		    test_policy_refuses),
+		TEST("a refusal is told in the words of the proof asked for",
+		    test_refused_in_words),
+		TEST("T49 why there is no policy", test_policy_error),
 		TEST("DANE-7672-2.2-6 again in clear", test_clear_retry),
+		TEST("no second connection that nobody asked for",
+		    test_no_needless_retry),
 		TEST("STS-5-3 never in clear under enforce",
 		    test_no_clear_retry),
 		TEST("TLS-3207-4.1-1 a worker's claim is judged again",
@@ -2906,12 +3942,30 @@ main(void)
 		    test_unfit_but_not_everywhere),
 		TEST("a hundred messages are enough", test_hundred_messages),
 		TEST("reuse by the route as it is now", test_reuse),
+		TEST("DANE-7672-2.2-1 no reuse under other TLSA records",
+		    test_reuse_tlsa),
+		TEST("no reuse when an exemption is over",
+		    test_reuse_exempt),
+		TEST("DANE-7672-2.2.1-4, DANE-7672-2.2.1-5 a host alone is "
+		    "no proof of the domain", test_host_only),
+		TEST("DANE-7672-2.2.3-1 how a relayhost is spoken to",
+		    test_relay_socket),
+		TEST("STS-3.4-1, T46 the next relayhost", test_relay_next),
+		TEST("no relayhost", test_relay_none),
+		TEST("relayhosts without a way there", test_relay_no_way),
+		TEST("a relayhost's port is no alarm", test_relay_port),
 		TEST("no route", test_no_route),
 		TEST("policy dies", test_policy_dies),
 		TEST("queue dies", test_queue_dies),
+		TEST("queue dies while a final dot is under way",
+		    test_queue_dies_at_dot),
+		TEST("queue dies during a message",
+		    test_queue_dies_in_message),
 		TEST("queue dies, then a worker",
 		    test_worker_dies_without_queue),
 		TEST("6,000 results for a new queue", test_many_results),
+		TEST("D_ENDED behind results", test_ended_behind_results),
+		TEST("queue gives no body", test_no_body),
 		TEST("a destination is held", test_hold),
 		TEST("more sessions for one destination",
 		    test_more_sessions),
@@ -2933,6 +3987,8 @@ main(void)
 		    test_one_until_proven),
 		TEST("an additional session fails", test_extra_fails),
 		TEST("workers", test_workers),
+		TEST("several sessions make room for one",
+		    test_makes_room),
 		TEST("connections per host", test_per_host),
 		TEST("port 25 is blocked", test_port_25_alarm),
 		TEST("RPT-4.2.2-2, RPT-4.2.1-1, RPT-4.4-13 a session is told "
@@ -2940,6 +3996,8 @@ main(void)
 		TEST("RPT-4.3.4-1, RPT-4.3.1-1, RPT-4.3.1-6 what counts, and "
 		    "the log", test_told_rows),
 		TEST("RPT-1.1-2 both policies", test_told_both),
+		TEST("RPT-1.1-1, STS-3.4-1, T46 a relay's session",
+		    test_told_relay),
 		TEST("RPT-4.4-20, RPT-4.3.2.2-4 a host refused by name",
 		    test_told_refused),
 		TEST("RPT-4.2.2-1 the retry in clear is no second session",
@@ -2953,6 +4011,8 @@ main(void)
 		TEST("16 MiB are enough", test_told_bytes),
 		TEST("tls-report off", test_told_off),
 		TEST("stopping", test_stop),
+		TEST("stopping while a final dot has no answer",
+		    test_stop_at_dot),
 	};
 
 	log_start("test");

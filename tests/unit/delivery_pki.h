@@ -30,6 +30,7 @@ struct pki_wish {
 	const char	*names;		/* subjectAltName, or NULL */
 	const char	*constraints;	/* basicConstraints, or NULL */
 	const char	*purpose;	/* extendedKeyUsage, or NULL */
+	const char	*permitted;	/* nameConstraints, or NULL */
 	long		 from_days, to_days;	/* 0, 0: -1 to 30 */
 	int		 rsa_bits;	/* 0: P-256 */
 	int		 broken;	/* its signature does not hold */
@@ -82,6 +83,8 @@ pki_make(const struct pki_wish *wish, const struct pki_entity *issuer)
 	pki_add(made.certificate, NULL, NID_basic_constraints,
 	    wish->constraints);
 	pki_add(made.certificate, NULL, NID_ext_key_usage, wish->purpose);
+	pki_add(made.certificate, NULL, NID_name_constraints,
+	    wish->permitted);
 	if (X509_sign(made.certificate, issuer != NULL ? issuer->key :
 	    made.key, wish->digest != NULL ? wish->digest : EVP_sha256()) == 0)
 		abort();

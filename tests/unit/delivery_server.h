@@ -9,6 +9,7 @@
  *	"tls NAME"	handshake with this certificate
  *	"tls-fails NAME" handshake that must come to nothing
  *	"clear"		answer the ClientHello in clear text
+ *	"swallow"	read what has come, once something has
  *	"quiet"		nothing may come for a while
  *	"slow N"	wait N ms
  *	"tight"		a tiny send buffer
@@ -69,6 +70,21 @@ add_server(const char *name, const struct pki_wish *wish,
 	servers_made.servers[servers_made.servers_n].name = name;
 	servers_made.servers[servers_made.servers_n++].context = context;
 	pki_free(&leaf);
+}
+
+/* The TLSA record 3 1 1 of that server's key, as struct r_host has it. */
+#define SERVER_TLSA_LEN	37
+static inline void
+server_tlsa(const char *name, uint8_t record[SERVER_TLSA_LEN])
+{
+	X509 *certificate = SSL_CTX_get0_certificate(server_named(name));
+	uint8_t *der = NULL;
+	int len;
+
+	len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+	memcpy(record, (uint8_t[]){ 35, 0, 3, 1, 1 }, 5);
+	EVP_Digest(der, (size_t)len, record + 5, NULL, EVP_sha256(), NULL);
+	OPENSSL_free(der);
 }
 
 static void
@@ -256,8 +272,8 @@ static bool
 play(struct server *server, const char *word)
 {
 	struct pollfd ready = { server->fd, POLLIN, 0 };
+	char octet, octets[4096];
 	int tiny = 1;
-	char octet;
 
 	if (word[0] == '>' && word[1] == '>')
 		return put(server, word + 2, strlen(word + 2));
@@ -279,6 +295,8 @@ play(struct server *server, const char *word)
 	if (strcmp(word, "clear") == 0)
 		return poll(&ready, 1, -1) == 1 &&
 		    put(server, "220 still in clear\r\n", 20);
+	if (strcmp(word, "swallow") == 0)
+		return read(server->fd, octets, sizeof(octets)) > 0;
 	if (strcmp(word, "quiet") == 0)
 		return is_quiet(server) ||
 		    complain(server, "something came", "");

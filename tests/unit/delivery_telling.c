@@ -11,7 +11,6 @@
 
 #include "delivery/facts.h"
 #include "delivery/telling.h"
-#include "delivery/tls.h"
 #include "delivery/x509.h"
 
 #include <stdio.h>
@@ -57,7 +56,7 @@ defects_of(const uint8_t *errors, uint32_t len)
 	uint32_t i;
 
 	for (i = 0; i < len; i++)
-		cert |= tls_defect(errors[i]);
+		cert |= x509_defect(errors[i]);
 	return cert;
 }
 
@@ -69,11 +68,22 @@ struct row {
 	enum tlsa_state	 tlsa;
 	enum starttls	 starttls;
 	uint8_t		 errors[PROOF_ERRORS_MAX];
+	uint8_t		 dane[PROOF_ERRORS_MAX];
 	const char	*reason;	/* the worker's */
 	const char	*told;
 	bool		 clear_retry;
 	enum mail_class	 class;		/* CLASS_MAIL when 0 */
 };
+
+static uint32_t
+put_errors(uint8_t *to, const uint8_t *errors)
+{
+	uint32_t n = 0;
+
+	for (; n < PROOF_ERRORS_MAX && errors[n] != 0; n++)
+		to[n] = errors[n];
+	return n;
+}
 
 static void
 tell_row(const struct row *row, struct t_session *session)
@@ -86,11 +96,10 @@ tell_row(const struct row *row, struct t_session *session)
 	struct w_proof proof = { .helo = "mx.test" };
 	struct session_verdict verdict;
 
-	while (proof.errors_len < PROOF_ERRORS_MAX &&
-	    row->errors[proof.errors_len] != 0)
-		proof.errors_len++;
-	memcpy(proof.errors, row->errors, proof.errors_len);
+	proof.errors_len = put_errors(proof.errors, row->errors);
 	facts.cert = defects_of(proof.errors, proof.errors_len);
+	proof.dane_errors_len = put_errors(proof.dane_errors, row->dane);
+	facts.dane = defects_of(proof.dane_errors, proof.dane_errors_len);
 	if (row->reason != NULL)
 		snprintf(proof.tls_reason, sizeof(proof.tls_reason), "%s",
 		    row->reason);
@@ -181,8 +190,25 @@ static const struct row rows[] = {
 	{ .tlsa = TLSA_USABLE, .starttls = STARTTLS_BROKEN,
 	  .reason = "timed out",
 	  .told = "tlsa validation-failure (timed out)" },
-	{ .tlsa = TLSA_USABLE, .starttls = STARTTLS_DONE, .errors = { TLSA },
+	{ .tlsa = TLSA_USABLE, .starttls = STARTTLS_DONE,
+	  .told = "tlsa success" },
+	/* a key that matches: what the CAs say is nothing to DANE */
+	{ .tlsa = TLSA_USABLE, .starttls = STARTTLS_DONE,
+	  .errors = { SELF, EXPIRED, NAME }, .told = "tlsa success" },
+	{ .tlsa = TLSA_USABLE, .starttls = STARTTLS_DONE, .dane = { TLSA },
 	  .told = "tlsa tlsa-invalid (dane-no-match)" },
+	{ .tlsa = TLSA_USABLE, .starttls = STARTTLS_DONE, .dane = { NAME },
+	  .errors = { SELF, NAME }, .told =
+	  "tlsa certificate-host-mismatch (X509_V_ERR_HOSTNAME_MISMATCH)" },
+	{ .tlsa = TLSA_USABLE, .starttls = STARTTLS_DONE,
+	  .dane = { EXPIRED }, .errors = { EXPIRED }, .told =
+	  "tlsa certificate-expired (X509_V_ERR_CERT_HAS_EXPIRED)" },
+	{ .tlsa = TLSA_USABLE, .starttls = STARTTLS_DONE,
+	  .dane = { NAME, TLSA, EARLY, SIGNATURE }, .told =
+	  "tlsa tlsa-invalid (dane-no-match), "
+	  "tlsa certificate-expired (X509_V_ERR_CERT_NOT_YET_VALID), "
+	  "tlsa certificate-host-mismatch (X509_V_ERR_HOSTNAME_MISMATCH), "
+	  "tlsa validation-failure (X509_V_ERR_CERT_SIGNATURE_FAILURE)" },
 	{ .tlsa = TLSA_UNUSABLE, .starttls = STARTTLS_DONE,
 	  .told = "tlsa tlsa-invalid (dane-all-unusable)" },
 	{ .tlsa = TLSA_UNUSABLE, .starttls = STARTTLS_ABSENT,
@@ -195,9 +221,18 @@ static const struct row rows[] = {
 	  .starttls = STARTTLS_DONE, .told = "sts success, "
 	  "tlsa tlsa-invalid (dane-all-unusable)" },
 	{ .sts = STS_TESTING, .tlsa = TLSA_USABLE,
-	  .starttls = STARTTLS_DONE, .errors = { EXPIRED, TLSA },
+	  .starttls = STARTTLS_DONE, .errors = { EXPIRED }, .dane = { TLSA },
 	  .told = "sts certificate-expired (X509_V_ERR_CERT_HAS_EXPIRED), "
 	  "tlsa tlsa-invalid (dane-no-match)" },
+	{ .sts = STS_ENFORCE, .tlsa = TLSA_USABLE,
+	  .starttls = STARTTLS_DONE, .dane = { TLSA },
+	  .told = "sts success, tlsa tlsa-invalid (dane-no-match)" },
+	{ .sts = STS_ENFORCE, .tlsa = TLSA_USABLE,
+	  .starttls = STARTTLS_DONE, .errors = { SELF, NAME },
+	  .told = "sts certificate-not-trusted "
+	  "(X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT), "
+	  "sts certificate-host-mismatch (X509_V_ERR_HOSTNAME_MISMATCH), "
+	  "tlsa success" },
 	{ .sts = STS_ENFORCE, .tlsa = TLSA_USABLE,
 	  .starttls = STARTTLS_REFUSED, .reason = "502 what",
 	  .told = "sts validation-failure (502 what), "
@@ -339,9 +374,13 @@ check(const struct session_facts *facts, unsigned *told)
 	    blocks->tlsa != RESULT_NONE || blocks->no_policy != RESULT_NONE;
 	size_t i;
 
-	for (i = 0; i < N(errors); i++)
+	for (i = 0; i < N(errors); i++) {
 		if (facts->cert & errors[i].defect)
 			proof.errors[proof.errors_len++] = errors[i].error;
+		if (facts->dane & errors[i].defect)
+			proof.dane_errors[proof.dane_errors_len++] =
+			    errors[i].error;
+	}
 	assert_int_equal(telling_end(&session, facts, blocks, &proof),
 	    counts);
 	check_block(&session, REPORT_STS, blocks->sts);
@@ -355,7 +394,7 @@ test_all_facts(void **state)
 {
 	struct session_facts facts = { .requiretls = true };
 	struct host_facts *host = &facts.host;
-	unsigned bits, told = 0, all = 0;
+	unsigned bits, danes, told = 0, all = 0;
 	int class, sts, tlsa, starttls;
 
 	(void)state;
@@ -363,20 +402,26 @@ test_all_facts(void **state)
 	for (sts = STS_ABSENT; sts <= STS_ENFORCE; sts++)
 	for (tlsa = TLSA_INSECURE; tlsa <= TLSA_FAILED; tlsa++)
 	for (starttls = STARTTLS_ABSENT; starttls <= STARTTLS_DONE; starttls++)
-	for (bits = 0; bits < 32 * 16; bits++) {
+	for (bits = 0; bits < 32 * 256; bits++) {
+		danes = bits >> 8;
+		/* Compared only where there is something to compare. */
+		if (danes > 0 && (tlsa != TLSA_USABLE ||
+		    starttls != STARTTLS_DONE))
+			break;
+		facts.dane = danes;
 		host->class = (enum mail_class)class;
 		host->sts = (enum sts_mode)sts;
 		host->tlsa = (enum tlsa_state)tlsa;
 		facts.starttls = (enum starttls)starttls;
-		facts.cert = bits & 31;
-		host->mx_match = bits & 32;
-		host->mx_secure = bits & 64;
-		host->sts_report_only = bits & 128;
-		facts.clear_retry = bits & 256;
+		facts.cert = bits & 15;
+		host->mx_match = bits & 16;
+		host->mx_secure = bits & 32;
+		host->sts_report_only = bits & 64;
+		facts.clear_retry = bits & 128;
 		check(&facts, &told);
 		all++;
 	}
-	assert_int_equal(all, 4 * 4 * 5 * 4 * 512);
+	assert_int_equal(all, 4 * 4 * (19 + 32) * 256);
 	assert_true(told > all / 8 && told < all / 2);
 }
 
@@ -476,7 +521,7 @@ test_each_error(void **state)
 	(void)state;
 	for (error = 0; error < 256; error++) {
 		proof.errors[0] = (uint8_t)error;
-		facts.cert = tls_defect(error);
+		facts.cert = x509_defect(error);
 		if (facts.cert == CERT_DANE_NO_MATCH)
 			continue;
 		verdict = decide_session(&facts);
@@ -662,7 +707,7 @@ test_applied(void **state)
 	for (i = 0; i < N(cases); i++) {
 		route = make_route(cases[i].sts, cases[i].tlsa, cases[i].base,
 		    cases[i].len);
-		nexthop_facts(route, &route->hosts[0], CLASS_MAIL, config,
+		nexthop_facts(route, &route->hosts[0], CLASS_MAIL, config, 0,
 		    &facts);
 		memset(&session, 0xff, sizeof(session));
 		telling_begin(&session, "b.test", route, &route->hosts[0],
@@ -679,11 +724,101 @@ test_applied(void **state)
 	/* With `mta-sts off` none was applied. */
 	config->mta_sts = CONFIG_STS_OFF;
 	route = make_route(STS_ENFORCE, TLSA_ABSENT, "", 0);
-	nexthop_facts(route, &route->hosts[0], CLASS_MAIL, config, &facts);
+	nexthop_facts(route, &route->hosts[0], CLASS_MAIL, config, 0, &facts);
 	telling_begin(&session, "b.test", route, &route->hosts[0], &facts);
 	assert_string_equal(session.sts_id, "");
 	nexthop_free(&route);
 	config_free(&config);
+}
+
+/* ---- what queue is told: facts.c ---- */
+
+static void
+test_dane_words(void **state)
+{
+	static const struct {
+		uint8_t		 errors[PROOF_ERRORS_MAX];
+		const char	*matched;
+		const char	*says;
+	} cases[] = {
+		{ { 0 }, "", "" },
+		{ { 0 }, "3 1 1 0b9fa5a5...", "matches 3 1 1 0b9fa5a5..." },
+		{ { TLSA }, "",
+		  "dane-no-match (no matching DANE TLSA records)" },
+		{ { NAME }, "2 0 1 01020304...",
+		  "host-mismatch (hostname mismatch)" },
+		{ { EXPIRED, NAME }, "2 0 1 01020304...", "expired "
+		  "(certificate has expired), "
+		  "host-mismatch (hostname mismatch)" },
+		{ { UNKNOWN, LEAF, SELF, SIGNATURE, EARLY, NAME, EXPIRED,
+		  TLSA }, "", NULL },
+	};
+	struct w_proof proof;
+	struct d_host note;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		proof = (struct w_proof){ .starttls_known = true,
+		    .starttls = STARTTLS_DONE };
+		proof.dane_errors_len = put_errors(proof.dane_errors,
+		    cases[i].errors);
+		proof.dane = defects_of(proof.dane_errors,
+		    proof.dane_errors_len);
+		strcpy(proof.tlsa_matched, cases[i].matched);
+		note = (struct d_host){ .destination = 0 };
+		facts_session(&note, &proof, NULL);
+		if (cases[i].says != NULL)
+			assert_string_equal(note.dane, cases[i].says);
+		else	/* cut at the room */
+			assert_int_equal(strlen(note.dane),
+			    sizeof(note.dane) - 1);
+	}
+	/* A worker that says more than there can be is cut short. */
+	proof.dane_errors_len = 200;
+	facts_session(&note, &proof, NULL);
+}
+
+/*
+ * Neither a match nor a defect: there was nothing that the library could
+ * compare.  DANE-7671-4.1-1
+ */
+static void
+test_nothing_compared(void **state)
+{
+	static const struct {
+		enum tlsa_state	tlsa;
+		enum starttls	starttls;
+		unsigned	dane;
+		const char	*matched;
+		enum tlsa_state	becomes;
+	} cases[] = {
+		{ TLSA_USABLE, STARTTLS_DONE, 0, "", TLSA_UNUSABLE },
+		{ TLSA_USABLE, STARTTLS_DONE, 0, "3 1 1 01", TLSA_USABLE },
+		{ TLSA_USABLE, STARTTLS_DONE, CERT_DANE_NO_MATCH, "",
+		  TLSA_USABLE },
+		{ TLSA_USABLE, STARTTLS_BROKEN, 0, "", TLSA_USABLE },
+		{ TLSA_USABLE, STARTTLS_ABSENT, 0, "", TLSA_USABLE },
+		{ TLSA_ABSENT, STARTTLS_DONE, 0, "", TLSA_ABSENT },
+		{ TLSA_INSECURE, STARTTLS_DONE, 0, "", TLSA_INSECURE },
+		{ TLSA_FAILED, STARTTLS_DONE, 0, "", TLSA_FAILED },
+	};
+	struct host_facts host = { .class = CLASS_MAIL };
+	struct session_facts facts;
+	struct w_proof proof;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(cases); i++) {
+		host.tlsa = cases[i].tlsa;
+		proof = (struct w_proof){ .starttls_known = true,
+		    .starttls = cases[i].starttls, .dane = cases[i].dane };
+		strcpy(proof.tlsa_matched, cases[i].matched);
+		facts_of_proof(&host, false, &proof, &facts);
+		assert_int_equal(facts.host.tlsa, cases[i].becomes);
+		assert_int_equal(facts.dane, cases[i].dane);
+		assert_int_equal(host.tlsa, cases[i].tlsa);
+	}
 }
 
 #define TEST(name, function)	{ name, function, NULL, NULL, NULL }
@@ -709,6 +844,9 @@ main(void)
 		TEST("RPT-4.4-14 the name that a server calls itself",
 		    test_helo),
 		TEST("RPT-4.4-12, RPT-4.4-15 addresses", test_addresses),
+		TEST("what DANE said, in words", test_dane_words),
+		TEST("DANE-7671-4.1-1 records that the library knows to be "
+		    "none", test_nothing_compared),
 		TEST("RPT-1.1-1, RPT-1.1-2, RPT-4.5-1 what was applied",
 		    test_applied),
 	};

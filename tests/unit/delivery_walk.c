@@ -418,30 +418,31 @@ test_facts(void **state)
 	struct host_facts facts;
 
 	(void)state;
-	nexthop_facts(route, &route->hosts[0], CLASS_MAIL, &config, &facts);
+	nexthop_facts(route, &route->hosts[0], CLASS_MAIL, &config, 0, &facts);
 	assert_int_equal(facts.sts, STS_ENFORCE);
 	assert_true(facts.mx_match);
 	assert_false(facts.sts_report_only);
 	assert_false(facts.name_given);
 	assert_false(facts.sts_unknown);
-	nexthop_facts(route, &route->hosts[1], CLASS_REPORT, &config, &facts);
+	nexthop_facts(route, &route->hosts[1], CLASS_REPORT, &config, 0,
+	    &facts);
 	assert_false(facts.mx_match);
 	assert_int_equal(facts.class, CLASS_REPORT);
 	config.mta_sts = CONFIG_STS_REPORT;
-	nexthop_facts(route, &route->hosts[1], CLASS_MAIL, &config, &facts);
+	nexthop_facts(route, &route->hosts[1], CLASS_MAIL, &config, 0, &facts);
 	assert_true(facts.sts_report_only);
 	assert_int_equal(facts.sts, STS_ENFORCE);
 	config.mta_sts = CONFIG_STS_OFF;
-	nexthop_facts(route, &route->hosts[1], CLASS_MAIL, &config, &facts);
+	nexthop_facts(route, &route->hosts[1], CLASS_MAIL, &config, 0, &facts);
 	assert_int_equal(facts.sts, STS_ABSENT);
 	assert_true(facts.mx_match);
 	/* A policy that could not be had is no absence. */
 	config.mta_sts = CONFIG_STS_ENFORCE;
 	route->route.sts = STS_ABSENT;
-	nexthop_facts(route, &route->hosts[0], CLASS_MAIL, &config, &facts);
+	nexthop_facts(route, &route->hosts[0], CLASS_MAIL, &config, 0, &facts);
 	assert_false(facts.sts_unknown);
 	route->route.sts_error = RESULT_STS_POLICY_FETCH_ERROR;
-	nexthop_facts(route, &route->hosts[0], CLASS_MAIL, &config, &facts);
+	nexthop_facts(route, &route->hosts[0], CLASS_MAIL, &config, 0, &facts);
 	assert_true(facts.sts_unknown);
 	nexthop_free(&route);
 }
@@ -469,7 +470,7 @@ test_unknown_address(void **state)
 	for (i = 0; i < N(rows_of); i++) {
 		route = make_route(rows_of[i].hosts, NONE, 1000);
 		route->literal = rows_of[i].domain[0] == '[';
-		nexthop_facts(route, route->hosts, CLASS_MAIL, &config,
+		nexthop_facts(route, route->hosts, CLASS_MAIL, &config, 0,
 		    &facts);
 		verdict = decide_host(&facts);
 		facts_host(&note, 1, route, route->hosts, &facts, &verdict);
@@ -491,7 +492,7 @@ test_name_given(void **state)
 	(void)state;
 	nexthop = nexthop_new(&route, "[192.0.2.1]");
 	nexthop_add(nexthop, &host);
-	nexthop_facts(nexthop, nexthop->hosts, CLASS_MAIL, &config, &facts);
+	nexthop_facts(nexthop, nexthop->hosts, CLASS_MAIL, &config, 0, &facts);
 	assert_true(facts.name_given);
 	/* One more host than announced is not taken. */
 	assert_false(nexthop_add(nexthop, &host));
@@ -499,11 +500,212 @@ test_name_given(void **state)
 	route.mx_implicit = true;
 	nexthop = nexthop_new(&route, "x");
 	nexthop_add(nexthop, &host);
-	nexthop_facts(nexthop, nexthop->hosts, CLASS_MAIL, &config, &facts);
+	nexthop_facts(nexthop, nexthop->hosts, CLASS_MAIL, &config, 0, &facts);
 	assert_true(facts.name_given);
 	assert_ptr_equal(nexthop_find(nexthop, "x"), nexthop->hosts);
 	assert_null(nexthop_find(nexthop, "y"));
 	nexthop_free(&nexthop);
+}
+
+/*
+ * What the operator says holds for the name that mail goes to: the
+ * recipient's domain, or the relay's own (STS-3.4-1, trap T46).
+ */
+static void
+test_operators_rules(void **state)
+{
+	static struct config_exempt exempts[] = {
+		{ .domain = { "b.test" }, .until_s = 1000 },
+		{ .domain = { "relay.test" }, .until_s = 1000 },
+	};
+	static struct config_domains required[] = {
+		{ { "below.test" }, true }, { { "relay.test" }, false },
+	};
+	struct config config = { .exempt = exempts, .exempt_n = 2,
+	    .tls_required = required, .tls_required_n = 2 };
+	static const struct {
+		const char	*asked;
+		int64_t		 wall_s;
+		bool		 exempt, required, relay, verified, given;
+	} rows_of[] = {
+		{ "b.test", 999, true, false, false, false, false },
+		{ "b.test", 1000, false, false, false, false, false },
+		{ "x.b.test", 999, false, false, false, false, false },
+		{ "x.below.test", 999, false, true, false, false, false },
+		{ "[192.0.2.1]", 999, false, false, false, false, true },
+		{ "smtp://relay.test", 999, true, true, true, false, false },
+		{ "smtp://[relay.test]", 999, true, true, true, false, true },
+		{ "submission://relay.test:25", 999, true, true, true, true,
+		  false },
+		{ "smtps://[192.0.2.1]", 999, false, false, true, true,
+		  true },
+		{ "smtp://b.test", 1000, false, false, true, false, false },
+	};
+	struct r_route route = { .hosts = 1, .mx_secure = true };
+	struct r_host host = { .name = "x", .tlsa_state = TLSA_USABLE };
+	struct host_facts facts;
+	struct nexthop *nexthop;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(rows_of); i++) {
+		nexthop = nexthop_new(&route, rows_of[i].asked);
+		nexthop_add(nexthop, &host);
+		nexthop_facts(nexthop, nexthop->hosts, CLASS_MAIL, &config,
+		    rows_of[i].wall_s, &facts);
+		assert_int_equal(facts.exempt, rows_of[i].exempt);
+		assert_int_equal(facts.tls_required, rows_of[i].required);
+		assert_int_equal(facts.relayhost, rows_of[i].relay);
+		assert_int_equal(facts.relayhost_verified,
+		    rows_of[i].verified);
+		assert_int_equal(facts.name_given, rows_of[i].given);
+		assert_int_equal(facts.tlsa, TLSA_USABLE);
+		assert_true(facts.tlsa_mark != 0);
+		config.dane = CONFIG_DANE_OFF;
+		nexthop_facts(nexthop, nexthop->hosts, CLASS_MAIL, &config,
+		    rows_of[i].wall_s, &facts);
+		assert_int_equal(facts.tlsa, TLSA_INSECURE);
+		assert_true(facts.tlsa_mark == 0);
+		config.dane = CONFIG_DANE_ENFORCE;
+		nexthop_free(&nexthop);
+	}
+}
+
+/* By which name log and reports speak of it. */
+static void
+test_name(void **state)
+{
+	struct r_route route = { .hosts = 0 };
+	struct nexthop *nexthop;
+
+	(void)state;
+	nexthop = nexthop_new(&route, "b.test");
+	assert_string_equal(nexthop_name(nexthop), "b.test");
+	nexthop_free(&nexthop);
+	nexthop = nexthop_new(&route, "submission://relay.test:99");
+	assert_string_equal(nexthop_name(nexthop), "relay.test");
+	nexthop_free(&nexthop);
+	snprintf(route.policy_domain, sizeof(route.policy_domain), "p.test");
+	nexthop = nexthop_new(&route, "smtp://[relay.test]");
+	assert_string_equal(nexthop_name(nexthop), "p.test");
+	nexthop_free(&nexthop);
+}
+
+/* Records that a peer chose: whole ones are kept, the rest is not read. */
+static void
+test_records(void **state)
+{
+	static const uint8_t cut[] = { 3, 0, 3, 1, 1, 200, 0, 3, 1 };
+	static const uint8_t lone[] = { 3 };
+	struct r_route route = { .hosts = 3 };
+	struct r_host host = { .name = "x", .tlsa_state = TLSA_USABLE };
+	struct nexthop *nexthop = nexthop_new(&route, "b.test");
+
+	(void)state;
+	host.tlsa_len = sizeof(cut);
+	memcpy(host.tlsa, cut, sizeof(cut));
+	nexthop_add(nexthop, &host);
+	assert_int_equal(nexthop->hosts[0].tlsa_all_len, 5);
+	assert_int_equal(nexthop->hosts[0].tlsa_len, 5);
+	host.tlsa_len = sizeof(lone);
+	memcpy(host.tlsa, lone, sizeof(lone));
+	nexthop_add(nexthop, &host);
+	assert_int_equal(nexthop->hosts[1].tlsa_all_len, 0);
+	assert_null(nexthop->hosts[1].tlsa_records);
+	/* More than a report takes. */
+	memset(host.tlsa, 0, sizeof(host.tlsa));
+	host.tlsa_len = 9000;
+	nexthop_add(nexthop, &host);
+	assert_int_equal(nexthop->hosts[2].tlsa_all_len, 9000);
+	assert_int_equal(nexthop->hosts[2].tlsa_len, REPORT_TLSA_MAX);
+	nexthop_free(&nexthop);
+}
+
+/* ---- several relays ---- */
+
+/* Counts and verdicts go on from one to the next, limits begin anew. */
+static void
+test_relays(void **state)
+{
+	static const struct rule first = { "first", "", "", "" };
+	struct nexthop *one = make_route("a=12345678 b=9", NONE, 1000);
+	struct nexthop *two = make_route("a=1", NONE, 1000);
+	struct r_route none = { .outcome = ROUTE_FAIL };
+	struct nexthop *no_way = nexthop_new(&none, "smtp://c.test");
+	struct config config = { .ip = CONFIG_IP_BOTH };
+	static struct walk walk;
+	struct domain_facts facts;
+	struct walk_step step;
+	unsigned i;
+
+	(void)state;
+	walk = (struct walk){ .hosts_n = 0 };
+	for (i = 0; i < 9; i++) {
+		walk_next(&walk, one, CLASS_MAIL, &config, NULL, 0, 5, &step);
+		assert_int_equal(step.what, WALK_CONNECT);
+		walk_note_try(&walk, step.host->name, &step.address, 5);
+	}
+	walk_note_end(&walk, "a", END_POLICY, true, &first, "a expired");
+	walk_note_end(&walk, "b", END_TEMPORARY, true, NULL, "b is dead");
+	walk_next_relay(&walk, one, CLASS_MAIL);
+	walk_next_relay(&walk, no_way, CLASS_MAIL);
+	/* The same host and address is another way by now. */
+	walk_next(&walk, two, CLASS_MAIL, &config, NULL, 0, 9000000, &step);
+	assert_int_equal(step.what, WALK_CONNECT);
+	walk_note_try(&walk, "a", &step.address, 9000000);
+	walk_note_end(&walk, "a", END_TEMPORARY, true, NULL, "a is dead");
+	assert_int_equal(walk.connections, 10);
+	walk_domain_facts(&walk, two, CLASS_MAIL, &facts);
+	assert_int_equal(facts.hosts, 4);
+	assert_int_equal(facts.policy, 1);
+	assert_int_equal(facts.temporary, 2);
+	assert_int_equal(facts.nonexistent, 1);
+	assert_string_equal(facts.policy_rule.name, "first");
+	assert_string_equal(walk_decider(&walk, two)->text, "a expired");
+	nexthop_free(&one);
+	nexthop_free(&two);
+	nexthop_free(&no_way);
+}
+
+/* What happened last stands for all where no policy had a word. */
+static void
+test_relays_last(void **state)
+{
+	struct nexthop *one = make_route("a=1", NONE, 1000);
+	struct nexthop *two = make_route("b=1", NONE, 1000);
+	static struct walk walk;
+
+	(void)state;
+	walk = (struct walk){ .hosts_n = 0 };
+	walk_note_end(&walk, "a", END_TEMPORARY, true, NULL, "a is dead");
+	walk_next_relay(&walk, one, CLASS_MAIL);
+	assert_string_equal(walk_decider(&walk, two)->text, "a is dead");
+	walk_note_end(&walk, "b", END_TEMPORARY, true, NULL, "b is dead");
+	assert_string_equal(walk_decider(&walk, two)->text, "b is dead");
+	nexthop_free(&one);
+	nexthop_free(&two);
+}
+
+/* RTLS-4.2.1-12: unfit for REQUIRETLS everywhere is a definite no. */
+static void
+test_relays_unfit(void **state)
+{
+	static const struct rule unfit = { "unfit", "", "4.7.30", "" };
+	struct nexthop *one = make_route("a=1", NONE, 1000);
+	struct nexthop *two = make_route("b=1", NONE, 1000);
+	struct domain_facts facts;
+	static struct walk walk;
+
+	(void)state;
+	walk = (struct walk){ .hosts_n = 0 };
+	walk_note_end(&walk, "a", END_UNFIT_TLS, true, &unfit, "");
+	walk_next_relay(&walk, one, CLASS_REQUIRETLS);
+	walk_note_end(&walk, "b", END_NONEXISTENT, true, NULL, "");
+	walk_domain_facts(&walk, two, CLASS_REQUIRETLS, &facts);
+	assert_int_equal(decide_domain(&facts).action, DOMAIN_FAIL);
+	assert_string_equal(decide_domain(&facts).rule.enhanced, "5.7.30");
+	nexthop_free(&one);
+	nexthop_free(&two);
 }
 
 #define ROWS(name, rows)						\
@@ -531,6 +733,14 @@ main(void)
 		TEST("names that were given", test_name_given),
 		TEST("what is not known of an address",
 		    test_unknown_address),
+		TEST("STS-3.4-1, T46 exempt, tls-required, dane off",
+		    test_operators_rules),
+		TEST("STS-3.4-1 the name in log and reports", test_name),
+		TEST("TLSA records are whole", test_records),
+		TEST("one relay after the other", test_relays),
+		TEST("the last relay's words", test_relays_last),
+		TEST("RTLS-4.2.1-12 relays that are all unfit",
+		    test_relays_unfit),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -237,6 +237,59 @@ test_tainted(void **state)
 	wire_port_close(&port);
 }
 
+/* The same, with the TLSA record of the server "self" for it. */
+static void
+connect_with_tlsa(struct wire_port *port, struct server *server,
+    const char *const *script)
+{
+	struct w_socket socket = { .session = 42, .host = HOST,
+	    .ehlo = "relay.test", .class = CLASS_MAIL, .mx_match = true,
+	    .mx_secure = true, .tlsa = TLSA_USABLE, .tlsa_mark = 1,
+	    .tlsa_base = HOST, .tlsa_records_len = SERVER_TLSA_LEN };
+	int fd = server_begin(server, script);
+
+	server_tlsa("self", socket.tlsa_records);
+	say(port, W_SOCKET, &socket, &fd);
+	close(fd);
+}
+
+/* What DANE and what the CAs say of one certificate goes its own way each. */
+static void
+test_dane(void **state)
+{
+	static const char *const fits[] = { OFFER, "tls self", EHLO,
+	    ">250 mx", BYE, NULL };
+	static const char *const differs[] = { OFFER, "tls good", BYE,
+	    NULL };
+	const struct w_proof *proof;
+	struct wire_port port;
+	struct server server;
+
+	(void)state;
+	new_worker(&port);
+	connect_with_tlsa(&port, &server, fits);
+	proof = expect(&port, W_READY);
+	assert_int_equal(proof->dane, 0);
+	assert_int_equal(proof->dane_errors_len, 0);
+	assert_memory_equal(proof->tlsa_matched, "3 1 1 ", 6);
+	assert_int_equal(proof->cert, CERT_NOT_TRUSTED);
+	say(&port, W_QUIT, NULL, NULL);
+	expect(&port, W_IDLE);
+	finish(&server);
+	connect_with_tlsa(&port, &server, differs);
+	proof = expect(&port, W_FAILED);
+	assert_int_equal(proof->failure, PROOF_POLICY);
+	assert_int_equal(proof->dane, CERT_DANE_NO_MATCH);
+	assert_int_equal(proof->dane_errors_len, 1);
+	assert_int_equal(proof->dane_errors[0], X509_V_ERR_DANE_NO_MATCH);
+	assert_string_equal(proof->tlsa_matched, "");
+	assert_int_equal(proof->cert, 0);
+	assert_string_equal(proof->certificate, "valid");
+	expect(&port, W_IDLE);
+	finish(&server);
+	wire_port_close(&port);
+}
+
 /* W_CUT: where it waits for the server, for a body, for us. */
 static void
 test_cut(void **state)
@@ -467,6 +520,8 @@ main(void)
 		TEST("STS-5-2 a session that proves nothing", test_refusal),
 		TEST("a worker retires after 100 sessions", test_retires),
 		TEST("a worker whose TLS failed retires", test_tainted),
+		TEST("DANE-7672-2.2-1, DANE-7672-3.2-1 what DANE says of a "
+		    "session", test_dane),
 		TEST("W_CUT", test_cut),
 		TEST("the manager goes", test_manager_goes),
 		TEST("a worker holds two descriptors", test_descriptors),

@@ -44,7 +44,8 @@ tear_down(void **state)
 }
 
 enum policy { NO_POLICY, ENFORCE, TESTING, WITH_TLSA, CLEAR_RETRY,
-	REQUIRETLS };
+	REQUIRETLS, IMPLICIT, IMPLICIT_REPORT, IMPLICIT_AGAIN,
+	OPTIONAL_CLEAR };
 
 #define SCRIPT_MAX	64
 struct scene {
@@ -62,6 +63,7 @@ struct scene {
 	bool		 stop_at_dot;
 	bool		 impatient;	/* 300 ms for each step */
 	const char	*heard;		/* the last data, if not NULL */
+	bool		 requiretls;	/* the message is marked so */
 	/* DSN requests, of every recipient alike */
 	enum dsn_ret	 ret;
 	const char	*envid, *orcpt;
@@ -139,6 +141,7 @@ deliver(struct session *session, struct client *client, unsigned number,
 	job.job.size_bytes = strlen(scene->body != NULL ? scene->body :
 	    "x\r\n");
 	job.job.body = scene->kind;
+	job.job.requiretls = scene->requiretls;
 	snprintf(job.job.sender, sizeof(job.job.sender), "s@a.test");
 	job.job.ret = scene->ret;
 	if (scene->envid != NULL)
@@ -182,13 +185,32 @@ set_policy(struct w_socket *about, enum policy policy)
 	case WITH_TLSA:
 		about->tlsa = TLSA_USABLE;
 		about->mx_secure = true;
+		server_tlsa("self", about->tlsa_records);
+		about->tlsa_records_len = SERVER_TLSA_LEN;
+		strcpy(about->tlsa_base, HOST);
 		break;
+	case OPTIONAL_CLEAR:
+		about->class = CLASS_TLS_OPTIONAL;
+		/* fallthrough */
 	case CLEAR_RETRY:
 		about->clear_retry = true;
 		break;
 	case REQUIRETLS:
 		about->class = CLASS_REQUIRETLS;
 		about->mx_secure = true;
+		break;
+	case IMPLICIT_AGAIN:
+		about->clear_retry = true;
+		/* fallthrough */
+	case IMPLICIT_REPORT:
+		about->class = CLASS_REPORT;
+		about->implicit_tls = true;
+		break;
+	case IMPLICIT:
+		about->implicit_tls = true;
+		about->relayhost = true;
+		about->relayhost_verified = true;
+		about->name_given = true;
 		break;
 	}
 }
@@ -422,8 +444,15 @@ static const struct scene testing[] = {
 };
 
 static const struct scene tlsa[] = {
-	{ "TLS of any quality, until records are compared", WITH_TLSA,
+	{ "the key that its record tells", WITH_TLSA,
 	  { OFFER, ">220 go", "tls self", INSIDE, BYE }, .is = "ready:done" },
+	/* DANE-7672-3.2-1, DANE-7672-2.2-2: not even EHLO any more */
+	{ "another key, good for the CAs", WITH_TLSA,
+	  { OFFER, ">220 go", "tls good", BYE }, .is = "policy:done" },
+	{ "another key, expired", WITH_TLSA,
+	  { OFFER, ">220 go", "tls expired", BYE }, .is = "policy:done" },
+	{ "suites that are too weak", WITH_TLSA,
+	  { OFFER, ">220 go", "tls-fails static" }, .is = "policy:broken" },
 	{ "no STARTTLS", WITH_TLSA, { HELLO, BYE }, .is = "policy:absent" },
 	{ "454", WITH_TLSA, { OFFER, ">454 not now", BYE },
 	  .is = "policy:refused" },
@@ -442,6 +471,67 @@ static const struct scene requiretls[] = {
 	  .is = "policy:done" },
 	{ "HELO only", REQUIRETLS, { ">220 mx", EHLO, ">502 what", BYE },
 	  .is = "policy:absent" },
+	/* RTLS-4.2.1-14 */
+	{ "it stands on MAIL", REQUIRETLS, { OFFER, ">220 go", "tls good",
+	  EHLO, ">250-mx", ">250-REQUIRETLS", ">250 SIZE",
+	  "<MAIL FROM:<s@a.test> SIZE=3 REQUIRETLS", ">250 ok",
+	  "<RCPT TO:<r0@b.test>", ">250 ok", "<DATA", ">354 go", "data",
+	  ">250 2.6.0 took", BYE }, .requiretls = true, .messages = 1,
+	  .is = "ready:done 0=delivered/250/2.6.0 served+" },
+	/* RTLS-5-5: a notification goes on without */
+	{ "not offered, not demanded", NO_POLICY, { OFFER, ">220 go",
+	  "tls good", EHLO, ">250 mx", "<MAIL FROM:<s@a.test>", ">250 ok",
+	  "<RCPT TO:<r0@b.test>", ">250 ok", "<DATA", ">354 go", "data",
+	  ">250 2.6.0 took", BYE }, .requiretls = true, .messages = 1,
+	  .is = "ready:done 0=delivered/250/2.6.0 served+" },
+	/* RTLS-3-1 */
+	{ "offered in clear, not demanded", NO_POLICY, { ">220 mx", EHLO,
+	  ">250-mx", ">250 REQUIRETLS", "<MAIL FROM:<s@a.test>", ">250 ok",
+	  "<RCPT TO:<r0@b.test>", ">250 ok", "<DATA", ">354 go", "data",
+	  ">250 2.6.0 took", BYE }, .requiretls = true, .messages = 1,
+	  .is = "ready:absent 0=delivered/250/2.6.0 served+" },
+	{ "offered, not wanted", NO_POLICY, { OFFER, ">220 go", "tls good",
+	  EHLO, ">250-mx", ">250 REQUIRETLS", "<MAIL FROM:<s@a.test>",
+	  ">550 no", "<QUIT", ">221 bye", "eof" }, .messages = 1,
+	  .is = "ready:done 0=failed/550/5.0.0 served+" },
+};
+
+/* A relay that is reached by smtps: TLS before anything else. */
+static const struct scene implicit[] = {
+	{ "the greeting inside", IMPLICIT, { "tls good", HELLO, BYE },
+	  .is = "ready:done" },
+	{ "a message", IMPLICIT, { "tls good", HELLO,
+	  "<MAIL FROM:<s@a.test>", ">250 ok", "<RCPT TO:<r0@b.test>",
+	  ">250 ok", "<DATA", ">354 go", "data", ">250 2.6.0 took", BYE },
+	  .messages = 1, .is = "ready:done 0=delivered/250/2.6.0 served+" },
+	/* TLS-3207-4.2-4: it is there already */
+	{ "STARTTLS offered inside", IMPLICIT, { "tls good", ">220 mx", EHLO,
+	  ">250-mx", ">250 STARTTLS", BYE }, .is = "ready:done" },
+	{ "it greets slowly", IMPLICIT, { "tls good", "quiet", "slow 100",
+	  HELLO, BYE }, .is = "ready:done" },
+	/* Not a word, as it has not greeted. */
+	{ "expired", IMPLICIT, { "tls expired", "eof" },
+	  .is = "policy:done" },
+	{ "self-signed", IMPLICIT, { "tls self", "eof" },
+	  .is = "policy:done" },
+	{ "it speaks in clear", IMPLICIT, { "clear", "drain" },
+	  .is = "policy:broken" },
+	{ "it closes in the handshake", IMPLICIT, { "cut" },
+	  .is = "policy:broken" },
+	{ "TLS 1.1", IMPLICIT, { "tls-fails old" }, .is = "policy:broken" },
+	{ "421 inside", IMPLICIT, { "tls good", ">421 no", "eof" },
+	  .is = "refused:done", .says = "421 no" },
+	{ "554 inside", IMPLICIT, { "tls good", ">554 no", BYE },
+	  .is = "refused:done", .says = "554 no" },
+	{ "502 to EHLO", IMPLICIT, { "tls good", ">220 mx", EHLO,
+	  ">502 what", BYE }, .is = "refused:done" },
+	/* There is no port in clear to come back to. */
+	{ "closed, whatever may be sent", IMPLICIT_REPORT, { "cut" },
+	  .is = "policy:broken" },
+	{ "again, as if in clear", IMPLICIT_AGAIN, { "eof" },
+	  .is = "policy:broken" },
+	{ "self-signed, whatever may be sent", IMPLICIT_REPORT, { "tls self",
+	  HELLO, BYE }, .is = "ready:done" },
 };
 
 /* What is injected around STARTTLS, and what is known of before. */
@@ -666,6 +756,11 @@ static const struct scene refusals[] = {
 	{ "530 in clear", CLEAR_RETRY, { ">220 mx", EHLO, ">250-mx",
 	  ">250 STARTTLS", MAIL, ">530 5.7.0 STARTTLS first", BYE },
 	  .is = "ready:broken refused+/530/4.4.2", .messages = 1 },
+	/* RTLS-4.2.2-2: who let TLS go hears that it cannot be done without */
+	{ "530 in clear to TLS-Required: No", OPTIONAL_CLEAR, { ">220 mx",
+	  EHLO, ">250-mx", ">250 STARTTLS", MAIL,
+	  ">530 5.7.0 STARTTLS first", BYE },
+	  .is = "ready:broken 0=failed/530/5.7.0 served+", .messages = 1 },
 	{ "530 inside TLS", NO_POLICY, { OFFER, ">220 go", "tls good",
 	  INSIDE, MAIL, ">530 5.7.0 who are you", BYE },
 	  .is = "ready:done 0=failed/530/5.7.0 served+", .messages = 1 },
@@ -1082,7 +1177,8 @@ test_proofs(void **state)
 		  "mx.test", "454-4.7.0 a\n454 4.7.0 b", { 0 } },
 		{ ENFORCE, { OFFER, ">220 go", "clear", "drain" }, "mx.test",
 		  "wrong version number", { 0 } },
-		{ ENFORCE, { OFFER, ">220 go", "cut" }, "mx.test",
+		/* With nothing unread: the kernel says no more than "end". */
+		{ ENFORCE, { OFFER, ">220 go", "swallow", "cut" }, "mx.test",
 		  "connection closed by the peer", { 0 } },
 		{ ENFORCE, { OFFER, ">>220 go\r\nx", "eof" }, "mx.test",
 		  "octets in clear behind the answer to STARTTLS", { 0 } },
@@ -1119,6 +1215,7 @@ test_proofs(void **state)
 struct stopper {
 	int	fd;
 	int	delay_ms;
+	bool	goes;		/* our manager ends, instead of asking */
 };
 
 static void *
@@ -1127,7 +1224,9 @@ stop_later(void *argument)
 	struct stopper *stopper = argument;
 
 	usleep((useconds_t)stopper->delay_ms * 1000);
-	if (write(stopper->fd, "x", 1) != 1)
+	if (stopper->goes)
+		close(stopper->fd);
+	else if (write(stopper->fd, "x", 1) != 1)
 		abort();
 	return NULL;
 }
@@ -1149,8 +1248,13 @@ test_stop(void **state)
 		  .is = "ready:absent cut/0/", .messages = 1 },
 		{ "at RCPT", NO_POLICY, { HELLO, MAIL, OK, RCPT0, "eof" },
 		  .is = "ready:absent cut/0/", .messages = 1 },
+		/* Who stops now sends it twice: the answer is awaited. */
 		{ "after the dot", NO_POLICY, { HELLO, ENVELOPE, "data",
-		  "eof" }, .is = "ready:absent cut/0/", .messages = 1 },
+		  "slow 300", ">250 2.6.0 took", "eof" }, .messages = 1,
+		  .is = "ready:absent 0=delivered/250/2.6.0 served+" },
+		{ "it ends after the dot", NO_POLICY, { HELLO, ENVELOPE,
+		  "data", "eof" }, .is = "ready:absent cut/0/",
+		  .messages = 1 },
 	};
 	const struct scene *scene;
 	struct stopper stopper;
@@ -1164,7 +1268,8 @@ test_stop(void **state)
 		struct server server;
 
 		assert_int_equal(pipe(wake), 0);
-		stopper = (struct stopper){ wake[1], 100 };
+		stopper = (struct stopper){ wake[1], 100,
+		    scene == scenes + N(scenes) - 1 };
 		pthread_create(&thread, NULL, stop_later, &stopper);
 		run_client(&client, server_begin(&server, scene->script),
 		    wake[0], said, sizeof(said));
@@ -1176,7 +1281,8 @@ test_stop(void **state)
 		buffer_free(&server.heard);
 		close(client.body_fd);
 		close(wake[0]);
-		close(wake[1]);
+		if (!stopper.goes)
+			close(wake[1]);
 	}
 }
 
@@ -1216,8 +1322,10 @@ main(void)
 		SCENES("STS-5-4 STARTTLS under testing", testing),
 		SCENES("DANE-7672-2.2-4, DANE-7672-2.2.3-5 STARTTLS with "
 		    "TLSA", tlsa),
-		SCENES("RTLS-3-3, RTLS-3-4, RTLS-4.2.1-8 REQUIRETLS",
+		SCENES("RTLS-3-1, RTLS-3-3, RTLS-3-4, RTLS-4.2.1-3, "
+		    "RTLS-4.2.1-8, RTLS-4.2.1-14, RTLS-5-5 REQUIRETLS",
 		    requiretls),
+		SCENES("SUB-8314-5.1-1 TLS from the first octet", implicit),
 		SCENES("TLS-3207-4.2-7, TLS-3207-4.2-2, TLS-3207-4.2-3, "
 		    "TLS-3207-4.2-4, TLS-3207-4-8, EXT-2920-3.1-1, "
 		    "TLS-8446-6.1-1 what is said around STARTTLS",
