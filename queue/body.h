@@ -13,7 +13,7 @@
 #include "queue/spool.h"
 
 #define BODY_FILE_ABOVE	(256u << 10)	/* announced octets */
-#define BODY_ROOM	65536		/* of the reader's buffer for files */
+#define BODY_ROOM	131072		/* of the reader's buffer for files */
 
 struct body {
 	struct spool	*spool;

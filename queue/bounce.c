@@ -491,13 +491,19 @@ add_status(struct buffer *out, const struct bounce *bounce)
 {
 	char text[STAMP_MAX];
 
-	/* DSN-3464-2.2.1-1 RFC 3464 2.2.1: spelling and case as they were */
+	/*
+	 * DSN-3464-2.2.1-1 RFC 3464 2.2.1: spelling and case as they were;
+	 * DSN-3464-2.2.1-2: none is made up
+	 */
 	if (bounce->envid[0] != '\0') {
 		buffer_add(out, SLICE("Original-Envelope-Id: "));
 		add_decoded(out, slice_of(bounce->envid));
 		buffer_add(out, SLICE("\r\n"));
 	}
-	/* DSN-3464-2.2.2-1 RFC 3464 2.2.2, DSN-3464-2.2.5-1 RFC 3464 2.2.5 */
+	/*
+	 * DSN-3464-2.2.2-1 RFC 3464 2.2.2, DSN-3464-2.2.5-1 RFC 3464 2.2.5;
+	 * DSN-3464-2.2.3-1 RFC 3464 2.2.3: we are no gateway
+	 */
 	buffer_printf(out, "Reporting-MTA: dns; %s\r\n", host_of(bounce));
 	buffer_printf(out, "Arrival-Date: %s\r\n",
 	    stamp_mail(bounce->arrived_ms, text));

@@ -9,23 +9,23 @@
 
 #include "conf/log.h"
 #include "queue/destination.h"
+#include "queue/relayed.h"
 
 #include <string.h>
 
 /* Is the destination that of the recipient before?  Most often it is. */
 static bool
-find(struct spool *spool, const char *address, uint32_t class,
+find(struct spool *spool, const struct message *message, const char *address,
     struct destination *destination)
 {
-	struct mailbox mailbox;
+	char next_hop[DOMAIN_TEXT_MAX];
 
-	if (!mailbox_parse(slice_of(address), &mailbox) ||
-	    mailbox.domain.name[0] == '\0')
+	if (!relayed_next_hop(message, address, next_hop))
 		bug("recipient %s has no domain", address);
 	if (destination->number != 0 &&
-	    strcmp(destination->domain, mailbox.domain.name) == 0)
+	    strcmp(destination->domain, next_hop) == 0)
 		return true;
-	return destination_for(spool, mailbox.domain.name, class,
+	return destination_for(spool, next_hop, relayed_class(message),
 	    destination);
 }
 
@@ -44,7 +44,7 @@ deposit_message(struct spool *spool, const struct message *message,
 	if (message->needs_signature)
 		spool_mark_unsigned(spool, message->id);
 	for (; addressee_next(addressees, &at, &one); recipient.number++) {
-		if (!find(spool, one.address, message->class, &destination))
+		if (!find(spool, message, one.address, &destination))
 			return;
 		destination_owe(spool, &destination, recipient.due_ms,
 		    message->arrived_ms);

@@ -9,6 +9,7 @@
 
 #include "conf/log.h"
 #include "conf/loop.h"
+#include "queue/relayed.h"
 
 #define SLICE_PLACES	100	/* looked at to mend a destination */
 
@@ -180,14 +181,14 @@ make_from_place(struct spool *spool, const struct due *place,
 {
 	struct recipient recipient;
 	struct message message;
-	struct mailbox mailbox;
+	char next_hop[DOMAIN_TEXT_MAX];
 
 	if (spool_get_recipient(spool, place->id, place->number, &recipient)
 	    == STORE_FOUND && spool_get_message(spool, place->id, &message)
-	    == STORE_FOUND && mailbox_parse(slice_of(recipient.address),
-	    &mailbox) && mailbox.domain.name[0] != '\0') {
-		make(spool, place->destination, mailbox.domain.name,
-		    message.class, destination);
+	    == STORE_FOUND && relayed_next_hop(&message, recipient.address,
+	    next_hop)) {
+		make(spool, place->destination, next_hop,
+		    relayed_class(&message), destination);
 		return true;
 	}
 	if (!spool_turn_lost(spool))

@@ -21,6 +21,8 @@
 #include "queue/draw.h"
 #include "queue/handout.h"
 #include "queue/pull.h"
+#include "queue/relayed.h"
+#include "queue/rehome.h"
 #include "queue/result.h"
 
 #include <stdlib.h>
@@ -65,6 +67,7 @@ struct dispatch {
 	uint64_t		*damaged;	/* messages to be held */
 	size_t			 damaged_n;
 	struct handout		*handout;
+	struct rehome		*rehome;
 };
 
 static void	on_message(void *context, struct link *, unsigned kind,
@@ -96,6 +99,8 @@ dispatch_new(struct loop *loop, struct books *books,
 	dispatch->again_timer = timer_new(loop, on_again, dispatch);
 	dispatch->handout = handout_new(loop, books->spool,
 	    dispatch->flight);
+	relayed_follow(books->config);
+	dispatch->rehome = rehome_new(loop, books, dispatch->flight);
 	return dispatch;
 }
 
@@ -131,6 +136,8 @@ dispatch_free(struct dispatch **pointer)
 	pull_free(&dispatch->pulls);
 	timer_free(&dispatch->again_timer);
 	handout_free(&dispatch->handout);
+	rehome_free(&dispatch->rehome);
+	relayed_follow(NULL);
 	free(dispatch->damaged);
 	free(dispatch);
 }
@@ -412,6 +419,9 @@ dispatch_before_commit(struct dispatch *dispatch)
 	unsigned slices = 0;
 
 	dispatch->applied = !dispatch->waiting;
+	/* What delivery has in hand is known once it has said so. */
+	rehome_before_commit(dispatch->rehome, dispatch->synced &&
+	    !dispatch->stopping && !dispatch->waiting);
 	if (dispatch->waiting)
 		return;
 	TAILQ_FOREACH(heard, &dispatch->heard, line) {
@@ -450,7 +460,8 @@ send_job(struct dispatch *dispatch, const struct job *job,
 		.body = message->eight_bit ? BODY_8BITMIME : BODY_7BIT,
 		.recipients = job->n,
 		.more = flight_waiting(job->active),
-		.ret = message->ret
+		.ret = message->ret,
+		.requiretls = message->class == CLASS_REQUIRETLS
 	};
 	struct d_rcpt rcpt = { .job = job->number };
 
@@ -649,6 +660,8 @@ handed_most(const struct dispatch *dispatch)
 bool
 dispatch_after_commit(struct dispatch *dispatch, bool durable)
 {
+	bool moving = rehome_after_commit(dispatch->rehome, durable);
+
 	if (!durable && dispatch->applied)
 		wait_and_repeat(dispatch);
 	if (durable && dispatch->applied) {
@@ -660,7 +673,7 @@ dispatch_after_commit(struct dispatch *dispatch, bool durable)
 	}
 	handout_run(dispatch->handout, dispatch->link,
 	    handed_most(dispatch));
-	return pull_turn(dispatch->pulls) || (!dispatch->waiting &&
+	return pull_turn(dispatch->pulls) || moving || (!dispatch->waiting &&
 	    (!TAILQ_EMPTY(&dispatch->endings) ||
 	    dispatch->draw.bad_n > 0 || dispatch->damaged_n > 0 ||
 	    handout_has_unsettled(dispatch->handout)));

@@ -2,10 +2,12 @@
  * What is known of each destination, and is it held?
  *
  * Called by ctl.c for `domain list`, `show`, `hold` and `release`.  A domain
- * has a destination for each class of mail; the verbs are for all of them, and
- * a hold stands in their records, also of those that no mail has met yet: so
- * it is one change however much waits, and holds what comes later.  When it
- * ends by itself the index has its time (destination.h).
+ * is a next hop, and so is a list of relayhosts, which is named by any of its
+ * hosts or by its own text.  A next hop has a destination for each class of
+ * mail; the verbs are for all of them, and a hold stands in their records,
+ * also of those that no mail has met yet: so it is one change however much
+ * waits, and holds what comes later.  When it ends by itself the index has its
+ * time (destination.h).
  *
  * How much waits is counted up to a thousand: a count of a million would hold
  * up the mail.
@@ -13,9 +15,11 @@
 #include "queue/domains.h"
 
 #include "conf/log.h"
+#include "conf/relayhost.h"
 #include "queue/ctl.h"
 #include "queue/destination.h"
 #include "queue/listing.h"
+#include "queue/relayed.h"
 #include "queue/row.h"
 #include "queue/turn.h"
 
@@ -163,12 +167,18 @@ domains_list(void *program, struct control *control, int argc, char **argv)
 
 /* ---- one domain ---- */
 
+/* A list may stand for each of its hosts: of all lines, the first of these. */
+#define HOPS_MAX	64
+
 /* What is asked of a domain. */
 struct request {
 	const char	*verb;
-	struct domain	 domain;
-	bool		 has_domain;
+	const char	*word;		/* as it was given; NULL: not yet */
+	struct domain	 domain;	/* "": word is a list of relayhosts */
 	uint64_t	 for_ms;	/* 0: for ever */
+	/* The next hops that are meant. */
+	char		 hops[HOPS_MAX][DOMAIN_TEXT_MAX];
+	unsigned	 hops_n;
 };
 
 static bool
@@ -181,10 +191,51 @@ take_for(struct request *request, struct control *control, const char *value)
 	return false;
 }
 
+static void
+add_hop(struct request *request, const char *hop)
+{
+	for (unsigned i = 0; i < request->hops_n; i++)
+		if (strcmp(request->hops[i], hop) == 0)
+			return;
+	if (request->hops_n < HOPS_MAX && slice_store(slice_of(hop),
+	    request->hops[request->hops_n], DOMAIN_TEXT_MAX))
+		request->hops_n++;
+}
+
+/* The domain itself, and each list that leads to a host of that name. */
+static void
+add_hops(struct request *request, const struct config *config)
+{
+	char list[DOMAIN_TEXT_MAX];
+
+	add_hop(request, request->domain.name);
+	for (size_t i = 0; i < config->relayhosts_n; i++)
+		if (relayhost_list(config, i, list) &&
+		    relayed_leads_to(list, &request->domain))
+			add_hop(request, list);
+}
+
+/* A domain, or a list as `domain list` shows it. */
+static bool
+take_domain(struct request *request, const struct queue *queue,
+    const char *word)
+{
+	if (request->word != NULL || word[0] == '-')
+		return false;
+	if (domain_parse(slice_of(word), &request->domain))
+		add_hops(request, queue->config);
+	else if (relayhost_is(word))
+		add_hop(request, word);
+	if (request->hops_n == 0)
+		return false;
+	request->word = word;
+	return true;
+}
+
 /* False: it was refused. */
 static bool
-take_words(struct request *request, struct control *control, bool takes_for,
-    int argc, char **argv)
+take_words(struct request *request, const struct queue *queue,
+    struct control *control, bool takes_for, int argc, char **argv)
 {
 	for (int i = 0; i < argc; i++) {
 		const char *word = argv[i];
@@ -192,29 +243,48 @@ take_words(struct request *request, struct control *control, bool takes_for,
 		if (takes_for && strcmp(word, "--for") == 0) {
 			if (!take_for(request, control, argv[++i]))
 				return false;
-		} else if (!request->has_domain && domain_parse(slice_of(word),
-		    &request->domain)) {
-			request->has_domain = true;
-		} else {
+		} else if (!take_domain(request, queue, word)) {
 			ctl_refuse(control, CONTROL_USAGE,
-			    request->has_domain || word[0] == '-' ?
+			    request->word != NULL || word[0] == '-' ?
 			    "not understood" : "no domain", word);
 			return false;
 		}
 	}
-	if (request->has_domain)
+	if (request->word != NULL)
 		return true;
 	ctl_refuse(control, CONTROL_USAGE, "which domain?", "");
 	return false;
 }
 
-/* Its destination of that class, if there is one that can be read. */
+/* Those that are meant are numbered through: next hops, classes of each. */
+#define FIRST_CLASS	1
+#define CLASSES_EACH	(CLASSES_N - FIRST_CLASS)
+
+static const char *
+hop_of(const struct request *request, unsigned n)
+{
+	return request->hops[n / CLASSES_EACH];
+}
+
+static uint32_t
+class_at(unsigned n)
+{
+	return FIRST_CLASS + n % CLASSES_EACH;
+}
+
+static unsigned
+destinations_of(const struct request *request)
+{
+	return request->hops_n * CLASSES_EACH;
+}
+
+/* That destination, if there is one and it can be read. */
 static bool
-find(struct queue *queue, const struct request *request, uint32_t class,
+find(struct queue *queue, const struct request *request, unsigned n,
     struct destination *destination)
 {
-	uint64_t number = spool_get_name(queue->spool, request->domain.name,
-	    class);
+	uint64_t number = spool_get_name(queue->spool, hop_of(request, n),
+	    class_at(n));
 
 	return number != 0 && spool_get_destination(queue->spool, number,
 	    destination) == STORE_FOUND;
@@ -248,16 +318,16 @@ domains_show(void *program, struct control *control, int argc, char **argv)
 	struct queue *queue = program;
 	unsigned n = 0;
 
-	if (!take_words(&request, control, false, argc, argv))
+	if (!take_words(&request, queue, control, false, argc, argv))
 		return;
-	for (uint32_t class = 1; class < CLASSES_N; class++)
-		if (find(queue, &request, class, &destination)) {
+	for (unsigned i = 0; i < destinations_of(&request); i++)
+		if (find(queue, &request, i, &destination)) {
 			show_destination(queue, control, &destination);
 			n++;
 		}
 	if (n == 0)
 		ctl_refuse(control, CONTROL_NO, "nothing is known of this "
-		    "domain", request.domain.name);
+		    "domain", request.word);
 	else
 		control_end(control, CONTROL_OK);
 }
@@ -267,7 +337,7 @@ domains_show(void *program, struct control *control, int argc, char **argv)
 /* What a change did to the destinations of a domain. */
 struct outcome_of {
 	unsigned	n;		/* they are */
-	uint64_t	numbers[CLASSES_N];
+	uint64_t	numbers[HOPS_MAX * CLASSES_EACH];
 	uint64_t	until_ms;	/* as flight_hold has it */
 };
 
@@ -279,6 +349,13 @@ add_held(struct outcome_of *outcome, struct queue *queue,
 	destination_settle(queue->spool, destination);
 }
 
+static const char *
+name_of(const struct request *request)
+{
+	return request->domain.name[0] != '\0' ? request->domain.name :
+	    request->word;
+}
+
 static void
 log_change(struct control *control, const struct request *request,
     uint64_t for_ms, unsigned n)
@@ -287,7 +364,7 @@ log_change(struct control *control, const struct request *request,
 
 	event_begin(&event, LOG_LEVEL_INFO, "admin");
 	event_text(&event, "verb", request->verb);
-	event_text(&event, "domain", request->domain.name);
+	event_text(&event, "domain", name_of(request));
 	if (for_ms != 0)
 		event_number(&event, "for", (int64_t)(for_ms / 1000));
 	control_who(control, &event);
@@ -303,7 +380,7 @@ say_change(struct control *control, const struct request *request,
 
 	row_open(&row, NULL, '{');
 	row_text(&row, "done", request->verb);
-	row_text(&row, "domain", request->domain.name);
+	row_text(&row, "domain", name_of(request));
 	row_bool(&row, "held", outcome->until_ms != 0);
 	row_time(&row, "held_until", outcome->until_ms == HELD_FOR_EVER ? 0 :
 	    outcome->until_ms);
@@ -337,13 +414,13 @@ domains_hold(void *program, struct control *control, int argc, char **argv)
 	struct destination destination;
 	struct queue *queue = program;
 
-	if (!take_words(&request, control, true, argc, argv))
+	if (!take_words(&request, queue, control, true, argc, argv))
 		return;
 	if (request.for_ms != 0)
 		outcome.until_ms = (uint64_t)loop_wall_ms() + request.for_ms;
-	for (uint32_t class = 1; class < CLASSES_N; class++) {
-		if (!destination_for(queue->spool, request.domain.name, class,
-		    &destination))
+	for (unsigned i = 0; i < destinations_of(&request); i++) {
+		if (!destination_for(queue->spool, hop_of(&request, i),
+		    class_at(i), &destination))
 			break;		/* the turn is lost: finish says so */
 		destination.held = true;
 		destination.held_until_ms = request.for_ms == 0 ? 0 :
@@ -362,10 +439,10 @@ domains_release(void *program, struct control *control, int argc,
 	struct destination destination;
 	struct queue *queue = program;
 
-	if (!take_words(&request, control, false, argc, argv))
+	if (!take_words(&request, queue, control, false, argc, argv))
 		return;
-	for (uint32_t class = 1; class < CLASSES_N; class++) {
-		if (!find(queue, &request, class, &destination) ||
+	for (unsigned i = 0; i < destinations_of(&request); i++) {
+		if (!find(queue, &request, i, &destination) ||
 		    !destination.held)
 			continue;
 		destination.held = false;
@@ -376,7 +453,7 @@ domains_release(void *program, struct control *control, int argc,
 	}
 	if (outcome.n == 0)
 		ctl_refuse(control, CONTROL_NO, "this domain is not held",
-		    request.domain.name);
+		    request.word);
 	else
 		finish(queue, control, &request, &outcome);
 }

@@ -8,7 +8,9 @@
  *	deferred	one step of back-off for the destination; whose life is
  *			over is given up, but for policy's grace (ruling 20);
  *			who has waited for `warn` is told once
- *	failed		all that was due is given up
+ *	failed		all that was due is given up; at a relayhost that is no
+ *			host it is taken as deferred: the operator's slip of
+ *			the pen returns nobody's mail
  *
  * To give up or to warn is to walk the destination's places in slices.  A walk
  * is made only when the oldest message there may be due for it, or the oldest
@@ -22,6 +24,7 @@
 #include "queue/ending.h"
 
 #include "conf/loop.h"
+#include "conf/relayhost.h"
 #include "queue/destination.h"
 #include "queue/result.h"
 #include "queue/schedule.h"
@@ -57,12 +60,14 @@ is_life_over(const struct walk *walk, uint64_t arrived_ms)
 
 static void
 log_place(const struct walk *walk, const struct recipient *recipient,
-    const char *domain, enum outcome outcome)
+    enum outcome outcome)
 {
 	const struct d_ended *said = &walk->ending->said;
+	struct mailbox mailbox;
 	struct trail_line line = {
 		.id = recipient->id, .to = recipient->address,
-		.domain = domain,
+		.domain = mailbox_parse(slice_of(recipient->address),
+		    &mailbox) ? mailbox.domain.name : "",
 		.host = walk->host.host, .address = walk->host.address,
 		.outcome = outcome,
 		.rule = said->rule,
@@ -100,11 +105,13 @@ give_up(struct walk *walk, const struct recipient *recipient)
 	const struct d_ended *said = &walk->ending->said;
 	struct bounce_recipient why = why_of(walk, recipient,
 	    BOUNCE_FAILED);
-	struct mailbox mailbox;
 
+	/*
+	 * RTLS-4.2.1-11 RFC 8689 4.2.1: also where no host qualified, with the
+	 * status that the verdict has (RTLS-4.2.1-12, RTLS-4.2.1-13)
+	 */
 	why.expired = said->outcome == OUTCOME_DEFERRED;
-	log_place(walk, recipient, mailbox_parse(slice_of(recipient->address),
-	    &mailbox) ? mailbox.domain.name : "", OUTCOME_FAILED);
+	log_place(walk, recipient, OUTCOME_FAILED);
 	result_give_up(walk->books, &walk->message, recipient, &why);
 }
 
@@ -287,8 +294,7 @@ log_due(struct walk *walk, const struct destination *destination)
 		if (read_message(walk, place.id) &&
 		    spool_get_recipient(walk->books->spool, place.id,
 		    place.number, &recipient) == STORE_FOUND)
-			log_place(walk, &recipient, destination->domain,
-			    OUTCOME_DEFERRED);
+			log_place(walk, &recipient, OUTCOME_DEFERRED);
 	}
 }
 
@@ -427,6 +433,21 @@ needs_walk(const struct walk *walk, const struct destination *destination)
 	    is_life_over(walk, destination->oldest_ms))));
 }
 
+/*
+ * Is this what the operator has to mend?  Refused for TLS (5.7) is refused by
+ * policy; that there is no such host is the fault of his line, 4.3.5.
+ */
+static void
+doubt_relay(const struct destination *destination, struct d_ended *said)
+{
+	if (said->outcome != OUTCOME_FAILED ||
+	    !relayhost_is(destination->domain) ||
+	    strncmp(said->enhanced, "5.7.", 4) == 0)
+		return;
+	said->outcome = OUTCOME_DEFERRED;
+	strcpy(said->enhanced, "4.3.5");
+}
+
 bool
 ending_slice(struct books *books, struct ending *ending, struct trail *trail,
     const struct ending_calls *calls)
@@ -443,6 +464,7 @@ ending_slice(struct books *books, struct ending *ending, struct trail *trail,
 		return true;
 	}
 	ending->cursor.destination = destination.number;
+	doubt_relay(&destination, &ending->said);
 	walk.next_ms = next_try_ms(&destination, ending, *books->config);
 	trail_decider(trail, &ending->said, &walk.host);
 	if (needs_walk(&walk, &destination) && !walk_slice(&walk))

@@ -42,8 +42,11 @@ add_facts(struct buffer *row, const struct d_host *host)
 	row_bool(row, "connected", host->connected);
 	row_text(row, "starttls", host->starttls);
 	row_text(row, "certificate", host->certificate);
+	row_text(row, "dane", host->dane);
 	row_text(row, "result", host->result);
-	row_bool(row, "interim", host->interim);
+	row_bool(row, "exempt", host->exempt);
+	row_text(row, "policy_error", host->policy_error);
+	row_bool(row, "name_given", host->name_given);
 	row_close(row, '}');
 }
 

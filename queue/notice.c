@@ -114,7 +114,10 @@ notice_free(struct notices **notices)
 	*notices = NULL;
 }
 
-/* SMTP-4.4-3 RFC 5321 4.4: one notice for all recipients of a message */
+/*
+ * SMTP-4.4-3 RFC 5321 4.4, DSN-3464-2-5 RFC 3464 2: one notice for all
+ * recipients of a message
+ */
 static struct notice *
 notice_of(struct notices *notices, const struct message *message)
 {
@@ -270,7 +273,10 @@ addressee(const struct config *config, const struct message *message,
 	struct mailbox mailbox;
 
 	*outcome = "dropped";
-	/* DSN-3461-5.2-1, SMTP-3.6.3-3; RPT-5.5-1 RFC 8460 5.5 */
+	/*
+	 * DSN-3461-5.2-1, SMTP-3.6.3-3; RPT-5.5-1 RFC 8460 5.5;
+	 * DSN-3834-5-1 RFC 3834 5: what is generated makes nothing
+	 */
 	if (sender[0] == '\0' || message->class == CLASS_REPORT)
 		return NULL;
 	*outcome = "undeliverable";

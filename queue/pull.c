@@ -57,9 +57,23 @@ struct pulls {
 	void				*context;
 	LIST_HEAD(, pull)		 feeding, checking;
 	uint8_t				*room;
+	int				 ended;	/* a pipe that is at its end,
+						   for want of another; -1 */
 };
 
 static void	on_pipe(void *context, int what);
+
+/* Kept for when no descriptor is to be had. */
+static void
+keep_ended(struct pulls *pulls)
+{
+	int ends[2];
+
+	if (pulls->ended != -1 || pipe2(ends, O_CLOEXEC) == -1)
+		return;
+	close(ends[1]);
+	pulls->ended = ends[0];
+}
 
 struct pulls *
 pull_new(struct loop *loop, struct spool *spool,
@@ -74,6 +88,8 @@ pull_new(struct loop *loop, struct spool *spool,
 	LIST_INIT(&pulls->feeding);
 	LIST_INIT(&pulls->checking);
 	pulls->room = mem_alloc(PIECE_OCTETS);
+	pulls->ended = -1;
+	keep_ended(pulls);
 	return pulls;
 }
 
@@ -105,6 +121,8 @@ void
 pull_free(struct pulls **pulls)
 {
 	pull_stop(*pulls);
+	if ((*pulls)->ended != -1)
+		close((*pulls)->ended);
 	free((*pulls)->room);
 	free(*pulls);
 	*pulls = NULL;
@@ -270,6 +288,21 @@ on_pipe(void *context, int what)
 	feed_pipe(context);
 }
 
+/*
+ * There is no pipe: the job comes to nothing at once, and comes again.  If
+ * that is too early as well, whoever waits gives up by himself.
+ */
+static void
+say_no_pipe(struct pulls *pulls, uint64_t job, int error)
+{
+	int fd = pulls->ended;
+
+	log_line(LOG_LEVEL_ERROR, "no pipe for a body: %s", strerror(error));
+	pulls->ended = -1;
+	if (fd != -1)
+		pulls->calls->ready(pulls->context, job, fd);
+}
+
 /* A pipe for the job; false when there is none to be had. */
 static bool
 open_pipe(struct pulls *pulls, struct pull *pull)
@@ -277,13 +310,13 @@ open_pipe(struct pulls *pulls, struct pull *pull)
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) == -1) {
-		log_line(LOG_LEVEL_ERROR, "no pipe for a body: %s",
-		    strerror(errno));
+		say_no_pipe(pulls, pull->job, errno);
 		return false;
 	}
 	fcntl(ends[1], F_SETFL, O_NONBLOCK);
 	pull->pipe = ends[1];
 	pulls->calls->ready(pulls->context, pull->job, ends[0]);
+	keep_ended(pulls);
 	return true;
 }
 

@@ -118,12 +118,16 @@ struct q_end {
 	uint64_t	id;
 	uint64_t	size_bytes;	/* that went into the pipe */
 	bool		eight_bit;	/* an octet above 127 was seen */
+	/* It has one field "TLS-Required: No" (RFC 8689 4.1); counts where
+	   the class is that of ordinary mail. */
+	bool		tls_optional;
 	char		msgid[256];	/* Message-ID, for the log */
 };
 #define SMALL_BODY_MAX	(48u << 10)
 struct q_whole {
 	uint64_t	id;
 	bool		eight_bit;	/* as in q_end */
+	bool		tls_optional;	/* as in q_end */
 	char		msgid[256];
 	uint32_t	body_len;
 	uint8_t		body[SMALL_BODY_MAX];
@@ -197,6 +201,12 @@ struct d_job {
 	uint32_t	more;		/* messages due behind it (≤ 1000) */
 	uint32_t	ret;		/* enum dsn_ret */
 	char		envid[ENVID_TEXT_MAX];
+	/*
+	 * It was taken with REQUIRETLS: MAIL says so where that may be said.
+	 * The destination's class demands it, but of the null sender's: those
+	 * go in class mail, with the keyword or without it (RTLS-5-5).
+	 */
+	bool		requiretls;
 };
 struct d_rcpt {
 	uint64_t	job;
@@ -237,7 +247,7 @@ struct d_host {
 	/* what it had to prove and did */
 	char		requirement[16];	/* "none", "pkix", ... */
 	char		verdict[16];	/* "try", "skip", "send", "next", ... */
-	bool		interim;
+	bool		exempt;		/* by the operator, and it mattered */
 	bool		connected;
 	char		starttls[16];	/* "absent", "done", ... ; "" unknown */
 	char		certificate[128];	/* "valid", or its defects */
@@ -251,6 +261,13 @@ struct d_host {
 	char		repair[256];
 	char		reply[REPLY_TEXT_MAX];	/* greeting/EHLO refusal, or
 						   connect error */
+	/* what the TLSA records said of its certificate: "matches 3 1 1 ...",
+	   its defects, "" not compared */
+	char		dane[128];
+	/* what kept us from the policy, or from a newer one, as the result of
+	   RFC 8460 4.3 and its text: "sts-policy-fetch-error: HTTP 403" */
+	char		policy_error[300];
+	bool		name_given;	/* the host's name, not by MX */
 };
 struct d_next {
 	uint64_t	destination;

@@ -46,6 +46,8 @@
  */
 #define FITS_OCTETS	(48u << 10)
 #define UNWATCHED_MS	20
+/* The pipe of a larger one: a wake of each side for so much of it. */
+#define PIPE_OCTETS	(256 << 10)
 /* What a turn takes; of a body counts what is not stored yet. */
 #define WHOLE_MAX	256
 #define WHOLE_OCTETS_MAX	(1u << 20)
@@ -283,14 +285,17 @@ refuse_open(struct source *source, uint64_t id, const char *text)
 
 /*
  * Is this what may come on this link?  From reports alone, and there nothing
- * else: class report, with a key.
+ * else: class report, with a key.  From smtpd mail with or without REQUIRETLS;
+ * what its header asks for is known at its end.
  */
 static bool
 fits_link(const struct source *source, const struct q_open *open)
 {
-	bool report = open->class == CLASS_REPORT, key = open->key[0] != '\0';
+	bool key = open->key[0] != '\0';
 
-	if (source->reports ? report && key : !report && !key)
+	if (source->reports ? open->class == CLASS_REPORT && key :
+	    (open->class == CLASS_MAIL || open->class == CLASS_REQUIRETLS) &&
+	    !key)
 		return true;
 	log_line(LOG_LEVEL_ERROR, "%s sends a message of class %u with%s "
 	    "key, which is not for it to send", source->reports ?
@@ -411,6 +416,13 @@ on_watch_timer(void *context)
 	set_watch_timer(receiver);
 }
 
+/* A user's pipes have a limit together: past it this one stays as it is. */
+static void
+widen(const struct intake *intake)
+{
+	fcntl(intake->pipe, F_SETPIPE_SZ, PIPE_OCTETS);
+}
+
 /* It has a place among those in DATA. */
 static void
 start_data(struct intake *intake)
@@ -433,6 +445,7 @@ start_data(struct intake *intake)
 		return;
 	}
 	if (intake->open.size_bytes > FITS_OCTETS) {
+		widen(intake);
 		watch_pipe(intake);
 		return;
 	}
@@ -504,10 +517,12 @@ on_late_pipe(struct intake *intake, int *fd)
 	intake->placed = false;
 	intake->pipe = *fd;
 	*fd = -1;
-	if (fcntl(intake->pipe, F_SETFL, O_NONBLOCK) == -1)
+	if (fcntl(intake->pipe, F_SETFL, O_NONBLOCK) == -1) {
 		refuse(intake, 451, "4.3.0 try again");
-	else
-		watch_pipe(intake);
+		return;
+	}
+	widen(intake);
+	watch_pipe(intake);
 }
 
 static void
@@ -668,6 +683,7 @@ on_whole(struct intake *intake, const struct q_whole *whole)
 	intake->end = mem_alloc(sizeof(*intake->end));
 	intake->end->size_bytes = whole->body_len;
 	intake->end->eight_bit = whole->eight_bit;
+	intake->end->tls_optional = whole->tls_optional;
 	memcpy(intake->end->msgid, whole->msgid, sizeof(whole->msgid));
 	if (body_take(&intake->body, whole->body, whole->body_len) ==
 	    BODY_FULL) {
@@ -854,6 +870,17 @@ is_ours(const struct intake *intake)
 	return false;
 }
 
+/*
+ * RTLS-4.1-1, RTLS-4.1-2 RFC 8689 4.1; the option outranks the field, which
+ * stays in the message either way (RTLS-4.1-4)
+ */
+static uint32_t
+class_of(const struct intake *intake)
+{
+	return intake->open.class == CLASS_MAIL && intake->end->tls_optional ?
+	    CLASS_TLS_OPTIONAL : intake->open.class;
+}
+
 static void
 deposit(struct intake *intake, uint64_t now_ms)
 {
@@ -866,7 +893,7 @@ deposit(struct intake *intake, uint64_t now_ms)
 	memcpy(message->sender, open->sender, sizeof(message->sender));
 	message->arrived_ms = now_ms;
 	message->body = open->body;	/* EXT-6152-3-4 RFC 6152 3 */
-	message->class = open->class;
+	message->class = class_of(intake);
 	message->eight_bit = intake->end->eight_bit;
 	message->local = open->local;
 	message->uid = open->uid;

@@ -137,9 +137,12 @@ record_host(void)
 	return wire_find(&feed_wire, D_HOST);
 }
 
+/* How many fields D_HOST had when the first attempts were written. */
+#define HOST_FIELDS_1	27
+
 /* How many fields a row had in earlier versions, the latest first. */
 static const struct {
-	const struct wire_message	*row;
+	const struct wire_message	*row;	/* NULL: record_host() */
 	unsigned			 fields_n;
 } earlier[] = {
 	{ &record_message, MESSAGE_FIELDS_2 },
@@ -149,7 +152,15 @@ static const struct {
 	{ &record_destination, DESTINATION_FIELDS_2 },
 	{ &record_destination, DESTINATION_FIELDS_1 },
 	{ &record_key, KEY_FIELDS_1 },
+	{ NULL, HOST_FIELDS_1 },
 };
+
+/* What stood there then meant something else. */
+static void
+read_first_host(struct d_host *host)
+{
+	host->exempt = false;
+}
 
 /* A value is taken only if it ends with the last field: no two forms fit. */
 bool
@@ -161,11 +172,15 @@ record_decode(struct slice value, const struct wire_message *row,
 	if (store_decode(value, row, record))
 		return true;
 	for (size_t i = 0; i < sizeof(earlier) / sizeof(earlier[0]); i++) {
-		if (earlier[i].row != row)
+		if ((earlier[i].row != NULL ? earlier[i].row : record_host())
+		    != row)
 			continue;
 		old.fields_n = earlier[i].fields_n;
-		if (store_decode(value, &old, record))
-			return true;
+		if (!store_decode(value, &old, record))
+			continue;
+		if (earlier[i].row == NULL)
+			read_first_host(record);
+		return true;
 	}
 	return false;
 }

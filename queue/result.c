@@ -270,6 +270,10 @@ apply(struct books *books, const struct d_result *result,
 		defer(books, result, message, recipient, trail, &host,
 		    now_ms);
 	} else {
+		/*
+		 * RTLS-4.2.2-2 RFC 8689 4.2.2: so also where the server wants
+		 * TLS that cannot be had, whatever the sender permits
+		 */
 		why = why_of(result, &host, BOUNCE_FAILED, now_ms);
 		why.expired = expired;
 		result_give_up(books, message, recipient, &why);

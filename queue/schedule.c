@@ -32,7 +32,7 @@ schedule_delay_ms(const int64_t *retry_s, size_t n, uint32_t attempt,
 		step = n - 1;
 	delay_ms = (uint64_t)retry_s[step] * 1000;
 	jitter_ms = delay_ms / JITTER_PART;
-	/* SMTP-4.5.4.1-2 RFC 5321 4.5.4.1 */
+	/* SMTP-4.5.4.1-2 RFC 5321 4.5.4.1; STS-5.1-5: whoever refused */
 	return delay_ms + spread(seed ^ attempt) % (jitter_ms + 1);
 }
 

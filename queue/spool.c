@@ -12,6 +12,7 @@
 
 #include "conf/log.h"
 #include "conf/storefile.h"
+#include "conf/unpack.h"
 #include "queue/fault.h"
 #include "queue/format.h"
 #include "queue/salvage.h"
@@ -29,6 +30,7 @@
 /* Tables whose records got further fields, see record_decode. */
 #define VERSION_2	2
 #define VERSION_3	3
+#define VERSION_4	4
 #define TURN_OCTETS	(1u << 20)
 #define TURN_EVENTS	256
 #define BALLAST_OCTETS	(48ull << 20)
@@ -39,7 +41,7 @@ struct spool {
 	struct store		*store;
 	struct store_table	*messages, *recipients, *due, *destinations;
 	struct store_table	*names, *soon, *chunks, *intakes, *keys;
-	struct store_table	*attempts, *unsigned_ids;
+	struct store_table	*attempts, *unsigned_ids, *clock;
 	char			*dir;
 	bool			 looked;	/* through all files, now */
 	int			 dir_fd;
@@ -56,6 +58,7 @@ struct spool {
 	size_t			 unlinks_n, unlinks_size;
 	size_t			 unlinks_kept;	/* of earlier turns */
 	bool			 keep_bodies;	/* a backup copies them */
+	bool			 doubt;		/* the clock */
 };
 
 /* A key in the making. */
@@ -145,14 +148,15 @@ static const struct format_table tables[] = {
 	{ "messages", VERSION_3 },
 	{ "recipients", VERSION_3 },
 	{ "due", VERSION },
-	{ "destinations", VERSION_3 },
+	{ "destinations", VERSION_4 },
 	{ "names", VERSION },
 	{ "soon", VERSION },
 	{ "chunks", VERSION },
 	{ "intakes", VERSION },
 	{ "keys", VERSION_2 },
-	{ "attempts", VERSION },
+	{ "attempts", VERSION_4 },
 	{ "unsigned", VERSION },
+	{ "clock", VERSION },
 };
 #define TABLES_N	(sizeof(tables) / sizeof(tables[0]))
 
@@ -171,7 +175,8 @@ place_of(struct spool *spool, size_t n)
 		offsetof(struct spool, intakes),
 		offsetof(struct spool, keys),
 		offsetof(struct spool, attempts),
-		offsetof(struct spool, unsigned_ids)
+		offsetof(struct spool, unsigned_ids),
+		offsetof(struct spool, clock)
 	};
 
 	return (struct store_table **)(void *)((char *)spool + places[n]);
@@ -299,9 +304,14 @@ static bool
 open_store(struct spool *spool, bool *damaged, char *error, size_t size)
 {
 	bool distrusted = is_distrusted(spool);
-	struct storefile_end end;
+	struct storefile_end end, was;
 
 	note_open(spool);
+	if (store_log_is_cut(spool->store, &end, &was)) {
+		/* Pages may be ahead of it: look at them. */
+		distrusted = true;
+		salvage_keep_log(spool->dir_fd, &end, &was);
+	}
 	if (!recover(spool, damaged, error, size) || (distrusted &&
 	    !look_through(spool, damaged, error, size)))
 		return false;
@@ -340,6 +350,18 @@ open_or_salvage(struct spool *spool, char *error, size_t size)
 	    open_new(spool, error, size);
 }
 
+/* A backup that was cut off lacks what nobody can name. */
+static bool
+is_complete(const struct spool *spool, char *error, size_t size)
+{
+	if (faccessat(spool->dir_fd, UNPACK_INCOMPLETE, F_OK, 0) == -1)
+		return true;
+	snprintf(error, size, "%s has a file " UNPACK_INCOMPLETE ": it is a "
+	    "backup that was cut off. Nothing was changed; put one back that "
+	    "is whole", spool->dir);
+	return false;
+}
+
 /* Before the first record of these versions. */
 static bool
 write_format(struct spool *spool, char *error, size_t size)
@@ -356,7 +378,8 @@ spool_open(const char *dir, char *error, size_t error_size)
 	static const struct store_options options = {
 		.cache_bytes = 32u << 20,
 		.log_file_bytes = 16u << 20,
-		.ballast_bytes = BALLAST_OCTETS
+		.ballast_bytes = BALLAST_OCTETS,
+		.mark_log = true
 	};
 	struct spool *spool = mem_alloc(sizeof(*spool));
 
@@ -366,6 +389,7 @@ spool_open(const char *dir, char *error, size_t error_size)
 	spool->store = store_lock(dir, &options, error, error_size);
 	if (spool->store == NULL ||
 	    !open_folders(spool, dir, error, error_size) ||
+	    !is_complete(spool, error, error_size) ||
 	    !format_allows(spool->dir_fd, tables, TABLES_N, error,
 	    error_size) ||
 	    !open_or_salvage(spool, error, error_size) ||
@@ -409,6 +433,12 @@ int
 spool_dir_fd(const struct spool *spool)
 {
 	return spool->dir_fd;
+}
+
+bool
+spool_lacks_ballast(const struct spool *spool)
+{
+	return store_lacks_ballast(spool->store);
 }
 
 uint64_t
@@ -623,6 +653,25 @@ spool_next_message(struct spool *spool, uint64_t after,
 	}
 }
 
+/* A key of the table "clock". */
+static struct key
+doubted_key(uint64_t id)
+{
+	struct key key = { .len = 1 };
+
+	key.octets[0] = '+';
+	key_add(&key, id);
+	return key;
+}
+
+static void
+mark_doubted(struct spool *spool, uint64_t id)
+{
+	struct key key = doubted_key(id);
+
+	store_put(spool->clock, key_slice(&key), SLICE(""));
+}
+
 void
 spool_put_message(struct spool *spool, const struct message *message)
 {
@@ -631,6 +680,8 @@ spool_put_message(struct spool *spool, const struct message *message)
 	store_put_record(spool->messages, key_slice(&key), &record_message,
 	    message);
 	spool->octets += sizeof(key) + 200;
+	if (spool->doubt)
+		mark_doubted(spool, message->id);
 }
 
 static struct key
@@ -1255,6 +1306,59 @@ spool_next_soon(struct spool *spool, const struct soon *from,
 		return false;
 	*found = (struct soon){ u64_at(at, 0), u64_at(at, 8) };
 	return true;
+}
+
+/* ---- the clock ---- */
+
+#define RECORD_CLOCK	0x0491
+static const struct wire_field clock_fields[] = {
+	WIRE_FIELD(struct clock_seen, wall_ms, WIRE_U64, 0),
+	WIRE_FIELD(struct clock_seen, told, WIRE_BOOL, 0),
+};
+static const struct wire_message record_clock =
+	WIRE_ROW(RECORD_CLOCK, struct clock_seen, clock_fields, 0);
+
+void
+spool_get_clock(struct spool *spool, struct clock_seen *seen)
+{
+	if (store_get_record(spool->clock, SLICE("seen"), &record_clock,
+	    seen) != STORE_FOUND)
+		*seen = (struct clock_seen){ 0, false };
+}
+
+void
+spool_put_clock(struct spool *spool, const struct clock_seen *seen)
+{
+	store_put_record(spool->clock, SLICE("seen"), &record_clock, seen);
+}
+
+void
+spool_doubt(struct spool *spool, bool doubt)
+{
+	spool->doubt = doubt;
+}
+
+bool
+spool_next_doubted(struct spool *spool, uint64_t after, uint64_t *id)
+{
+	struct key key = doubted_key(after);
+	struct slice found, value;
+	enum store_found result = next_good(spool->clock, &key, true, &found,
+	    &value);
+
+	if (result == STORE_ABSENT || result == STORE_FAILED ||
+	    !key_within(found, &key, 1, key.len))
+		return false;
+	*id = u64_at(found, 1);
+	return true;
+}
+
+void
+spool_forget_doubted(struct spool *spool, uint64_t id)
+{
+	struct key key = doubted_key(id);
+
+	store_delete(spool->clock, key_slice(&key));
 }
 
 /* ---- attempts ---- */

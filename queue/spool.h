@@ -18,6 +18,8 @@
  *	keys		idempotency key
  *	attempts	destination, number, n	0: the attempt, then its hosts
  *	unsigned	id			messages that may not leave yet
+ *	clock		"seen"			the wall clock, as believed
+ *			"+", id			taken while it was doubted
  *
  * Records that cannot be read are named by an alarm and are as absent.
  */
@@ -25,6 +27,7 @@
 #define CULVER_QUEUE_SPOOL_H
 
 #include "conf/store.h"
+#include "queue/clock.h"
 #include "queue/record.h"
 
 #include <stdbool.h>
@@ -52,6 +55,8 @@ int	 spool_bodies_fd(const struct spool *);
 /* Where the store lies, for space.c. */
 int	 spool_dir_fd(const struct spool *);
 uint64_t spool_flushes(const struct spool *);
+/* The disk was full, and a turn will look whether it is: see store.h. */
+bool	 spool_lacks_ballast(const struct spool *);
 /*
  * It has run for a while: a later end is none of the queue's files' doing.
  * Who opens it many times without this has them looked through first.
@@ -240,6 +245,20 @@ bool	 spool_next_soon(struct spool *, const struct soon *from,
  * was.  Whoever walks the index and remembers how far begins there again.
  */
 bool	 spool_soon_written(struct spool *, struct soon *lowest);
+
+/* ---- the clock ---- */
+
+/* The last that was put; zeroes: none, or it is damaged. */
+void	 spool_get_clock(struct spool *, struct clock_seen *);
+void	 spool_put_clock(struct spool *, const struct clock_seen *);
+/*
+ * While the clock is doubted, messages that are put are marked: redate.c will
+ * date them anew.
+ */
+void	 spool_doubt(struct spool *, bool);
+/* The first so marked with an id above `after`; false: none, or turn lost. */
+bool	 spool_next_doubted(struct spool *, uint64_t after, uint64_t *id);
+void	 spool_forget_doubted(struct spool *, uint64_t id);
 
 /* ---- attempts ---- */
 

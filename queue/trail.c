@@ -88,8 +88,18 @@ trail_decider(const struct trail *trail, const struct d_ended *ended,
 	return best > 0;
 }
 
-/* How much a proof is worth; its name at the same place. */
-static const char *const proofs[] = { "", "encrypt", "pkix", "dane" };
+/*
+ * How much a proof is worth; its name at the same place.  DANE-7672-2.2.1-5
+ * RFC 7672 2.2.1: DANE for a host that an insecure answer named says nothing
+ * of the domain.
+ */
+enum proof { PROVED_NOTHING, PROVED_TLS, PROVED_HOST, PROVED_NAME,
+	PROVED_DOMAIN };
+static const char *const proofs[] = {
+	[PROVED_NOTHING] = "", [PROVED_TLS] = "encrypt",
+	[PROVED_HOST] = "dane-host", [PROVED_NAME] = "pkix",
+	[PROVED_DOMAIN] = "dane"
+};
 #define PROOFS_N	(sizeof(proofs) / sizeof(proofs[0]))
 
 static size_t
@@ -111,12 +121,16 @@ trail_is_weaker(const char *proof, const char *than)
 static size_t
 shown_by(const struct d_host *host)
 {
+	bool dane = strcmp(host->result, "success") == 0 &&
+	    slice_begins(slice_of(host->requirement), SLICE("dane"));
+
 	if (strcmp(host->starttls, "done") != 0)
-		return 0;
-	if (slice_begins(slice_of(host->requirement), SLICE("dane")) &&
-	    strcmp(host->result, "success") == 0 && !host->interim)
-		return 3;
-	return strcmp(host->certificate, "valid") == 0 ? 2 : 1;
+		return PROVED_NOTHING;
+	if (dane && (host->mx_secure || host->name_given))
+		return PROVED_DOMAIN;
+	if (strcmp(host->certificate, "valid") == 0)
+		return PROVED_NAME;
+	return dane ? PROVED_HOST : PROVED_TLS;
 }
 
 const char *

@@ -66,7 +66,7 @@ void	trail_write(struct trail *, struct spool *, struct destination *,
 struct trail_line {
 	uint64_t	 id;
 	const char	*to;
-	const char	*domain;	/* the next hop */
+	const char	*domain;	/* the recipient's */
 	const char	*host, *address;
 	enum outcome	 outcome;
 	uint32_t	 code;

@@ -56,12 +56,14 @@ static const struct wire_field end_fields[] = {
 	WIRE_FIELD(struct q_end, id, WIRE_U64, 0),
 	WIRE_FIELD(struct q_end, size_bytes, WIRE_U64, 0),
 	WIRE_FIELD(struct q_end, eight_bit, WIRE_BOOL, 0),
+	WIRE_FIELD(struct q_end, tls_optional, WIRE_BOOL, 0),
 	WIRE_FIELD_TEXT(struct q_end, msgid),
 };
 
 static const struct wire_field whole_fields[] = {
 	WIRE_FIELD(struct q_whole, id, WIRE_U64, 0),
 	WIRE_FIELD(struct q_whole, eight_bit, WIRE_BOOL, 0),
+	WIRE_FIELD(struct q_whole, tls_optional, WIRE_BOOL, 0),
 	WIRE_FIELD_TEXT(struct q_whole, msgid),
 	WIRE_FIELD_BYTES(struct q_whole, body),
 };
@@ -131,6 +133,7 @@ static const struct wire_field job_fields[] = {
 	WIRE_FIELD(struct d_job, more, WIRE_U32, COUNTED_MAX),
 	WIRE_FIELD(struct d_job, ret, WIRE_U32, RET_HDRS),
 	WIRE_FIELD_TEXT(struct d_job, envid),
+	WIRE_FIELD(struct d_job, requiretls, WIRE_BOOL, 0),
 };
 
 static const struct wire_field job_rcpt_fields[] = {
@@ -171,7 +174,7 @@ static const struct wire_field host_fields[] = {
 	WIRE_FIELD_TEXT(struct d_host, tlsa),
 	WIRE_FIELD_TEXT(struct d_host, requirement),
 	WIRE_FIELD_TEXT(struct d_host, verdict),
-	WIRE_FIELD(struct d_host, interim, WIRE_BOOL, 0),
+	WIRE_FIELD(struct d_host, exempt, WIRE_BOOL, 0),
 	WIRE_FIELD(struct d_host, connected, WIRE_BOOL, 0),
 	WIRE_FIELD_TEXT(struct d_host, starttls),
 	WIRE_FIELD_TEXT(struct d_host, certificate),
@@ -183,6 +186,9 @@ static const struct wire_field host_fields[] = {
 	WIRE_FIELD_TEXT(struct d_host, clause),
 	WIRE_FIELD_TEXT(struct d_host, repair),
 	WIRE_FIELD_TEXT(struct d_host, reply),
+	WIRE_FIELD_TEXT(struct d_host, dane),
+	WIRE_FIELD_TEXT(struct d_host, policy_error),
+	WIRE_FIELD(struct d_host, name_given, WIRE_BOOL, 0),
 };
 
 static const struct wire_field next_fields[] = {

@@ -657,7 +657,8 @@ reports_alone_sends_reports(void **state)
 	} rows[] = {
 		{ false, CLASS_MAIL, "", true },
 		{ false, CLASS_REQUIRETLS, "", true },
-		{ false, CLASS_TLS_OPTIONAL, "", true },
+		{ false, CLASS_TLS_OPTIONAL, "", false },
+		{ false, 0, "", false },
 		{ false, CLASS_REPORT, "", false },
 		{ false, CLASS_REPORT, "k", false },
 		{ false, CLASS_MAIL, "k", false },

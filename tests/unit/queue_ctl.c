@@ -549,7 +549,8 @@ explained(void **state)
 	    .starttls = "done", .certificate = "expired",
 	    .clause = "RFC 8461 4.2", .tls_version = "TLSv1.3",
 	    .tls_cipher = "X", .repair = "renew it",
-	    .result = "certificate-expired" };
+	    .result = "certificate-expired",
+	    .policy_error = "sts-policy-fetch-error: HTTP 403" };
 
 	(void)state;
 	queue_id_print(begin_message(world, "a@near.example", two,
@@ -602,6 +603,9 @@ explained(void **state)
 	    "certificate"), "expired");
 	assert_true(json_is_true(json_object_get(json_object_get(host,
 	    "facts"), "sts_cached")));
+	/* trap T49 */
+	assert_string_equal(text_at(json_object_get(host, "facts"),
+	    "policy_error"), "sts-policy-fetch-error: HTTP 403");
 	assert_string_equal(text_at(host, "repair"), "renew it");
 	forget(&answer);
 	/* mail that came later has had no attempt */

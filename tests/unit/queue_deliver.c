@@ -598,65 +598,227 @@ a_failed_destination_bounces_all(void **state)
 	end_world(&world);
 }
 
+/* ---- classes ---- */
+
+#define OPTIONAL_BODY	"TLS-Required: No\r\nSubject: x\r\n\r\nbody\r\n"
+
+static const struct tagged {
+	enum mail_class	opened;
+	bool		field;		/* TLS-Required: No */
+	enum mail_class	class, bounce;
+	const char	*tag;
+	bool		whole;		/* it comes back in a bounce */
+} tagged[] = {
+	{ CLASS_MAIL, false, CLASS_MAIL, CLASS_MAIL, "[]", true },
+	{ CLASS_MAIL, true, CLASS_TLS_OPTIONAL, CLASS_MAIL,
+	  "[\"tls-required-no\"]", true },
+	{ CLASS_REQUIRETLS, false, CLASS_REQUIRETLS, CLASS_REQUIRETLS,
+	  "[\"requiretls\"]", false },
+	/* RTLS-4.1-3: the option outranks the field */
+	{ CLASS_REQUIRETLS, true, CLASS_REQUIRETLS, CLASS_REQUIRETLS,
+	  "[\"requiretls\"]", false },
+};
+
+/* Through a pipe, or (whole) as one message of the link. */
+static uint64_t
+take_tagged(struct world *world, const struct tagged *row, const char *sender,
+    bool whole)
+{
+	static struct q_whole all;
+	struct q_open open = { .id = queue_id_new(), .class = row->opened };
+	struct q_id place = { open.id };
+	int fd;
+
+	set_text(open.sender, sizeof(open.sender), sender);
+	say(&world->smtpd, Q_OPEN, &open);
+	add_recipient(world, open.id, 0, "b@far.example");
+	if (whole) {
+		say(&world->smtpd, Q_PLACE, &place);
+		expect(world, &world->smtpd, Q_GO);
+		all = (struct q_whole){ .id = open.id,
+		    .tls_optional = row->field,
+		    .body_len = sizeof(OPTIONAL_BODY) - 1 };
+		memcpy(all.body, OPTIONAL_BODY, all.body_len);
+		say(&world->smtpd, Q_WHOLE, &all);
+	} else {
+		fd = ask_data(world, open.id);
+		expect(world, &world->smtpd, Q_GO);
+		write_body(world, fd, OPTIONAL_BODY,
+		    sizeof(OPTIONAL_BODY) - 1);
+		close(fd);
+		if (row->field)
+			say_end_optional(world, open.id,
+			    sizeof(OPTIONAL_BODY) - 1);
+		else
+			say_end(world, open.id, sizeof(OPTIONAL_BODY) - 1,
+			    false);
+	}
+	expect(world, &world->smtpd, Q_TAKEN);
+	return open.id;
+}
+
+static void
+assert_tag(struct world *world, uint64_t id, const char *tag)
+{
+	struct buffer row = { NULL, 0, 0 };
+	struct message message;
+	char words[64];
+
+	snprintf(words, sizeof(words), "\"tags\":%s", tag);
+	assert_int_equal(spool_get_message(world->spool, id, &message),
+	    STORE_FOUND);
+	listing_row(world->spool, world->queue->dispatch, &message, &row);
+	if (strstr(row.text, words) == NULL)
+		fail_msg("%s is not in %s", words, row.text);
+	buffer_free(&row);
+}
+
 /* A class goes with the message: durably, into its list and its bounce. */
+static void
+class_stays(const struct tagged *row, bool whole)
+{
+	char *const full[] = { (char[]){ "bounce-body=full" } };
+	struct world *world = new_world(full, 1);
+	struct message bounce = { .id = 0 };
+	struct buffer text, body;
+	struct d_due due;
+	struct d_job job;
+	uint64_t id, octets;
+
+	id = take_tagged(world, row, "a@near.example", whole);
+	stop_queue(world);
+	start_queue(world);
+	assert_tag(world, id, row->tag);
+	say_synced(world);
+	due = expect_due(world, "far.example");
+	assert_int_equal(due.class, row->class);
+	ask_next(world, due.destination, 1);
+	job = expect_job(world, NULL);
+	assert_int_equal(job.requiretls, row->class == CLASS_REQUIRETLS);
+	/* RTLS-4.1-4: octet for octet, with the field */
+	body = pull_octets(world, job.job, &octets);
+	assert_int_equal(body.len, sizeof(OPTIONAL_BODY) - 1);
+	assert_memory_equal(body.text, OPTIONAL_BODY, body.len);
+	buffer_free(&body);
+	expect_settled(world, say_result(world, &job, "b@far.example",
+	    OUTCOME_FAILED, 0, "5.7.30", "no REQUIRETLS"));
+	text = bounce_text(world, &bounce);
+	assert_int_equal(bounce.class, row->bounce);
+	assert_non_null(strstr(text.text, "Status: 5.7.30\r\n"));
+	assert_true((strstr(text.text, "body\r\n") != NULL) == row->whole);
+	assert_tag(world, bounce.id, row->bounce == CLASS_REQUIRETLS ?
+	    "[\"requiretls\"]" : "[]");
+	buffer_free(&text);
+	end_world(&world);
+}
+
 static void
 classes_stay(void **state)
 {
-	static const struct {
-		enum mail_class	class, bounce;
-		const char	*tag;
-		bool		whole;
-	} rows[] = {
-		{ CLASS_MAIL, CLASS_MAIL, "[]", true },
-		{ CLASS_REQUIRETLS, CLASS_REQUIRETLS, "[\"requiretls\"]",
-		  false },
-		{ CLASS_TLS_OPTIONAL, CLASS_MAIL, "[\"tls-required-no\"]",
-		  true },
-	};
-	char *const full[] = { (char[]){ "bounce-body=full" } };
+	(void)state;
+	for (size_t i = 0; i < COUNT(tagged); i++) {
+		class_stays(&tagged[i], false);
+		class_stays(&tagged[i], true);
+	}
+}
+
+/*
+ * No host qualified: who sent it is told with the verdict's status; and what
+ * tells him is owed to class mail, where nobody demands the keyword of it.
+ */
+static void
+unmet_requiretls(void **state)
+{
+	static const char *const codes[] = { "5.7.30", "5.7.10" };
+	static const struct tagged row = { .opened = CLASS_REQUIRETLS };
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct world *world = new_world(full, 1);
-		struct q_open open = { .id = queue_id_new(),
-		    .class = rows[i].class, .sender = "a@near.example" };
-		struct buffer row = { NULL, 0, 0 }, text;
-		struct message message, bounce = { .id = 0 };
+	for (size_t i = 0; i < COUNT(codes); i++) {
+		struct world *world = new_world(quick, COUNT(quick));
+		struct message bounce = { .id = 0 };
+		char status[32];
+		struct buffer text;
 		struct d_due due;
 		struct d_job job;
-		int fd;
 
-		say(&world->smtpd, Q_OPEN, &open);
-		add_recipient(world, open.id, 0, "b@far.example");
-		fd = ask_data(world, open.id);
-		expect(world, &world->smtpd, Q_GO);
-		write_body(world, fd, SMALL, sizeof(SMALL) - 1);
-		close(fd);
-		say_end(world, open.id, sizeof(SMALL) - 1, false);
-		expect(world, &world->smtpd, Q_TAKEN);
-		stop_queue(world);
-		start_queue(world);
-		spool_get_message(world->spool, open.id, &message);
-		listing_row(world->spool, world->queue->dispatch, &message,
-		    &row);
-		assert_non_null(strstr(row.text, rows[i].tag));
 		say_synced(world);
+		take_tagged(world, &row, "a@near.example", false);
 		due = expect_due(world, "far.example");
-		assert_int_equal(due.class, rows[i].class);
+		assert_int_equal(due.class, CLASS_REQUIRETLS);
+		say_ended(world, due.destination, OUTCOME_FAILED, codes[i],
+		    "no host will do");
+		due = expect_due(world, "near.example");
+		/* RTLS-5-5, RTLS-5-6 */
+		assert_int_equal(due.class, CLASS_MAIL);
+		text = bounce_text(world, &bounce);
+		assert_int_equal(bounce.class, CLASS_REQUIRETLS);
+		snprintf(status, sizeof(status), "\r\nStatus: %s\r\n",
+		    codes[i]);
+		assert_non_null(strstr(text.text, status));
+		assert_null(strstr(text.text, "body\r\n"));
+		buffer_free(&text);
 		ask_next(world, due.destination, 1);
 		job = expect_job(world, NULL);
-		expect_settled(world, say_result(world, &job,
-		    "b@far.example", OUTCOME_FAILED, 0, "5.7.30",
-		    "no REQUIRETLS"));
-		text = bounce_text(world, &bounce);
-		assert_int_equal(bounce.class, rows[i].bounce);
-		assert_non_null(strstr(text.text, "Status: 5.7.30\r\n"));
-		assert_true((strstr(text.text, "body\r\n") != NULL) ==
-		    rows[i].whole);
-		buffer_free(&row);
-		buffer_free(&text);
+		assert_string_equal(job.sender, "");
+		assert_true(job.requiretls);
+		/* it is lost without a sound, and no other comes of it */
+		say_ended(world, due.destination, OUTCOME_FAILED, codes[i],
+		    "no host will do");
+		say(&world->delivery, D_RETURN,
+		    &(struct d_return){ job.job });
+		turns(world);
 		end_world(&world);
 	}
+}
+
+/* A notification that another system made and passes on. */
+static void
+null_senders_are_not_lost(void **state)
+{
+	static const struct tagged row = { .opened = CLASS_REQUIRETLS };
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_due due;
+	struct d_job job;
+	uint64_t id;
+
+	(void)state;
+	say_synced(world);
+	id = take_tagged(world, &row, "", false);
+	assert_tag(world, id, "[\"requiretls\"]");
+	due = expect_due(world, "far.example");
+	assert_int_equal(due.class, CLASS_MAIL);
+	ask_next(world, due.destination, 1);
+	job = expect_job(world, NULL);
+	assert_true(job.requiretls);
+	end_world(&world);
+}
+
+/* TLS-Required: No, and the server itself will have none of it in clear. */
+static void
+server_demands_tls(void **state)
+{
+	static const struct tagged row = { .opened = CLASS_MAIL,
+	    .field = true };
+	struct world *world = new_world(quick, COUNT(quick));
+	struct message bounce = { .id = 0 };
+	struct buffer text;
+	struct d_due due;
+	struct d_job job;
+
+	(void)state;
+	say_synced(world);
+	take_tagged(world, &row, "a@near.example", false);
+	due = expect_due(world, "far.example");
+	assert_int_equal(due.class, CLASS_TLS_OPTIONAL);
+	ask_next(world, due.destination, 1);
+	job = expect_job(world, NULL);
+	expect_settled(world, say_result(world, &job, "b@far.example",
+	    OUTCOME_FAILED, 530, "5.7.0", "530 5.7.0 STARTTLS first"));
+	text = bounce_text(world, &bounce);
+	assert_non_null(strstr(text.text, "Diagnostic-Code: smtp; 530 5.7.0 "
+	    "STARTTLS first\r\n"));
+	buffer_free(&text);
+	end_world(&world);
 }
 
 /* ---- expiry ---- */
@@ -1770,6 +1932,46 @@ a_message_that_is_over_is_not_damaged(void **state)
 	}
 }
 
+/*
+ * There is no descriptor to be had for a body: whoever waits for it learns so
+ * at once, and the message goes out when there are some again.
+ */
+static void
+a_body_without_a_pipe(void **state)
+{
+	struct world *world = new_world(NULL, 0);
+	struct rlimit limit, few;
+	int fds[WIRE_FDS_MAX];
+	struct d_job job;
+	char octet;
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	say(&world->delivery, D_BODY, &(struct d_body){ job.job });
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	turns(world);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_logged("no pipe for a body");
+	expect_fd(world, &world->delivery, D_PIPE, fds);
+	assert_int_equal(read(fds[0], &octet, 1), 0);
+	close(fds[0]);
+	say(&world->delivery, D_RETURN, &(struct d_return){ job.job });
+	ask_next(world, job.destination, 2);
+	job = *(const struct d_job *)expect(world, &world->delivery, D_JOB);
+	expect(world, &world->delivery, D_RCPT);
+	say(&world->delivery, D_BODY, &(struct d_body){ job.job });
+	expect_fd(world, &world->delivery, D_PIPE, fds);
+	assert_int_equal(read(fds[0], &octet, 1), 1);
+	close(fds[0]);
+	assert_int_equal(times_logged("alarm what=record "), 0);
+	end_world(&world);
+}
+
 /* Flip an octet in each place of a table's file where text stands. */
 static void
 damage_table(struct world *world, const char *table, const char *text)
@@ -2125,9 +2327,16 @@ main(void)
 		    NULL },
 		{ "SMTP-5.1-4 a failed destination bounces all that was due",
 		    a_failed_destination_bounces_all, NULL, NULL, NULL },
-		{ "RTLS-4.1-1, RTLS-4.1-2, RTLS-4.2.1-11, RTLS-5-1, RTLS-5-2, "
-		    "RTLS-5-3 a class stays with its message and its bounce",
-		    classes_stay, NULL, NULL, NULL },
+		{ "RTLS-4.1-1, RTLS-4.1-2, RTLS-4.1-3, RTLS-4.1-4, RTLS-5-1, "
+		    "RTLS-5-2, RTLS-5-3 a class stays with its message and its "
+		    "bounce", classes_stay, NULL, NULL, NULL },
+		{ "RTLS-4.2.1-11, RTLS-4.2.1-12, RTLS-4.2.1-13, RTLS-5-5, "
+		    "RTLS-5-6 REQUIRETLS that nobody meets", unmet_requiretls,
+		    NULL, NULL, NULL },
+		{ "RTLS-5-5 REQUIRETLS of the null sender goes in class mail",
+		    null_senders_are_not_lost, NULL, NULL, NULL },
+		{ "RTLS-4.2.2-2 a server that demands STARTTLS bounces "
+		    "TLS-Required: No", server_demands_tls, NULL, NULL, NULL },
 		{ "expiry is judged after an attempt past it",
 		    expiry_is_judged_after_an_attempt, NULL, NULL, NULL },
 		{ "an attempt that began before the end expires nothing",
@@ -2193,6 +2402,8 @@ main(void)
 		    NULL, NULL, NULL },
 		{ "the body of a message that is over is not damaged",
 		    a_message_that_is_over_is_not_damaged, NULL, NULL, NULL },
+		{ "a body for which there is no pipe",
+		    a_body_without_a_pipe, NULL, NULL, NULL },
 		{ "a damaged body is never sent whole, and held",
 		    damaged_bodies_are_held, NULL, NULL, NULL },
 		{ "SMTP-6.1-1 mail of a destination whose record is damaged "

@@ -40,7 +40,7 @@
 
 /* ---- a wall clock of our own ---- */
 
-static int64_t clock_offset_s;
+static int64_t clock_offset_s;		/* so much time has passed */
 static int64_t uptime_offset_s;		/* of timers */
 
 /* Instead of libc's, for everything linked into this program. */
@@ -49,8 +49,8 @@ clock_gettime(clockid_t clock, struct timespec *now)
 {
 	long result = syscall(SYS_clock_gettime, clock, now);
 
-	now->tv_sec += clock == CLOCK_REALTIME ? clock_offset_s :
-	    uptime_offset_s;
+	now->tv_sec += clock == CLOCK_REALTIME || clock == CLOCK_BOOTTIME ?
+	    clock_offset_s : uptime_offset_s;
 	return (int)result;
 }
 
@@ -468,6 +468,16 @@ say_end(struct world *world, uint64_t id, size_t size, bool eight_bit)
 {
 	struct q_end end = { .id = id, .size_bytes = size,
 	    .eight_bit = eight_bit, .msgid = "<m@example>" };
+
+	say(world->intake, Q_END, &end);
+}
+
+/* The same of a message with "TLS-Required: No". */
+static inline void
+say_end_optional(struct world *world, uint64_t id, size_t size)
+{
+	struct q_end end = { .id = id, .size_bytes = size,
+	    .tls_optional = true, .msgid = "<m@example>" };
 
 	say(world->intake, Q_END, &end);
 }

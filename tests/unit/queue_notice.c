@@ -31,7 +31,8 @@ take_request(struct world *world, const struct request *request,
     const char *const *recipients)
 {
 	struct q_open open = { .id = queue_id_new(), .ret = request->ret,
-	    .class = request->class, .local = request->client == NULL,
+	    .class = request->class == CLASS_TLS_OPTIONAL ? CLASS_MAIL :
+	    request->class, .local = request->client == NULL,
 	    .uid = 1000, .proto = "ESMTP", .auth = "none", .tls = "none" };
 	int fd;
 
@@ -54,7 +55,10 @@ take_request(struct world *world, const struct request *request,
 	expect(world, &world->smtpd, Q_GO);
 	write_body(world, fd, SMALL, sizeof(SMALL) - 1);
 	close(fd);
-	say_end(world, open.id, sizeof(SMALL) - 1, false);
+	if (request->class == CLASS_TLS_OPTIONAL)
+		say_end_optional(world, open.id, sizeof(SMALL) - 1);
+	else
+		say_end(world, open.id, sizeof(SMALL) - 1, false);
 	expect(world, &world->smtpd, Q_TAKEN);
 	return open.id;
 }
@@ -115,6 +119,20 @@ count_notices(struct world *world)
 	    STORE_FOUND)
 		n += message.sender[0] == '\0';
 	return n;
+}
+
+/* The class of the newest one. */
+static uint32_t
+notice_class(struct world *world)
+{
+	struct message message = { .id = 0 };
+	uint32_t class = 0;
+
+	while (spool_next_message(world->spool, message.id, &message) ==
+	    STORE_FOUND)
+		if (message.sender[0] == '\0')
+			class = message.class;
+	return class;
 }
 
 /* The text of the newest one. */
@@ -363,10 +381,15 @@ whose_delays_are_told(void **state)
 		if (count_notices(world) != senders[i].told +
 		    (request.sender[0] == '\0'))
 			fail_msg("row %zu", i);
-		if (senders[i].told)
+		if (senders[i].told) {
 			assert_logged("action=delayed");
-		else
+			/* RTLS-5-1 */
+			assert_int_equal(notice_class(world),
+			    request.class == CLASS_REQUIRETLS ?
+			    CLASS_REQUIRETLS : CLASS_MAIL);
+		} else {
 			assert_false(logged("action=delayed"));
+		}
 		end_world(&world);
 	}
 }
@@ -814,7 +837,7 @@ main(void)
 		{ "DSN-3461-5.2.5-1, DSN-3461-5.2.2-3 a delay is told who "
 		    "wants to know it, once", delay_is_told_who_wants_it,
 		    NULL, NULL, NULL },
-		{ "DSN-3461-5.2-1 whose delays are told",
+		{ "DSN-3461-5.2-1, RTLS-5-1 whose delays are told",
 		    whose_delays_are_told, NULL, NULL, NULL },
 		{ "DSN-3461-6.2-1, DSN-3461-6.3-1, DSN-3464-2.3.9-1, "
 		    "DSN-3834-3.1.7-1 a delay says all", a_delay_says_all,

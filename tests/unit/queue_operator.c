@@ -630,24 +630,37 @@ static const struct {
 	bool		 ready;
 	const char	*proof, *shown;
 	unsigned	 alarms;	/* so far */
+	bool		 mx_secure, name_given;
 } shows[] = {
-	{ "absent", "", "none", true, "none", "none", 0 },
-	{ "done", "expired", "none", true, "encrypt", "encrypt", 0 },
-	{ "done", "valid", "pkix", true, "pkix", "pkix", 0 },
-	{ "done", "valid", "dane", true, "dane", "dane", 0 },
+	{ "absent", "", "none", true, "none", "none", 0, true, false },
+	{ "done", "expired", "none", true, "encrypt", "encrypt", 0, true,
+	  false },
+	/* DANE for a host that nothing vouches for is no proof of the domain */
+	{ "done", "not-trusted", "dane", true, "dane-host", "dane-host", 0,
+	  false, false },
+	{ "done", "valid", "pkix", true, "pkix", "pkix", 0, true, false },
+	{ "done", "valid", "dane", true, "pkix", "pkix", 0, false, false },
+	{ "done", "valid", "dane+pkix", true, "pkix", "pkix", 0, false,
+	  false },
+	{ "done", "valid", "dane", true, "dane", "dane", 0, true, false },
+	{ "done", "not-trusted", "dane", true, "dane", "dane", 0, false,
+	  true },
 	/* a fall is told once */
-	{ "done", "valid", "pkix", true, "dane", "pkix", 1 },
-	{ "done", "valid", "pkix", true, "dane", "pkix", 1 },
+	{ "done", "valid", "pkix", true, "dane", "pkix", 1, true, false },
+	{ "done", "valid", "pkix", true, "dane", "pkix", 1, true, false },
 	/* and a deeper one again */
-	{ "absent", "", "none", true, "dane", "none", 2 },
-	{ "refused", "", "none", false, "dane", "none", 2 },
+	{ "done", "not-trusted", "dane", true, "dane", "dane-host", 2, false,
+	  false },
+	{ "absent", "", "none", true, "dane", "none", 3, true, false },
+	{ "refused", "", "none", false, "dane", "none", 3, true, false },
 	/* nothing was seen of it */
-	{ "broken", "", "pkix", false, "dane", "none", 2 },
-	{ "", "", "pkix", false, "dane", "none", 2 },
+	{ "broken", "", "pkix", false, "dane", "none", 3, true, false },
+	{ "", "", "pkix", false, "dane", "none", 3, true, false },
 	/* half way up is no alarm; up and down is */
-	{ "done", "expired", "pkix", false, "dane", "encrypt", 2 },
-	{ "done", "valid", "dane", true, "dane", "dane", 2 },
-	{ "absent", "", "pkix", false, "dane", "none", 3 },
+	{ "done", "expired", "pkix", false, "dane", "encrypt", 3, true,
+	  false },
+	{ "done", "valid", "dane", true, "dane", "dane", 3, true, false },
+	{ "absent", "", "pkix", false, "dane", "none", 4, true, false },
 };
 
 static void
@@ -663,7 +676,9 @@ what_was_proved(void **state)
 	for (size_t i = 0; i < COUNT(shows); i++) {
 		struct d_host host = { .host = "mx.far.example",
 		    .address = "192.0.2.25", .connected = true,
-		    .session = i + 1, .ready = shows[i].ready };
+		    .session = i + 1, .ready = shows[i].ready,
+		    .mx_secure = shows[i].mx_secure,
+		    .name_given = shows[i].name_given };
 
 		due = expect_due(world, "far.example");
 		host.destination = due.destination;
