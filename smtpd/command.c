@@ -371,18 +371,29 @@ parse_orcpt(struct slice value, struct command *command)
 
 /* ---- parameters ---- */
 
+/* RTLS-2-2 RFC 8689 2: the keyword alone */
+static bool
+parse_requiretls(struct slice value, struct command *command)
+{
+	command->requiretls = true;
+	return value.at == NULL;
+}
+
 static const struct parameter {
 	enum command_verb	 verb;
 	const char		*keyword;
+	/* value.at is NULL where there is none */
 	bool			(*parse)(struct slice value,
 				    struct command *command);
+	bool			 alone;		/* has no value */
 } parameters[] = {
-	{ COMMAND_MAIL, "SIZE", parse_size },
-	{ COMMAND_MAIL, "BODY", parse_body },
-	{ COMMAND_MAIL, "RET", parse_ret },
-	{ COMMAND_MAIL, "ENVID", parse_envid },
-	{ COMMAND_RCPT, "NOTIFY", parse_notify },
-	{ COMMAND_RCPT, "ORCPT", parse_orcpt },
+	{ COMMAND_MAIL, "SIZE", parse_size, false },
+	{ COMMAND_MAIL, "BODY", parse_body, false },
+	{ COMMAND_MAIL, "RET", parse_ret, false },
+	{ COMMAND_MAIL, "ENVID", parse_envid, false },
+	{ COMMAND_MAIL, "REQUIRETLS", parse_requiretls, true },
+	{ COMMAND_RCPT, "NOTIFY", parse_notify, false },
+	{ COMMAND_RCPT, "ORCPT", parse_orcpt, false },
 };
 
 static bool
@@ -415,20 +426,22 @@ is_value(struct slice text)
 }
 
 static const struct parameter *
-find_parameter(enum command_verb verb, struct slice keyword)
+find_parameter(enum command_verb verb, bool requiretls, struct slice keyword)
 {
 	size_t i;
 
 	for (i = 0; i < COUNT(parameters); i++)
 		if (parameters[i].verb == verb && slice_equal_nocase(keyword,
-		    slice_of(parameters[i].keyword)))
+		    slice_of(parameters[i].keyword)) &&
+		    (requiretls || parameters[i].parse != parse_requiretls))
 			return &parameters[i];
 	return NULL;
 }
 
 /* SMTP-4.1.1.11-1 RFC 5321 4.1.1.11: unknown 555, malformed 501 */
 static struct answer
-parse_parameter(struct slice value, struct command *command, unsigned *seen)
+parse_parameter(struct slice value, bool requiretls, struct command *command,
+    unsigned *seen)
 {
 	static const struct answer malformed = { 501,
 	    "5.5.4 malformed parameter" };
@@ -439,20 +452,22 @@ parse_parameter(struct slice value, struct command *command, unsigned *seen)
 	keyword = slice_cut(&value, '=');
 	if (!is_keyword(keyword) || (value.at != NULL && !is_value(value)))
 		return malformed;
-	parameter = find_parameter(command->verb, keyword);
+	parameter = find_parameter(command->verb, requiretls, keyword);
 	if (parameter == NULL)	/* EXT-6531-3.1-2: SMTPUTF8 too */
 		return (struct answer){ 555, "5.5.4 parameter not offered" };
 	bit = 1U << (parameter - parameters);
 	if (*seen & bit)	/* DSN-3461-4.5-1 RFC 3461 5.5 */
 		return (struct answer){ 501, "5.5.4 parameter given twice" };
 	*seen |= bit;
-	if (value.at == NULL || !parameter->parse(value, command))
+	if ((value.at == NULL && !parameter->alone) ||
+	    !parameter->parse(value, command))
 		return (struct answer){ 501, "5.5.4 bad parameter value" };
 	return good;
 }
 
 static struct answer
-parse_parameters(struct slice cursor, struct command *command)
+parse_parameters(struct slice cursor, bool requiretls,
+    struct command *command)
 {
 	struct answer answer = good;
 	struct slice parameter;
@@ -463,7 +478,8 @@ parse_parameters(struct slice cursor, struct command *command)
 	while (cursor.at != NULL && answer.code == 0) {
 		parameter = slice_cut(&cursor, ' ');
 		if (parameter.len > 0)
-			answer = parse_parameter(parameter, command, &seen);
+			answer = parse_parameter(parameter, requiretls,
+			    command, &seen);
 	}
 	return answer;
 }
@@ -485,7 +501,8 @@ refuse_path(enum command_verb verb)
 }
 
 static struct answer
-parse_mail_rcpt(struct slice cursor, struct command *command)
+parse_mail_rcpt(struct slice cursor, bool requiretls,
+    struct command *command)
 {
 	bool mail = command->verb == COMMAND_MAIL;
 	struct slice prefix = slice_of(mail ? "FROM:" : "TO:");
@@ -504,7 +521,7 @@ parse_mail_rcpt(struct slice cursor, struct command *command)
 		return refuse_eight_bit(command->verb);
 	if (!(mail && path.len == 0) && !parse_path(path, &command->mailbox))
 		return refuse_path(command->verb);
-	return parse_parameters(cursor, command);
+	return parse_parameters(cursor, requiretls, command);
 }
 
 static struct answer
@@ -519,7 +536,7 @@ parse_hello(struct slice argument, struct command *command)
 
 static struct answer
 parse_arguments(struct slice argument, const struct verb *verb,
-    struct command *command)
+    bool requiretls, struct command *command)
 {
 	/* SMTP-4.3.2-1, SMTP-4.1.1.5-1 RFC 5321 4.3.2 */
 	if (verb->arguments == ARGUMENT_NONE && argument.len > 0)
@@ -527,7 +544,7 @@ parse_arguments(struct slice argument, const struct verb *verb,
 	if (verb->arguments == ARGUMENT_NEEDED && argument.len == 0)
 		return (struct answer){ 501, "5.5.4 argument expected" };
 	if (verb->verb == COMMAND_MAIL || verb->verb == COMMAND_RCPT)
-		return parse_mail_rcpt(argument, command);
+		return parse_mail_rcpt(argument, requiretls, command);
 	/* SMTP-2.4-4 RFC 5321 2.4 */
 	if (has_eight_bit(argument))
 		return (struct answer){ 501, "5.5.2 octet above 127" };
@@ -537,7 +554,8 @@ parse_arguments(struct slice argument, const struct verb *verb,
 }
 
 struct answer
-command_parse(struct slice line, struct command *command)
+command_parse_offered(struct slice line, bool requiretls,
+    struct command *command)
 {
 	const struct verb *verb;
 
@@ -555,5 +573,11 @@ command_parse(struct slice line, struct command *command)
 	slice_cut(&line, ' ');
 	if (line.at != NULL)
 		skip_blanks(&line);
-	return parse_arguments(line, verb, command);
+	return parse_arguments(line, verb, requiretls, command);
+}
+
+struct answer
+command_parse(struct slice line, struct command *command)
+{
+	return command_parse_offered(line, false, command);
 }

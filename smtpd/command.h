@@ -1,6 +1,7 @@
 /*
  * One command line of an SMTP client, as RFC 5321 4.1 reads it, with the
- * parameters of the extensions that we offer (SIZE, 8BITMIME, DSN).
+ * parameters of the extensions that we offer (SIZE, 8BITMIME, DSN; REQUIRETLS
+ * on the submit socket).
  */
 #ifndef CULVER_COMMAND_H
 #define CULVER_COMMAND_H
@@ -27,10 +28,10 @@ enum command_verb {
 /*
  * The longest lines, CRLF included.  RFC 5321 4.5.3.1.4, and what is added by
  * SIZE (RFC 1870 3), BODY (RFC 6152 2), RET and ENVID, NOTIFY and ORCPT (RFC
- * 3461 4)
+ * 3461 4), REQUIRETLS (RFC 8689 2)
  */
 #define COMMAND_LINE_MAX	512
-#define COMMAND_MAIL_LINE_MAX	(COMMAND_LINE_MAX + 26 + 17 + 9 + 107)
+#define COMMAND_MAIL_LINE_MAX	(COMMAND_LINE_MAX + 26 + 17 + 9 + 107 + 11)
 #define COMMAND_RCPT_LINE_MAX	(COMMAND_LINE_MAX + 29 + 507)
 
 struct command {
@@ -44,6 +45,7 @@ struct command {
 	struct mailbox		 mailbox;
 	uint64_t		 size_bytes;	/* SIZE=; 0: none */
 	enum body_kind		 body;		/* BODY= */
+	bool			 requiretls;	/* MAIL: REQUIRETLS */
 	/* MAIL: RET= and ENVID=, in xtext as it came; "" none */
 	enum dsn_ret		 ret;
 	char			 envid[ENVID_TEXT_MAX];
@@ -63,6 +65,12 @@ enum command_verb command_verb(struct slice line);
  * is set in any case, the rest only when it is.  RFC 5321 4.1.1, 4.1.2
  */
 struct answer	command_parse(struct slice line, struct command *command);
+/*
+ * The same where more is offered: REQUIRETLS.  Elsewhere it is a parameter
+ * that is not known.  RFC 8689 2
+ */
+struct answer	command_parse_offered(struct slice line, bool requiretls,
+		    struct command *command);
 
 /*
  * The values of NOTIFY, RET and ENVID by themselves, as sendmail(8) takes

@@ -153,6 +153,22 @@ dialogue_long_line(struct visitor *visitor)
 	reply_fault(visitor, COMMAND_UNKNOWN, 500, "5.5.2 line too long");
 }
 
+/*
+ * May this client say REQUIRETLS?  It needs TLS between us, or no wire, and a
+ * way to keep the promise: where neither MTA-STS nor DANE is asked for,
+ * nothing vouches for a host but a relay's name that the operator gave.
+ * RTLS-8-1 RFC 8689 8, RTLS-3-5 RFC 8689 3
+ */
+static bool
+offers_requiretls(const struct visitor *visitor)
+{
+	const struct config *config = visitor->server->config;
+
+	return visitor->local && (config->relayhosts_n > 0 ||
+	    config->mta_sts != CONFIG_STS_OFF ||
+	    config->dane != CONFIG_DANE_OFF);
+}
+
 /* EHLO and HELO; SMTP-4.1.4-1 RFC 5321 4.1.4: any time, and like RSET */
 static void
 say_hello(struct visitor *visitor, const struct command *command)
@@ -172,8 +188,9 @@ say_hello(struct visitor *visitor, const struct command *command)
 	/* SMTP-2.2.1-1, SMTP-2.2.2-1, EXT-1870-3-1, EXT-6152-2-1,
 	 * EXT-2034-4-1, DSN-3461-4-1, SUB-6409-7-2 */
 	snprintf(text, sizeof(text), "%s\nPIPELINING\nSIZE %llu\n8BITMIME\n"
-	    "ENHANCEDSTATUSCODES\nDSN", us, (unsigned long long)
-	    visitor->server->config->max_message_size);
+	    "ENHANCEDSTATUSCODES\nDSN%s", us, (unsigned long long)
+	    visitor->server->config->max_message_size,
+	    offers_requiretls(visitor) ? "\nREQUIRETLS" : "");
 	visitor_reply(visitor, 250, text);
 }
 
@@ -188,7 +205,7 @@ describe(const struct visitor *visitor, const struct command *command)
 		.size_bytes = command->size_bytes,
 		.body = command->body,
 		.ret = command->ret,
-		.class = CLASS_MAIL,
+		.class = command->requiretls ? CLASS_REQUIRETLS : CLASS_MAIL,
 		.local = visitor->local,
 		.uid = visitor->local ? visitor->uid : 0
 	};
@@ -388,7 +405,8 @@ dialogue_line(struct visitor *visitor, struct slice line)
 		look_ahead(visitor, line);
 		return false;
 	}
-	answer = command_parse(line, &command);
+	answer = command_parse_offered(line, offers_requiretls(visitor),
+	    &command);
 	if (answer.code != 0)
 		reply_fault(visitor, command.verb, answer.code, answer.text);
 	else
@@ -414,6 +432,18 @@ refuse_message(struct visitor *visitor, unsigned code, const char *text)
 	finish(visitor);
 }
 
+/* RTLS-4-4 RFC 8689 4: they count as none, and who wrote them may wonder. */
+static void
+log_several(const struct transaction *transaction)
+{
+	char id[ID_TEXT_MAX];
+
+	log_line(LOG_LEVEL_INFO, "warning: %s has %u fields TLS-Required: "
+	    "none of them counts (RFC 8689 4)",
+	    queue_id_print(transaction->id, id),
+	    transaction->required.fields);
+}
+
 /* The final dot.  SMTP-6.1-4 RFC 5321 6.1: nothing slow stands before it */
 static void
 end_data(struct visitor *visitor)
@@ -432,6 +462,8 @@ end_data(struct visitor *visitor)
 		    transaction->refusal.text);
 		return;
 	}
+	if (transaction->required.fields > 1)
+		log_several(transaction);
 	visitor->phase = VISITOR_TAKEN;
 	transaction_end(transaction);
 }

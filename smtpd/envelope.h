@@ -1,6 +1,6 @@
 /*
  * Sender and recipients of a message that a local user hands over, and what
- * notifications he asks for.
+ * he asks for: notifications, TLS.
  */
 #ifndef CULVER_ENVELOPE_H
 #define CULVER_ENVELOPE_H
@@ -16,6 +16,7 @@ struct envelope {
 	enum dsn_ret	 ret;
 	uint32_t	 notify;	/* a set of enum dsn_notify */
 	char		 envid[ENVID_TEXT_MAX];	/* in xtext */
+	bool		 requiretls;	/* RFC 8689 */
 };
 
 /*

@@ -38,7 +38,9 @@ struct talk {
 	enum fate		*fates;	/* of each recipient */
 	struct slice		 message;
 	bool			 eight_bit;
-	bool			 dsn;	/* the relay offers it */
+	/* the relay offers: */
+	bool			 dsn;
+	bool			 requiretls;
 	int			 status;	/* of refusals so far */
 	size_t			 refused_n, taken_n;
 	struct buffer		*said;
@@ -100,8 +102,17 @@ read_line(struct talk *talk, struct slice *line)
 }
 
 /*
- * The next reply; code 0 when there is none, or it makes no sense.  A line
- * that says "DSN" and no more is EHLO's.
+ * A line that says "DSN" or "REQUIRETLS" and no more is EHLO's.
+ */
+static void
+note_offer(struct talk *talk, struct slice text)
+{
+	talk->dsn |= slice_equal_nocase(text, SLICE("DSN"));
+	talk->requiretls |= slice_equal_nocase(text, SLICE("REQUIRETLS"));
+}
+
+/*
+ * The next reply; code 0 when there is none, or it makes no sense.
  */
 static struct reply
 hear(struct talk *talk)
@@ -114,8 +125,7 @@ hear(struct talk *talk)
 		if (!read_line(talk, &line) || line.len < 4 ||
 		    !slice_number((struct slice){ line.at, 3 }, 599, &code))
 			return reply;
-		talk->dsn |= slice_equal_nocase((struct slice){ line.at + 4,
-		    line.len - 4 }, SLICE("DSN"));
+		note_offer(talk, (struct slice){ line.at + 4, line.len - 4 });
 	} while (line.at[3] == '-');
 	reply.code = (unsigned)code;
 	line.at += 4;
@@ -190,9 +200,10 @@ say_mail(struct talk *talk)
 	struct buffer line = { NULL, 0, 0 };
 	bool good;
 
-	buffer_printf(&line, "MAIL FROM:<%s> SIZE=%zu%s",
+	buffer_printf(&line, "MAIL FROM:<%s> SIZE=%zu%s%s",
 	    mailbox_print(&envelope->sender, sender),
-	    talk->message.len, talk->eight_bit ? " BODY=8BITMIME" : "");
+	    talk->message.len, talk->eight_bit ? " BODY=8BITMIME" : "",
+	    envelope->requiretls ? " REQUIRETLS" : "");
 	if (talk->dsn)
 		buffer_printf(&line, "%s%s%s", rets[envelope->ret],
 		    envelope->envid[0] != '\0' ? " ENVID=" : "",
@@ -404,6 +415,11 @@ begin(struct talk *talk)
 		else
 			reply.code = 0;
 	}
+	/* RTLS-8-1 RFC 8689 8: never without it */
+	if (reply.code == 250 && talk->envelope->requiretls &&
+	    !talk->requiretls)
+		reply = (struct reply){ 550, "REQUIRETLS cannot be kept: the "
+		    "relay asks for neither MTA-STS nor DANE" };
 	if (reply.code == 250)
 		return true;
 	refuse(talk, "", &reply);

@@ -150,19 +150,25 @@ take_old_option(struct options *options, char letter, const char *value,
 	return true;
 }
 
+/* -O: a name and its value; names that mean nothing here are ignored. */
 static bool
 take_new_option(struct options *options, char letter, const char *value,
     struct buffer *error)
 {
-	static const char *const unbuilt[] = {
-		"REQUIRETLS=yes", "SMTPUTF8=yes", NULL
-	};
+	static const char *const unbuilt[] = { "SMTPUTF8=yes", NULL };
+	struct slice rest = slice_of(value), name = slice_cut(&rest, '=');
 
-	(void)options;
 	if (is_one_of(value, unbuilt))
 		return fail(error, "-%c %s: not yet: this version of culver "
 		    "does not have it", letter, value);
-	return true;
+	if (!slice_equal_nocase(slice_trim(name), SLICE("REQUIRETLS")))
+		return true;
+	/* RTLS-4.3-1 RFC 8689 4.3: never ignored */
+	options->requiretls = rest.at != NULL &&
+	    slice_equal_nocase(rest, SLICE("yes"));
+	return options->requiretls || (rest.at != NULL &&
+	    slice_equal_nocase(rest, SLICE("no"))) ||
+	    fail(error, "-%c %s: yes or no expected", letter, value);
 }
 
 enum argument { NONE, NEEDED, ATTACHED };

@@ -17,6 +17,7 @@ struct options {
 	bool		 dots;		/* -i: a lone dot is text */
 	bool		 gateway;	/* -G: don't complete the header */
 	bool		 verbose;	/* -v */
+	bool		 requiretls;	/* -O REQUIRETLS=yes */
 	const char	*sender;	/* -f, -r; NULL: the user */
 	const char	*name;		/* -F, NULL: the user's */
 	const char	*config_file;	/* -C, NULL: the usual one */

@@ -228,6 +228,7 @@ begin_envelope(const struct options *options, const struct config *config,
 		return complain(USAGE, "recipient", &error);
 	envelope->notify = options->notify;
 	envelope->ret = options->ret;
+	envelope->requiretls = options->requiretls;
 	if (options->envelope_id != NULL &&
 	    !envelope_set_id(envelope, options->envelope_id))
 		return complain(USAGE, "-V: printable ASCII, at most 100 "

@@ -307,6 +307,7 @@ transaction_open(struct transactions *all, struct q_open *open,
 	transaction->pipe = -1;
 	transaction->sender = mem_copy(open->sender);
 	transaction->announced = open->size_bytes;
+	transaction->requiretls = open->class == CLASS_REQUIRETLS;
 	do
 		transaction->id = open->id = queue_id_new();
 	while (find(all, open->id) != NULL);
@@ -427,13 +428,25 @@ write_runs(struct transaction *transaction, const struct iovec *runs,
 	return transaction->held.len == 0;
 }
 
+/*
+ * May TLS be done without?  RTLS-4.1-2 RFC 8689 4.1: as the header says, and
+ * RTLS-4.1-3: where REQUIRETLS was not given.
+ */
+static bool
+is_tls_optional(const struct transaction *transaction)
+{
+	return !transaction->requiretls &&
+	    required_is_no(&transaction->required);
+}
+
 static void
 send_end(struct transaction *transaction)
 {
 	struct q_end end = {
 		.id = transaction->id,
 		.size_bytes = transaction->size_bytes,
-		.eight_bit = transaction->data.eight_bit
+		.eight_bit = transaction->data.eight_bit,
+		.tls_optional = is_tls_optional(transaction)
 	};
 
 	strcpy(end.msgid, transaction->data.msgid);
@@ -448,6 +461,7 @@ send_whole(struct transaction *transaction)
 
 	whole->id = transaction->id;
 	whole->eight_bit = transaction->data.eight_bit;
+	whole->tls_optional = is_tls_optional(transaction);
 	strcpy(whole->msgid, transaction->data.msgid);
 	whole->body_len = (uint32_t)transaction->held.len;
 	if (whole->body_len > 0)
@@ -532,8 +546,11 @@ transaction_write(struct transaction *transaction, const struct iovec *runs,
 
 	if (transaction->full || runs_n > TRANSACTION_RUNS_MAX)
 		bug("octets for a full pipe, or in %d runs", runs_n);
-	for (i = 0; i < runs_n; i++)
+	for (i = 0; i < runs_n; i++) {
 		transaction->size_bytes += runs[i].iov_len;
+		required_take(&transaction->required, (struct slice){
+		    runs[i].iov_base, runs[i].iov_len });
+	}
 	if (is_small(transaction)) {
 		keep_runs(transaction, runs, runs_n);
 		return;

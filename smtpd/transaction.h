@@ -12,6 +12,7 @@
 #include "conf/link.h"
 #include "queue/queue.h"
 #include "smtpd/data.h"
+#include "smtpd/required.h"
 
 #include <sys/uio.h>
 
@@ -27,6 +28,7 @@ struct transaction {
 	uint32_t	 accepted;
 	struct data	 data;
 	/* ours, to be read */
+	struct required	 required;	/* TLS-Required, as far as it went */
 	uint64_t	 id;
 	bool		 known;		/* to queue */
 	bool		 full;		/* the pipe takes nothing just now */
@@ -41,6 +43,7 @@ struct transaction {
 	struct transaction *next;	/* of its chain */
 	struct transaction *next_waiting;
 	uint64_t	 announced;	/* octets, 0: not */
+	bool		 requiretls;	/* of class CLASS_REQUIRETLS */
 	bool		 asked_place;	/* `go` is awaited, or came */
 	bool		 counted;	/* among those in DATA: Q_PLACE said */
 	bool		 whole;		/* transaction_end was called */

@@ -21,7 +21,7 @@
 struct row {
 	const char	*words;		/* "|" parts them */
 	const char	*recipients;	/* with "|"; NULL: refused */
-	const char	*flags;		/* of "tiGv", 'l': list */
+	const char	*flags;		/* of "tiGv", 'l': list, 'R' */
 	const char	*sender, *name, *config;
 };
 
@@ -42,10 +42,11 @@ flags_of(const struct options *options)
 {
 	static char flags[8];
 
-	snprintf(flags, sizeof(flags), "%s%s%s%s%s",
+	snprintf(flags, sizeof(flags), "%s%s%s%s%s%s",
 	    options->from_header ? "t" : "", options->dots ? "i" : "",
 	    options->gateway ? "G" : "", options->verbose ? "v" : "",
-	    options->mode == OPTIONS_LIST ? "l" : "");
+	    options->mode == OPTIONS_LIST ? "l" : "",
+	    options->requiretls ? "R" : "");
 	return flags;
 }
 
@@ -114,6 +115,10 @@ acted_on(void **state)
 		{ "-t|-i|r", "r", "ti", NULL, NULL, NULL },
 		{ "-oi|r", "r", "i", NULL, NULL, NULL },
 		{ "-o|i|r", "r", "i", NULL, NULL, NULL },
+		{ "-O|REQUIRETLS=yes|r", "r", "R", NULL, NULL, NULL },
+		{ "-OREQUIRETLS=yes|r", "r", "R", NULL, NULL, NULL },
+		{ "-O|requiretls=YES|-i|r", "r", "iR", NULL, NULL, NULL },
+		{ "-tOREQUIRETLS=yes", "", "tR", NULL, NULL, NULL },
 		{ "-f|a@b|r", "r", "", "a@b", NULL, NULL },
 		{ "-fa@b|r", "r", "", "a@b", NULL, NULL },
 		{ "-f||r", "r", "", "", NULL, NULL },
@@ -175,6 +180,10 @@ ignored(void **state)
 		{ "-OA=b|r", "r", "", NULL, NULL, NULL },
 		{ "-O|DeliveryMode=b|r", "r", "", NULL, NULL, NULL },
 		{ "-O|REQUIRETLS=no|r", "r", "", NULL, NULL, NULL },
+		{ "-O|REQUIRETLS=yes|-O|REQUIRETLS=no|r", "r", "", NULL, NULL,
+		    NULL },
+		{ "-O|SMTPUTF8=no|r", "r", "", NULL, NULL, NULL },
+		{ "-O|REQUIRETLSX=yes|r", "r", "", NULL, NULL, NULL },
 		{ "-L|t|r", "r", "", NULL, NULL, NULL },
 		{ "-V|id|r", "r", "", NULL, NULL, NULL },
 		{ "-N|never|r", "r", "", NULL, NULL, NULL },
@@ -254,8 +263,9 @@ refused(void **state)
 		"-N|failure,|r", "-R|half|r", "-R||r",
 		/* not built yet */
 		"-bs", "-bi", "-bv|r", "-q", "-q15m", "-qI1234", "-qRx",
-		"-O|REQUIRETLS=yes|r", "-OSMTPUTF8=yes|r",
-		"-O|requiretls=YES|r",
+		"-OSMTPUTF8=yes|r",
+		/* never ignored */
+		"-O|REQUIRETLS|r", "-O|REQUIRETLS=|r", "-O|REQUIRETLS=maybe|r",
 	};
 
 	(void)state;
@@ -290,7 +300,8 @@ reasons(void **state)
 	says("-bi", "-bi: not yet");
 	says("-bv|r", "-bv: not yet");
 	says("-q15m", "-q15m: not yet");
-	says("-O|REQUIRETLS=yes", "REQUIRETLS=yes: not yet");
+	says("-O|SMTPUTF8=yes", "SMTPUTF8=yes: not yet");
+	says("-O|REQUIRETLS=1", "REQUIRETLS=1: yes or no expected");
 }
 
 static void

@@ -326,6 +326,45 @@ notifications(void **state)
 	world_free(&world);
 }
 
+/* REQUIRETLS and TLS-Required reach queue; what cannot be kept is refused. */
+static void
+requiretls(void **state)
+{
+	static const struct {
+		const char	*words, *header;
+		uint32_t	 class;
+		bool		 optional;
+	} rows[] = {
+		{ "r@d.test", "", CLASS_MAIL, false },
+		{ "-OREQUIRETLS=yes|r@d.test", "", CLASS_REQUIRETLS, false },
+		{ "-O|RequireTLS=no|r@d.test", "", CLASS_MAIL, false },
+		{ "r@d.test", "TLS-Required: No\n", CLASS_MAIL, true },
+		{ "-O|REQUIRETLS=yes|r@d.test", "TLS-Required: No\n",
+		  CLASS_REQUIRETLS, false },
+	};
+	struct world *world = submit_world(NULL);
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		snprintf(text, sizeof(text), "%s\ntext\n", rows[i].header);
+		expect(world, rows[i].words, slice_of(text), 0, "");
+		assert_int_equal(last_mail(world)->open.class, rows[i].class);
+		assert_int_equal(last_mail(world)->end.tls_optional,
+		    rows[i].optional);
+		/* RTLS-4.1-4: the field stays. */
+		assert_int_equal(strstr(last_mail(world)->body.text,
+		    "TLS-Required: No\r\n") != NULL,
+		    rows[i].header[0] != '\0');
+	}
+	world_free(&world);
+	world = submit_world("mta-sts off\ndane off\n");
+	expect(world, "-OREQUIRETLS=yes|r@d.test", SLICE("text\n"), 69,
+	    "REQUIRETLS cannot be kept");
+	assert_int_equal(world->mails_n, 0);
+	world_free(&world);
+}
+
 /* ---- messages ---- */
 
 #define HEADER	"From: a@b\nDate: x\nMessage-ID: <y>\n"
@@ -784,6 +823,8 @@ main(void)
 		    "sends and who gets it", envelopes),
 		TEST("DSN-3461-4.1-1, DSN-3461-4.3-1, DSN-3461-4.4-1 -N, -R "
 		    "and -V", notifications),
+		TEST("RTLS-4.1-3, RTLS-4.1-4, RTLS-4-4, RTLS-8-1 REQUIRETLS "
+		    "and TLS-Required", requiretls),
 		TEST("SMTP-B-2, MSG-5322-3.6.3-1, MSG-5322-2.1-1, "
 		    "MSG-5322-2.3-1, MSG-5322-2.2-2, SMTP-4.5.2-2, "
 		    "SMTP-6.4-1 what is sent", messages),

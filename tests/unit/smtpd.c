@@ -426,7 +426,8 @@ longer_lines(void **state)
 		const char	*before, *line;
 		size_t		 limit;
 	} rows[] = {
-		{ "", "MAIL FROM:<a@b> SIZE=1", 512 + 26 + 17 + 9 + 107 },
+		{ "", "MAIL FROM:<a@b> SIZE=1", 512 + 26 + 17 + 9 + 107 +
+		    11 },
 		{ "> MAIL FROM:<a@b>\n< 250\n", "RCPT TO:<c@d>",
 		    512 + 29 + 507 },
 	};
@@ -482,6 +483,131 @@ dsn_requests(void **state)
 	assert_string_equal(mail->open.envid, "");
 	assert_int_equal(mail->rcpt.notify, NOTIFY_NEVER);
 	client_free(&client);
+	world_free(&world);
+}
+
+/* ---- RFC 8689 ---- */
+
+static void
+requiretls_on_submit_socket(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct client client = client_local(world, 1000);
+	char *reply;
+
+	(void)state;
+	client_expect(world, &client, "220");
+	client_say(&client, "EHLO client.test\r\n");
+	reply = client_hear(world, &client);
+	assert_non_null(strstr(reply, "250 REQUIRETLS\r\n"));
+	free(reply);
+	play(world, &client,
+	    "> MAIL FROM:<a@b> REQUIRETLS=1\n< 501 5.5.4\n"
+	    "> MAIL FROM:<a@b> REQUIRETLS REQUIRETLS\n< 501 5.5.4\n"
+	    "> MAIL FROM:<a@b> SIZE=1 requiretls\n< 250\n", LINE_BY_LINE);
+	WAIT_FOR(world, world->mails_n == 1);
+	assert_int_equal(last_mail(world)->open.class, CLASS_REQUIRETLS);
+	play(world, &client, "> RSET\n< 250\n> MAIL FROM:<a@b>\n< 250\n"
+	    "> RCPT TO:<c@d> REQUIRETLS\n< 555 5.5.4\n", LINE_BY_LINE);
+	WAIT_FOR(world, world->mails_n == 2);
+	assert_int_equal(last_mail(world)->open.class, CLASS_MAIL);
+	client_free(&client);
+	world_free(&world);
+}
+
+/* A listener without TLS does not know it. */
+static void
+requiretls_on_listener(void **state)
+{
+	struct world *world = world_new(NULL);
+	struct client client = client_new(world);
+	char *reply;
+
+	(void)state;
+	client_expect(world, &client, "220");
+	client_say(&client, "EHLO client.test\r\n");
+	reply = client_hear(world, &client);
+	assert_null(strstr(reply, "REQUIRETLS"));
+	free(reply);
+	play(world, &client,
+	    "> MAIL FROM:<a@b> REQUIRETLS\n< 555 5.5.4\n"
+	    "> MAIL FROM:<a@b> REQUIRETLS=1\n< 555 5.5.4\n"
+	    "> QUIT\n< 221\n< end\n", LINE_BY_LINE);
+	assert_int_equal(world->mails_n, 0);
+	client_free(&client);
+	world_free(&world);
+}
+
+/* What cannot be kept is not offered. */
+static void
+requiretls_without_policies(void **state)
+{
+	static const struct {
+		const char	*settings, *reply;
+	} rows[] = {
+		{ "mta-sts off\ndane off\n", "> MAIL FROM:<a@b> REQUIRETLS\n"
+		  "< 555 5.5.4\n" },
+		{ "mta-sts off\n", "> MAIL FROM:<a@b> REQUIRETLS\n< 250\n" },
+		{ "dane off\n", "> MAIL FROM:<a@b> REQUIRETLS\n< 250\n" },
+		{ "mta-sts off\ndane off\nrelayhost smtps://x.test\n",
+		  "> MAIL FROM:<a@b> REQUIRETLS\n< 250\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct world *world = world_new(rows[i].settings);
+		struct client client = client_local(world, 1000);
+
+		play(world, &client, HELLO, LINE_BY_LINE);
+		play(world, &client, rows[i].reply, LINE_BY_LINE);
+		client_free(&client);
+		world_free(&world);
+	}
+}
+
+/*
+ * The header is seen in small and in large messages, from both kinds of
+ * clients, in whatever pieces it comes; REQUIRETLS outranks it.
+ */
+static void
+tls_required_no(void **state)
+{
+	static const struct {
+		const char	*parameter, *header;
+		bool		 optional;
+	} rows[] = {
+		{ "", "TLS-Required: No\n", true },
+		{ "", "a: b\n> tls-required: no\n> c: d\n", true },
+		{ "", "TLS-Required: Nope\n", false },
+		{ "", "TLS-Required: No\n> TLS-Required: No\n", false },
+		{ "", "a: b\n> \n> TLS-Required: No\n", false },
+		{ " REQUIRETLS", "TLS-Required: No\n", false },
+		{ " SIZE=1000000", "TLS-Required: No\n", true },
+		{ " SIZE=1000000 REQUIRETLS", "TLS-Required: No\n", false },
+	};
+	struct world *world = world_new(NULL);
+	char script[512];
+
+	(void)state;
+	for (size_t i = 0; i < 3 * COUNT(rows); i++) {
+		size_t row = i / 3;
+		bool local = strstr(rows[row].parameter, "REQ") != NULL ||
+		    i % 2 == 0;
+		struct client client = local ? client_local(world, 1000) :
+		    client_new(world);
+
+		snprintf(script, sizeof(script), HELLO
+		    "> MAIL FROM:<a@b>%s\n< 250\n> RCPT TO:<c@d>\n< 250\n"
+		    "> DATA\n< 354\n> %s> \n> text\n> .\n< 250\n",
+		    rows[row].parameter, rows[row].header);
+		play(world, &client, script, (enum manner)(i % 3));
+		if (last_mail(world)->end.tls_optional != rows[row].optional)
+			fail_msg("%s, %s: %d", rows[row].parameter,
+			    rows[row].header, !rows[row].optional);
+		client_free(&client);
+	}
+	assert_non_null(strstr(world->log.text,
+	    "has 2 fields TLS-Required: none of them counts"));
 	world_free(&world);
 }
 
@@ -1741,6 +1867,14 @@ main(void)
 		    longer_lines),
 		TEST("DSN-3461-4-1, DSN-3461-4.5-1, SUB-6409-7-2 DSN requests "
 		    "reach queue as they came", dsn_requests),
+		TEST("RTLS-2-2 REQUIRETLS on the submit socket",
+		    requiretls_on_submit_socket),
+		TEST("RTLS-3-5 a listener without TLS does not know "
+		    "REQUIRETLS", requiretls_on_listener),
+		TEST("RTLS-8-1 REQUIRETLS is not offered where nothing keeps "
+		    "it", requiretls_without_policies),
+		TEST("RTLS-4-1, RTLS-4-4, RTLS-4.1-2, RTLS-4.1-3 "
+		    "TLS-Required: No", tls_required_no),
 		TEST("SMTP-2.3.8-1, SMTP-4.1.2-6 lone CR and LF in commands",
 		    bare_line_ends),
 		TEST("SMTP-3.8-1 421 after 20 errors", too_many_errors),

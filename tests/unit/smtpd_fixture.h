@@ -200,6 +200,7 @@ on_queue_whole(struct world *world, const struct q_whole *whole)
 	mail->end.id = whole->id;
 	mail->end.size_bytes = whole->body_len;
 	mail->end.eight_bit = whole->eight_bit;
+	mail->end.tls_optional = whole->tls_optional;
 	memcpy(mail->end.msgid, whole->msgid, sizeof(whole->msgid));
 	mail->ended = true;
 	if (!world->hold_taken)
