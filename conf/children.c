@@ -163,6 +163,7 @@ struct children {
 	char				 resolvers[1024];
 	/* Of culverd's own: files that cannot be opened. */
 	struct alarm			*keys, *ca;
+	bool				 started;	/* all of them */
 	bool				 was_ready;
 	bool				 stopping;
 	enum stage			 stage;		/* of stopping */
@@ -448,7 +449,7 @@ check_all_ready(struct children *all)
 	const struct child *child = all->child;
 	size_t i;
 
-	if (all->was_ready || all->stopping)
+	if (!all->started || all->was_ready || all->stopping)
 		return;
 	for (i = 0; i < CHILDREN_N; i++, child++) {
 		if (child->state == READY || child->state == ABSENT ||
@@ -986,14 +987,30 @@ is_called_for(const struct child *child)
 	return !child->plan->on_demand || listener != NULL;
 }
 
+static void
+spawn_called_for(struct children *all, bool smtpd)
+{
+	struct child *child = all->child;
+	size_t i;
+
+	for (i = 0; i < CHILDREN_N; i++, child++)
+		if ((child->plan->program == PROGRAM_SMTPD) == smtpd &&
+		    child->state == ABSENT && is_called_for(child))
+			spawn(child);
+}
+
+void
+children_start_smtpd(struct children *all)
+{
+	spawn_called_for(all, true);
+}
+
 void
 children_start(struct children *all)
 {
-	size_t i;
-
-	for (i = 0; i < CHILDREN_N; i++)
-		if (is_called_for(&all->child[i]))
-			spawn(&all->child[i]);
+	all->started = true;
+	spawn_called_for(all, true);
+	spawn_called_for(all, false);
 }
 
 /* The configuration calls for it no longer: it ends, the others go on. */

@@ -30,7 +30,12 @@ struct children_calls {
 struct children	*children_new(struct loop *, const struct config *,
 		    const struct account *owner, const struct children_calls *,
 		    void *context, struct buffer *error);
-/* Start all that the configuration calls for. */
+/*
+ * Start those that say 220, before all others: clients wait for it and for
+ * nothing else.  What smtpd asks of its peers waits for them.
+ */
+void	 children_start_smtpd(struct children *);
+/* Start all that the configuration calls for and that is not there yet. */
 void	 children_start(struct children *);
 /* New settings for all of them; the old ones may be freed afterwards. */
 void	 children_configure(struct children *, const struct config *);

@@ -237,16 +237,19 @@ check_keys(const struct config *config, struct buffer *error)
 		close(program_fd);
 }
 
-/* What the file alone does not show: NSS, other files.  Lines in *error. */
+/*
+ * What the file alone does not show: NSS, other files; but for the keys.
+ * Lines in *error.
+ */
 static bool
 check_surroundings(const struct config *config, struct buffer *error)
 {
 	check_group(config, error);
 	check_ca(config, error);
-	check_keys(config, error);
 	return error->len == 0;
 }
 
+/* The keys are the caller's to check. */
 static struct config *
 read_config(struct buffer *error)
 {
@@ -361,7 +364,9 @@ on_hangup(void *unused)
 
 	(void)unused;
 	config = read_config(&error);
-	if (config == NULL || !doors_listen(culverd.doors, config, 0,
+	if (config != NULL)
+		check_keys(config, &error);
+	if (error.len > 0 || !doors_listen(culverd.doors, config, 0,
 	    &error)) {
 		config_free(&config);
 		refuse_config(&error);
@@ -775,6 +780,25 @@ make_programs(const struct account *owner)
 		fail(&error);
 }
 
+/*
+ * smtpd comes to life while culver-sign looks at the keys; where one is bad
+ * nothing else is started, and smtpd ends with us.
+ */
+static bool
+start_programs(void)
+{
+	struct buffer error = { NULL, 0, 0 };
+
+	children_start_smtpd(culverd.children);
+	check_keys(culverd.config, &error);
+	if (error.len > 0) {
+		complain(&error);
+		return false;
+	}
+	children_start(culverd.children);
+	return true;
+}
+
 static void
 serve(void)
 {
@@ -798,7 +822,10 @@ serve(void)
 	loop_on_signal(culverd.loop, SIGINT, on_interrupt, NULL);
 	loop_on_signal(culverd.loop, SIGHUP, on_hangup, NULL);
 	watch_resolvers(NULL);
-	children_start(culverd.children);
+	if (!start_programs()) {
+		doors_close_local(culverd.doors);
+		exit(1);
+	}
 	loop_run(culverd.loop);
 	doors_free(&culverd.doors);
 }
@@ -813,7 +840,9 @@ main(int argc, char **argv)
 	take_options(argc, argv);
 	reserve_descriptors();
 	culverd.config = read_config(&error);
-	if (culverd.config == NULL) {
+	if (culverd.config != NULL && culverd.check)
+		check_keys(culverd.config, &error);
+	if (error.len > 0) {
 		complain(&error);
 		/* Overrides come first; they are the command line's fault. */
 		return slice_begins(slice_of(error.text), SLICE("-o: ")) ?

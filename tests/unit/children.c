@@ -251,7 +251,7 @@ configure(const char *more)
 }
 
 static void
-start(const char *more)
+make(const char *more)
 {
 	static const struct children_calls calls = { on_all_ready, on_failure,
 		on_all_stopped, on_line };
@@ -269,6 +269,12 @@ start(const char *more)
 	children = children_new(loop, config, &owner, &calls, NULL, &error);
 	if (children == NULL)
 		fail_msg("%s", error.text);
+}
+
+static void
+start(const char *more)
+{
+	make(more);
 	children_start(children);
 }
 
@@ -390,15 +396,42 @@ test_all_start(void **unused)
 	for (i = 0; i < COUNT(linked); i++)
 		await(linked[i]);
 	/* Keys, from their start, between the settings and their end. */
-	assert_true(was_heard("culver-sign key example.org s1 a.key 5:key a\n"
-	    "culver-sign key example.net s2 b.key 5:key b\n"
-	    "culver-sign settings\n"));
+	assert_before("culver-sign key example.org s1 a.key 5:key a\n",
+	    "culver-sign key example.net s2 b.key 5:key b\n");
+	assert_before("culver-sign key example.net s2 b.key 5:key b\n",
+	    "culver-sign settings\n");
 	/* Nobody else gets one, and sign speaks with queue alone. */
 	assert_false(was_heard("culver-queue key"));
 	assert_false(was_heard("culver-reports key"));
 	assert_false(was_heard("culver-sign link culver-policy"));
 	assert_false(was_heard("culver-sign link culver-reports"));
 	assert_string_equal(state_of("culver-fetch"), "not needed");
+	stop();
+}
+
+/* Who says 220 does not wait for the others, and "ready" waits for all. */
+static void
+test_smtpd_first(void **unused)
+{
+	const struct child *smtpd;
+	int64_t until_ms;
+
+	(void)unused;
+	make("");
+	children_start_smtpd(children);
+	smtpd = child_of(children, PROGRAM_SMTPD, "local");
+	until_ms = loop_now_ms() + 10000;
+	while (smtpd->state != READY && loop_now_ms() < until_ms)
+		loop_turn(loop, false);
+	assert_int_equal(smtpd->state, READY);
+	assert_string_equal(state_of("culver-queue"), "not needed");
+	assert_false(is_ready);
+	forget_heard();
+	children_start(children);
+	await_flag(&is_ready);
+	await("culver-smtpd link culver-queue\n");
+	/* It goes on being the one it was. */
+	assert_false(was_heard("culver-smtpd settings"));
 	stop();
 }
 
@@ -437,8 +470,8 @@ test_key_is_missing(void **unused)
 	write_file("none.key", "it");
 	forget_heard();
 	configure(ONE_KEY "dkim example.org s2 @none.key\n");
-	await("culver-sign key example.org s2 none.key 2:it\n"
-	    "culver-sign settings\n");
+	await("culver-sign key example.org s2 none.key 2:it\n");
+	await("culver-sign settings\n");
 	text = alarms();
 	assert_string_equal(text, "");
 	free(text);
@@ -742,6 +775,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		{ "all that is called for starts, linked, with its keys",
 		    test_all_start, NULL, NULL, NULL },
+		{ "smtpd comes before all others", test_smtpd_first, NULL,
+		    NULL, NULL },
 		{ "what is not called for does not start",
 		    test_what_is_not_called_for, NULL, NULL, NULL },
 		{ "a key that cannot be opened is an alarm that names it",
