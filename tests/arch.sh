@@ -123,7 +123,7 @@ library_headers() {
 	sources | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*<' |
 	while IFS=: read -r file line text; do
 		case "$file $text" in
-		conf/store.c*)		;;
+		conf/store*)		;;
 		*'<db.h>'*)		echo "$file:$line: Berkeley DB" ;;
 		esac
 		case "$file $text" in
@@ -324,9 +324,8 @@ keywords_in_page() {
 
 # The keywords of interfaces that the issue at hand leaves for later.
 later_keywords='masquerade aliases relay-to tls-cert tls-key auth-users
-	rate-client rate-user relayhost relayhost-password
-	relayhost-password-command dane tls-required exempt history
-	history-size metrics'
+	rate-client rate-user relayhost-password relayhost-password-command
+	history history-size metrics'
 later_are_refused() {
 	local keyword said
 	for keyword in $later_keywords; do

@@ -63,7 +63,7 @@ def inside(build):
     world.dns.add_zone("attack.example", "unsigned")
     world.dns.add("attack.example", "MX 10 mx.attack.example.")
     world.add_host("mx.attack.example")
-    world.start(with_postfix=False)
+    world.start(strangers=())
     lines = [line for program in PROGRAMS for line in attack(world, program)]
     print(f"1..{len(lines)}")
     for number, line in enumerate(lines, 1):

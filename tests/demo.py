@@ -90,7 +90,18 @@ zone tlsa.example signed
 mx mx.tlsa.example
 	no STARTTLS
 
-for each $DOMAIN of expired wrong stripped outside second host404 txtgone
+zone dane.example signed
+	MX 10 mx.dane.example
+	_25._tcp.mx TLSA 3 1 1 matching
+mx mx.dane.example
+	certificate self-signed
+
+zone rolled.example signed
+	MX 10 mx.rolled.example
+	_25._tcp.mx TLSA 3 1 1 mismatching
+mx mx.rolled.example
+
+for each $DOMAIN of expired wrong stripped outside second host404 txtgone rolled
 	policy $DOMAIN.example id 1
 		version: STSv1
 		mode: enforce
@@ -171,6 +182,13 @@ policy outside.example now id 2
     Row("txtgone.example", "enforce; TXT gone", "STARTTLS stripped", "kept",
         "mx.txtgone.example", True, STS, OFFERED,
         "mx mx.txtgone.example now"),
+    Row("dane.example", "TLSA (DNSSEC)", "its key, self-signed",
+        "delivered, verified", "mx.dane.example", True),
+    Row("rolled.example", "TLSA and enforce", "new key, by a good CA", "kept",
+        "mx.rolled.example", True, DANE, "TLSA of the new key", """\
+dns remove _25._tcp.mx.rolled.example TLSA
+dns add _25._tcp.mx.rolled.example TLSA 3 1 1 matching
+"""),
     Row("tlsa.example", "TLSA (DNSSEC)", "no TLS", "kept",
         "mx.tlsa.example", True, DANE, OFFERED, "mx mx.tlsa.example now"),
 ]
@@ -266,7 +284,7 @@ class Demo:
     def __call__(self):
         screen = self.screen
         screen.line("culver delivers only where the policy lets it: "
-                    "eleven domains that differ in one thing each.")
+                    "thirteen domains that differ in one thing each.")
         screen.line("Real unbound, knot, nginx and Postfix, in a private "
                     "network that ends with this demo.")
         screen.line()

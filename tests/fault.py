@@ -172,7 +172,7 @@ def inside(build):
         policy = world.add_policy(domain)
         policy.body = ("version: STSv1\nmode: enforce\n"
                        f"mx: mx.{domain}\nmax_age: 604800\n")
-    world.start(with_postfix=False)
+    world.start(strangers=())
     print(f"1..{len(FAULTS)}")
     bad = 0
     for number, given in enumerate(FAULTS, 1):

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Which real servers does the test world play with, and where do they live?
 #
-# Unpacks unbound, knot, nginx and Postfix with all they depend on into a root
-# of their own, build/peers/root. Nothing is installed, started or changed on
+# Unpacks unbound, knot, nginx, Postfix, Exim and OpenSMTPD with all they depend
+# on into a root of their own, build/peers/root. Nothing is installed, started or changed on
 # this machine: apt only resolves and fetches, dpkg-deb only unpacks, and the
 # servers run chrooted there, in namespaces of the test world.
 #
@@ -14,7 +14,10 @@ set -eu
 
 dir=${1:-build/peers}
 want='unbound knot nginx-light postfix openssl iproute2'
-recipe=1			# raise it when what is made below changes
+# The first two keep each other and Postfix off a machine where they are
+# installed: all are resolved one by one, and only unpacked side by side.
+beside='exim4-daemon-light opensmtpd dash'
+recipe=2			# raise it when what is made below changes
 
 say() { printf 'peers: %s\n' "$*" >&2; }
 missing() { say "$*"; exit 77; }
@@ -41,7 +44,7 @@ root=$dir/root
 # Two builds in one tree wait for each other here.
 exec 9>"$dir/lock"
 flock 9
-if [ "$(cat "$root/.complete" 2>/dev/null)" = "$recipe $want" ]; then
+if [ "$(cat "$root/.complete" 2>/dev/null)" = "$recipe $want $beside" ]; then
 	exit 0
 fi
 
@@ -60,8 +63,11 @@ own_lists() {
 	apt -o Dir::State::lists="$dir/apt/lists" "$@"
 }
 
-fetch() {			# fetch HOW: download the closure of $want
-	$1 -y --download-only -o APT::Status-Fd=3 install $want \
+fetch() {			# fetch HOW PACKAGE...: download their closure
+	how=$1
+	shift
+	: >"$dir/apt/status"
+	$how -y --download-only -o APT::Status-Fd=3 install "$@" \
 	    3>"$dir/apt/status" >"$dir/apt/log" 2>&1 &
 	pid=$!
 	while kill -0 $pid 2>/dev/null; do
@@ -74,17 +80,22 @@ fetch() {			# fetch HOW: download the closure of $want
 	wait $pid
 }
 
-say "unbound, knot, nginx and Postfix go into $root (nothing is installed)"
+fetch_all() {			# fetch_all HOW
+	fetch "$1" $want || return 1
+	for package in $beside; do
+		fetch "$1" $package || return 1
+	done
+}
+
+say "unbound, knot, nginx, Postfix, Exim and OpenSMTPD go into $root (nothing is installed)"
 mkdir -p "$dir/apt/cache/archives/partial" "$dir/apt/lists/partial"
-: >"$dir/apt/status"
-if ! fetch apt; then
+if ! fetch_all apt; then
 	say "this machine's package lists do not do; fetching fresh ones"
 	own_lists update >"$dir/apt/log" 2>&1 || {
 		tail -5 "$dir/apt/log" >&2
 		missing "no package lists: is there a way to a Debian mirror?"
 	}
-	: >"$dir/apt/status"
-	fetch own_lists || {
+	fetch_all own_lists || {
 		tail -5 "$dir/apt/log" >&2
 		missing "the servers' packages could not be fetched"
 	}
@@ -113,7 +124,10 @@ cat >etc/passwd <<-'PASSWD'
 	knot:x:64102:64102:knot:/var/lib/knot:/bin/false
 	unbound:x:64103:64103:unbound:/var/lib/unbound:/bin/false
 	www-data:x:64104:64104:nginx:/var/www:/bin/false
-	vmail:x:64105:64105:Postfix mailboxes:/world:/bin/false
+	vmail:x:64105:64105:mailboxes:/world:/bin/false
+	Debian-exim:x:64107:64107:Exim:/var/spool/exim4:/bin/false
+	opensmtpd:x:64108:64108:OpenSMTPD:/run:/bin/false
+	opensmtpq:x:64109:64109:OpenSMTPD queue:/run:/bin/false
 PASSWD
 cat >etc/group <<-'GROUP'
 	root:x:0:
@@ -124,12 +138,15 @@ cat >etc/group <<-'GROUP'
 	unbound:x:64103:
 	www-data:x:64104:
 	vmail:x:64105:
+	Debian-exim:x:64107:
+	opensmtpd:x:64108:
+	opensmtpq:x:64109:
 GROUP
 printf 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\n' \
     >etc/nsswitch.conf
 printf 'nameserver 127.0.0.1\n' >etc/resolv.conf
 printf '127.0.0.1 localhost\n::1 localhost\n' >etc/hosts
-printf '%s' "$recipe $want" >.complete
+printf '%s' "$recipe $want $beside" >.complete
 cd "$dir"
 
 rm -rf "$root"

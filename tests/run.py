@@ -114,9 +114,10 @@ class Run:
     def __call__(self):
         for one in self.scenarios:
             scenario.declare(one, self.world)
-        self.world.start(with_postfix=any(
-            text.text.startswith("postfix") for one in self.scenarios
-            for text in one.declarations))
+        wanted = {text.text.partition(" ")[0] for one in self.scenarios
+                  for text in one.declarations}
+        self.world.start([name for name in self.world.strangers
+                          if name.lower() in wanted])
         # The long ones first, so that the end is not one of them alone.
         order = sorted(self.scenarios, key=lambda one: not one.alone)
         with concurrent.futures.ThreadPoolExecutor(self.given.jobs) as pool:

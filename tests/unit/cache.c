@@ -8,6 +8,7 @@
 #include "policy/cache.h"
 
 #include "conf/log.h"
+#include "policy/policy.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -614,19 +615,92 @@ test_no_room(void **state)
 	cache_close(&cache);
 }
 
+static bool
+has_text(struct cache *cache, const char *name, const char *text)
+{
+	struct domain domain = domain_of(name);
+	struct slice body;
+
+	if (!cache_text(cache, &domain, policy_text_mark(slice_of(text)),
+	    &body))
+		return false;
+	assert_true(slice_equal(body, slice_of(text)));
+	return true;
+}
+
+/* Sessions that began under it are still to be counted. */
+static void
+test_replaced(void **state)
+{
+	struct cache *cache = cache_open(dir, NULL, 0);
+	char text[64];
+	unsigned i;
+
+	(void)state;
+	put(cache, "a.t", "1", "one");
+	put(cache, "b.t", "1", "other");
+	/* In one turn, and after it. */
+	put(cache, "a.t", "2", "two");
+	cache_turn_end(cache, 0);
+	put(cache, "a.t", "3", "three");
+	cache_turn_end(cache, 0);
+	assert_true(has_text(cache, "a.t", "one"));
+	assert_true(has_text(cache, "a.t", "two"));
+	assert_true(has_text(cache, "a.t", "three"));
+	assert_false(has_text(cache, "a.t", "other"));
+	assert_false(has_text(cache, "b.t", "one"));
+	/* The same text again replaces nothing; many push the old out. */
+	for (i = 0; i < 100; i++)
+		put(cache, "b.t", "2", "other");
+	assert_true(has_text(cache, "a.t", "one"));
+	for (i = 0; i < 63; i++) {
+		snprintf(text, sizeof(text), "text %u", i);
+		put(cache, "b.t", "2", text);
+	}
+	assert_false(has_text(cache, "a.t", "one"));
+	assert_true(has_text(cache, "a.t", "two"));
+	assert_true(has_text(cache, "b.t", "other"));
+	cache_turn_end(cache, 0);
+	cache_close(&cache);
+}
+
+/* A mebibyte of them, however few. */
+static void
+test_replaced_octets(void **state)
+{
+	struct cache *cache = cache_open(dir, NULL, 0);
+	char *body = mem_alloc(STS_BODY_MAX + 1);
+	unsigned i, found = 0;
+
+	(void)state;
+	memset(body, 'x', STS_BODY_MAX);
+	for (i = 0; i < 30; i++) {
+		body[0] = (char)('A' + i);
+		put(cache, "a.t", "1", body);
+	}
+	for (i = 0; i < 30; i++) {
+		body[0] = (char)('A' + i);
+		found += has_text(cache, "a.t", body);
+	}
+	assert_int_equal(found, 17);
+	free(body);
+	cache_turn_end(cache, 0);
+	cache_close(&cache);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		{ "STS-3.2-9 policies are kept over a restart", test_keep,
 		    begin, end, NULL },
-		{ "STS-3.3-13 the longest policy, the longest name",
+		{ "T42 STS-3.3-13 the longest policy, the longest name",
 		    test_sizes, begin, end, NULL },
 		{ "a walk finds every domain once", test_walk, begin, end,
 		    NULL },
 		{ "killed: what a turn ended is there, no more", test_kill,
 		    begin, end, NULL },
-		{ "a full disk takes no policy from mail", test_full, begin,
+		{ "T6 a full disk takes no policy from mail", test_full, begin,
 		    end, NULL },
 		{ "a long time without room is bounded", test_full_for_long,
 		    begin, end, NULL },
@@ -644,6 +718,10 @@ main(void)
 		    NULL },
 		{ "nor does another owner", test_in_use, begin, end, NULL },
 		{ "nor does a full disk", test_no_room, begin, end, NULL },
+		{ "T41 a text that was replaced is there a while",
+		    test_replaced, begin, end, NULL },
+		{ "replaced texts are bounded by their octets",
+		    test_replaced_octets, begin, end, NULL },
 	};
 
 	log_to(no_log, NULL);

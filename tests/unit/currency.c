@@ -365,27 +365,27 @@ main(void)
 		{ "STS-3-1 STS-3-2 STS-3.1-13 STS-3.1-14 STS-3.1-15 "
 		    "STS-3.3-14 STS-3.3-15 each TXT has its step", test_judge,
 		    NULL, NULL, NULL },
-		{ "STS-3.1-15 nothing that DNS says loosens a kept policy",
+		{ "T1 STS-3.1-15 nothing that DNS says loosens a kept policy",
 		    test_never_loosened, NULL, NULL, NULL },
 		{ "STS-3.3-14 STS-3.3-15 STS-5.1-7 each end of a fetch has "
 		    "its step", test_after_fetch, NULL, NULL, NULL },
-		{ "STS-3.2-8 STS-3.2-9 STS-5.1-1 a policy holds for its "
-		    "max_age, capped", test_lifetime, NULL, NULL, NULL },
+		{ "T2 T11 STS-3.2-8 STS-3.2-9 STS-5.1-1 a policy holds for "
+		    "its max_age, capped", test_lifetime, NULL, NULL, NULL },
 		{ "STS-3.1-6 STS-3.1-7 ids are compared as exact strings",
 		    test_ids, NULL, NULL, NULL },
-		{ "STS-3.3-10 STS-3.3-11 a failed id waits 300 s, another "
+		{ "T48 STS-3.3-10 STS-3.3-11 a failed id waits 300 s, another "
 		    "does not", test_wait, NULL, NULL, NULL },
 		{ "a lost cache is remembered for `expire'", test_lost, NULL,
 		    NULL, NULL },
 		{ "STS-8.1-1 a TXT holds for its TTL", test_txt_holds, NULL,
 		    NULL, NULL },
-		{ "STS-5.1-7 STS-3.3-17 a failed fetch changes nothing of the "
-		    "policy", test_failure_keeps, NULL, NULL, NULL },
+		{ "T5 STS-5.1-7 STS-3.3-17 a failed fetch changes nothing of "
+		    "the policy", test_failure_keeps, NULL, NULL, NULL },
 		{ "STS-5.1-6 STS-8.3-1 a fetched policy replaces any other",
 		    test_fetched_replaces, NULL, NULL, NULL },
 		{ "mail is noted every six hours", test_mail, NULL, NULL,
 		    NULL },
-		{ "STS-3.3-15 forged ids and a blocked host end no policy",
+		{ "T5 STS-3.3-15 forged ids and a blocked host end no policy",
 		    test_attack, NULL, NULL, NULL },
 	};
 

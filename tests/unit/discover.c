@@ -523,6 +523,61 @@ test_mail_again(void **state)
 	assert_int_equal(record.refresh_s, world->planned_s);
 }
 
+/* T4: a hundred deliveries, over days and restarts of the TTL. */
+static void
+test_hundred(void **state)
+{
+	struct world *world = *state;
+	unsigned i;
+
+	mail(world, ID("1"), FETCHED_GOOD, ENFORCE, "enforce 1 mx.a.t", 1);
+	world->dns.log[0] = '\0';
+	for (i = 0; i < 100; i++) {
+		pass(world, TTL_S / 2);
+		mail(world, ID("1"), FETCHED_BAD, NULL, "enforce 1 mx.a.t",
+		    0);
+	}
+	/* And one TXT a TTL. */
+	for (i = 0; world->dns.log[i] != '\0'; i++)
+		;
+	assert_int_equal(i, 50 * strlen("TXT _mta-sts.a.t\n"));
+}
+
+/* T3, T47: the mode as well, long before the old one would have ended. */
+static void
+test_testing_ends(void **state)
+{
+	const char *testing = "version: STSv1\nmode: testing\nmx: mx.a.t\n"
+	    "max_age: 2592000\n";
+	struct world *world = *state;
+
+	mail(world, ID("1"), FETCHED_GOOD, testing, "testing 1 mx.a.t", 1);
+	pass(world, TTL_S - 1);
+	mail(world, ID("2"), FETCHED_GOOD, ENFORCE, "testing 1 mx.a.t", 0);
+	pass(world, 1);
+	mail(world, ID("2"), FETCHED_GOOD, ENFORCE, "enforce 2 mx.a.t", 1);
+}
+
+/* Mail does not wait for it, and sets off no second one meanwhile. */
+static void
+test_short_life(void **state)
+{
+	const char *body = "version: STSv1\nmode: enforce\nmx: mx.a.t\n"
+	    "max_age: 36000\n";
+	struct world *world = *state;
+
+	mail(world, ID("1"), FETCHED_GOOD, body, "enforce 1 mx.a.t", 1);
+	pass(world, 17999);
+	mail(world, ID("1"), FETCHED_GOOD, body, "enforce 1 mx.a.t", 0);
+	assert_int_equal(world->plans, 0);
+	pass(world, 2);
+	mail(world, ID("1"), FETCHED_GOOD, body, "enforce 1 mx.a.t", 0);
+	assert_int_equal(world->plans, 1);
+	assert_in_range(world->planned_s, loop_wall_s() - 5, loop_wall_s());
+	mail(world, ID("1"), FETCHED_GOOD, body, "enforce 1 mx.a.t", 0);
+	assert_int_equal(world->plans, 1);
+}
+
 int
 main(void)
 {
@@ -535,18 +590,24 @@ main(void)
 		{ "STS-3-2 STS-5.1-1 STS-5.1-2 STS-8.1-1 the first mail "
 		    "waits, the next does not", test_first, begin, end,
 		    NULL },
-		{ "STS-3.1-6 STS-3.1-7 STS-5.1-6 STS-8.3-1 STS-10.3-2 any "
+		{ "STS-3.1-6 STS-3.1-7 STS-5.1-6 STS-8.3-1 STS-10.3-2 T14 any "
 		    "other id is fetched and replaces", test_new_id, begin,
 		    end, NULL },
-		{ "STS-3.1-15 STS-3.3-15 no TXT ends a kept policy",
+		{ "T3 T47 a new id is seen when the TXT's TTL is over",
+		    test_testing_ends, begin, end, NULL },
+		{ "T4 STS-3-2 a hundred deliveries fetch nothing",
+		    test_hundred, begin, end, NULL },
+		{ "STS-3.3-16 mail in the second half of a short life plans "
+		    "a refresh", test_short_life, begin, end, NULL },
+		{ "T1 STS-3.1-15 STS-3.3-15 no TXT ends a kept policy",
 		    test_txt_gone, begin, end, NULL },
-		{ "STS-3.3-10 STS-3.3-11 STS-3.3-15 STS-5.1-7 a failed fetch "
-		    "neither", test_fetch_fails, begin, end, NULL },
-		{ "STS-3.2-9 STS-8.3-2 what has expired stays so",
+		{ "T5 STS-3.3-10 STS-3.3-11 STS-3.3-15 STS-5.1-7 a failed "
+		    "fetch neither", test_fetch_fails, begin, end, NULL },
+		{ "T2 STS-3.2-9 STS-8.3-2 what has expired stays so",
 		    test_expired, begin, end, NULL },
-		{ "STS-3.3-10 STS-3.3-14 an outage at first mail is over "
+		{ "T48 STS-3.3-10 STS-3.3-14 an outage at first mail is over "
 		    "after 5 minutes", test_outage, begin, end, NULL },
-		{ "our own failure says nothing of the domain", test_ours,
+		{ "T30 our own failure says nothing of the domain", test_ours,
 		    begin, end, NULL },
 		{ "STS-3.2-7 max_age 0 serves one attempt", test_no_life,
 		    begin, end, NULL },

@@ -1,5 +1,6 @@
 /*
- * What the end of a policy fetch means: a row for each kind of end.
+ * What the end of a policy fetch means: a row for each kind of end; and what
+ * passes between us and a real server.
  */
 #include "policy/https.h"
 
@@ -12,7 +13,8 @@
 
 #include <cmocka.h>
 
-#include <openssl/x509_vfy.h>
+#include "conf/proc.h"
+#include "web_server.h"
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 #define PLAIN		"text/plain"
@@ -238,15 +240,145 @@ test_refused(void **state)
 	assert_null(https_get(https, &get));
 }
 
+/*
+ * A real server, at its own port and name; everything else is as it is for a
+ * policy host.
+ */
+static struct https *trusting;
+
+static struct web *
+get_from(const struct web_script *script, struct f_done *done)
+{
+	struct web *web = web_begin(script);
+	struct f_get get = question(WEB_HOST, "127.0.0.1");
+	struct transfer *transfer = https_get(trusting, &get);
+	struct exchange *exchange = &transfer->exchange;
+	char text[512];
+
+	snprintf(exchange->host, sizeof(exchange->host), "%s", WEB_HOST);
+	exchange->port = web->port;
+	snprintf(text, sizeof(text), "%s:%u:127.0.0.1", WEB_HOST, web->port);
+	curl_slist_free_all(exchange->pins);
+	exchange->pins = curl_slist_append(NULL, text);
+	EXCHANGE_SET(exchange, RESOLVE, exchange->pins);
+	snprintf(text, sizeof(text), "https://%s:%u/.well-known/mta-sts.txt",
+	    WEB_HOST, web->port);
+	EXCHANGE_SET(exchange, URL, text);
+	https_end(transfer, curl_easy_perform(exchange->easy), done);
+	https_free(&transfer);
+	web_end(web);
+	return web;
+}
+
+#define HTTP(status, fields)						\
+	"HTTP/1.1 " status "\r\nContent-Type: text/plain\r\n"		\
+	"Connection: close\r\nContent-Length: 2\r\n" fields "\r\nok"
+
+#define SAYS(text)	.certificate = "good", .answer = text
+#define SHOWS(name)	.certificate = name, .answer = HTTP("200 OK", "")
+
+/* Twice the same words: nothing that a server says is remembered. */
+static void
+test_request(void **state)
+{
+	const struct web_script script = {
+		.certificate = "good",
+		.answer = HTTP("200 OK", "Set-Cookie: a=b; Path=/\r\n"
+		    "ETag: \"x\"\r\nCache-Control: max-age=9999\r\n"
+		    "Alt-Svc: h2=\":1\"\r\n"
+		    "Strict-Transport-Security: max-age=99999999\r\n")
+	};
+	char home[] = "/tmp/culver-https-XXXXXX", path[64], wanted[512];
+	struct f_done done;
+	struct web *web;
+	FILE *file;
+	int i;
+
+	(void)state;
+	assert_non_null(mkdtemp(home));
+	snprintf(path, sizeof(path), "%s/.netrc", home);
+	file = fopen(path, "w");
+	fprintf(file, "machine " WEB_HOST " login u password p\n");
+	fclose(file);
+	setenv("HOME", home, 1);
+	setenv("https_proxy", "http://127.0.0.1:9/", 1);
+	setenv("ALL_PROXY", "socks5://127.0.0.1:9/", 1);
+	for (i = 0; i < 2; i++) {
+		web = get_from(&script, &done);
+		assert_string_equal(done.text, "");
+		assert_int_equal(done.outcome, FETCH_BODY);
+		assert_int_equal(web->requests, 1);
+		snprintf(wanted, sizeof(wanted),
+		    "GET /.well-known/mta-sts.txt HTTP/1.1\r\n"
+		    "Host: " WEB_HOST ":%u\r\n"
+		    "User-Agent: culver/" CULVER_VERSION " (relay.example)\r\n"
+		    "Accept: */*", web->port);
+		assert_string_equal(web->request, wanted);
+		web_free(&web);
+	}
+	unsetenv("https_proxy");
+	unsetenv("ALL_PROXY");
+	remove(path);
+	remove(home);
+}
+
+static void
+test_server(void **state)
+{
+	static const struct {
+		struct web_script	script;
+		enum fetch_outcome	outcome;
+		const char		*text;
+	} rows[] = {
+		{ { SAYS(HTTP("200 OK", "")) }, FETCH_BODY, "" },
+		/* Nobody asked for it: octets are what they are. */
+		{ { SAYS(HTTP("200 OK", "Content-Encoding: gzip\r\n")) },
+		    FETCH_BODY, "" },
+		{ { SAYS(HTTP("302 Found", "Location: /y\r\n")) },
+		    FETCH_ERROR, "HTTP 302" },
+		{ { SAYS(HTTP("403 No", "")) }, FETCH_ERROR, "HTTP 403" },
+		{ { SAYS(HTTP("203 Other", "")) }, FETCH_ERROR, "HTTP 203" },
+		{ { SAYS(HTTP("206 Part", "")) }, FETCH_ERROR, "HTTP 206" },
+		{ { SAYS("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+		    "Connection: close\r\n\r\n"), .endless = true },
+		    FETCH_ERROR, "size" },
+		{ { SAYS("no HTTP\r\n") }, FETCH_ERROR, "not HTTP" },
+		{ { SHOWS("common-name") }, FETCH_WEBPKI,
+		    "hostname mismatch" },
+		{ { SHOWS("other") }, FETCH_WEBPKI, "hostname mismatch" },
+		{ { SHOWS("address") }, FETCH_WEBPKI, "hostname mismatch" },
+		{ { SHOWS("expired") }, FETCH_WEBPKI,
+		    "certificate has expired" },
+		{ { SHOWS("self") }, FETCH_WEBPKI, NULL },
+		{ { SHOWS("old") }, FETCH_ERROR, NULL },
+		{ { .certificate = NULL }, FETCH_ERROR, NULL },
+	};
+	struct f_done done;
+	struct web *web;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(rows); i++) {
+		web = get_from(&rows[i].script, &done);
+		if (done.outcome != rows[i].outcome || (rows[i].text != NULL &&
+		    strcmp(done.text, rows[i].text) != 0))
+			fail_msg("row %zu: %u %s", i, done.outcome,
+			    done.text);
+		assert_int_equal(web->connections, 1);
+		web_free(&web);
+	}
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		{ "STS-3.3-7 STS-3.3-8 STS-3.3-9 RPT-4.3.2.2-3 only status "
-		    "200 yields a policy", test_status, NULL, NULL, NULL },
-		{ "STS-3.2-2 STS-3.2-3 text/plain, in any case, with any "
+		{ "T7 T49 STS-3.3-7 STS-3.3-8 STS-3.3-9 RPT-4.3.2.2-3 only "
+		    "status 200 yields a policy", test_status, NULL, NULL,
+		    NULL },
+		{ "T8 STS-3.2-2 STS-3.2-3 text/plain, in any case, with any "
 		    "parameters", test_media_type, NULL, NULL, NULL },
-		{ "STS-3.3-13 STS-3.3-19 too long or cut is a failure",
+		{ "T9 STS-3.3-13 STS-3.3-19 too long or cut is a failure",
 		    test_size, NULL, NULL, NULL },
 		{ "STS-3.3-1 STS-3.3-2 STS-3.3-3 RPT-4.3.2.2-2 a certificate "
 		    "that is no good", test_certificates, NULL, NULL, NULL },
@@ -256,8 +388,16 @@ main(void)
 		    "it", test_target, NULL, NULL, NULL },
 		{ "STS-10.3-1 what is no domain is not fetched", test_refused,
 		    NULL, NULL, NULL },
+		{ "T49 STS-3.3-9 STS-3.3-20 the request names us, and knows "
+		    "no proxy, netrc, cookie, cache or compression",
+		    test_request, NULL, NULL, NULL },
+		{ "T7 T9 STS-3.3-1 STS-3.3-4 STS-3.3-8 STS-7.2-1 a real "
+		    "server: statuses, sizes, names, TLS", test_server, NULL,
+		    NULL, NULL },
 	};
 
+	web_make_root();
+	trusting = https_new(web_pki.bundle_fd, "relay.example");
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -448,7 +448,7 @@ main(void)
 		    NULL },
 		{ "STS-8.2-2 RPT-7-4 addresses are pinned, private ones "
 		    "refused", test_addresses, begin, end, NULL },
-		{ "concurrent fetches of an id are one", test_joined, begin,
+		{ "T4 concurrent fetches of an id are one", test_joined, begin,
 		    end, NULL },
 		{ "STS-3.3-18 STS-6-2 mode none: neither told nor logged", test_quiet,
 		    begin, end, NULL },

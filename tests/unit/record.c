@@ -56,6 +56,16 @@
 	    "00006d782e6661722e6578616d706c650a0000003139322e302e322e3235" \
 	    "090000006e6f20616e737765720049bec4a0010000040000006e6f6e65"
 
+#define HOST_1 \
+	    "080503000000000000000700000000000000010e0000006d782e6661722e" \
+	    "6578616d706c650a0000003139322e302e322e3235030000007374730700" \
+	    "0000656e666f72636508000000323032363031303101010101040000006e" \
+	    "6f6e6504000000706b69780400000073656e64000104000000646f6e6505" \
+	    "00000076616c696407000000544c5376312e3316000000544c535f414553" \
+	    "5f3235365f47434d5f53484133383407000000737563636573730c000000" \
+	    "7374732d7665726966696564000000000c00000052464320383436312034" \
+	    "2e320000000000000000"
+
 /* ---- what they say ---- */
 
 static const struct message message_1 = {
@@ -210,6 +220,30 @@ other_lengths(void **state)
 	}
 }
 
+/* A host of an attempt is a D_HOST, which has grown as well. */
+static void
+old_hosts(void **state)
+{
+	static struct d_host host;
+	uint8_t octets[2048];
+	struct slice value = { (const char *)octets,
+	    octets_of(HOST_1, octets) };
+
+	(void)state;
+	memset(&host, 0xff, sizeof(host));
+	assert_true(record_decode(value, record_host(), &host));
+	assert_string_equal(host.host, "mx.far.example");
+	assert_string_equal(host.sts_id, "20260101");
+	assert_string_equal(host.tls_cipher, "TLS_AES_256_GCM_SHA384");
+	assert_string_equal(host.rule, "sts-verified");
+	assert_string_equal(host.dane, "");
+	assert_string_equal(host.policy_error, "");
+	assert_false(host.name_given);
+	assert_false(host.exempt);
+	value.len--;
+	assert_false(record_decode(value, record_host(), &host));
+}
+
 /* Everything there is now survives. */
 static void
 the_present_form(void **state)
@@ -246,6 +280,8 @@ main(void)
 		{ "what they lack is nothing asked for",
 		    what_is_new_is_nothing, NULL, NULL, NULL },
 		{ "a value of another length is damaged", other_lengths, NULL,
+		    NULL, NULL },
+		{ "hosts of attempts of version 1 are read", old_hosts, NULL,
 		    NULL, NULL },
 		{ "DSN requests survive", the_present_form, NULL, NULL,
 		    NULL },

@@ -225,9 +225,56 @@ test_failure(void **state)
 	assert_in_range(record.fetched_s, loop_wall_s() - DAY - 5,
 	    loop_wall_s() - DAY);
 	assert_string_equal(record.error_text, "HTTP 500");
-	assert_in_range(record.refresh_s, loop_wall_s() + HOUR - 5,
-	    loop_wall_s() + 2 * HOUR);
+	assert_in_range(record.refresh_s, loop_wall_s() + 12 * HOUR - 5,
+	    loop_wall_s() + 18 * HOUR);
 	assert_int_equal(world->alarms, 0);
+}
+
+/* Mail planned it: a policy of ten hours, six hours old. */
+static void
+test_short_life(void **state)
+{
+	const struct domain domain = { "a.t" };
+	struct world *world = *state;
+	struct cache_record record;
+
+	keep(world, "a.t", 6 * HOUR, -1);
+	record = record_of(world, "a.t");
+	record.max_age_s = 10 * HOUR;
+	cache_put(world->cache, &record, NULL);
+	refresher_plan(world->refresher, &domain, loop_wall_s());
+	turn(world);
+	assert_int_equal(errands_n, 1);
+	answer(world, 0, FETCHED_BAD);
+	assert_int_equal(record_of(world, "a.t").refresh_s, 0);
+	/* Unasked it is not fetched again. */
+	refresher_plan(world->refresher, &domain, loop_wall_s());
+	turn(world);
+	assert_int_equal(errands_n, 1);
+}
+
+static void
+test_off(void **state)
+{
+	struct config config = { .mta_sts = CONFIG_STS_OFF };
+	const struct domain domain = { "a.t" };
+	struct world *world = *state;
+
+	refresher_set(world->refresher, &config);
+	plan(world, "a.t", -1);
+	turn(world);
+	assert_int_equal(errands_n, 0);
+	/* An operator's word counts. */
+	refresher_now(world->refresher, &domain, NULL, NULL);
+	turn(world);
+	assert_int_equal(errands_n, 1);
+	answer(world, 0, FETCHED_BAD);
+	plan(world, "b.t", -1);
+	config.mta_sts = CONFIG_STS_REPORT;
+	refresher_set(world->refresher, &config);
+	turn(world);
+	assert_int_equal(errands_n, 2);
+	assert_string_equal(errands[1].domain.name, "b.t");
 }
 
 static void
@@ -415,8 +462,12 @@ main(void)
 		    NULL },
 		{ "our own failure: soon again", test_ours, begin, end,
 		    NULL },
-		{ "a policy host that hangs blocks no other", test_black_hole,
-		    begin, end, NULL },
+		{ "T45 a policy host that hangs blocks no other",
+		    test_black_hole, begin, end, NULL },
+		{ "`mta-sts off' refreshes nothing", test_off, begin, end,
+		    NULL },
+		{ "STS-3.3-16 a short life is refreshed for mail alone",
+		    test_short_life, begin, end, NULL },
 		{ "many plans are one refresh", test_plans, begin, end,
 		    NULL },
 		{ "STS-3.3-16 without mail for 30 days it ends", test_no_mail,

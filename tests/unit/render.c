@@ -206,7 +206,8 @@ static const struct row rows[] = {
 	  "\"testing\"},\"hosts\":[{\"host\":\"h\",\"facts\":{\"policy\":"
 	  "\"tlsa\",\"sts\":\"testing\",\"sts_id\":\"7\",\"sts_cached\":true,"
 	  "\"mx_match\":false,\"mx_secure\":true,\"tlsa\":\"failed\","
-	  "\"connected\":false,\"starttls\":\"\",\"new_fact\":\"x\"},"
+	  "\"connected\":false,\"starttls\":\"\",\"policy_error\":"
+	  "\"sts-policy-fetch-error: HTTP 403\",\"new_fact\":\"x\"},"
 	  "\"requirement\":\"new\",\"verdict\":\"unreachable\",\"rule\":\"\","
 	  "\"clause\":\"RFC 5321 5.1\",\"reply\":\"450 \u00e4\u00e4\u00e4\u00e4 "
 	  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx 1 2 "
@@ -216,7 +217,8 @@ static const struct row rows[] = {
 	  "\"repair\":\"Mend it.\",\"text\":\"h: Mend it.\"}\n",
 	  "2026  d  failed 5.4.4\n"
 	  "  message     1f\n"
-	  "  policy      DANE: the host's TLSA records; MTA-STS testing, id 7\n"
+	  "  policy      DANE: the host's TLSA records; MTA-STS testing, id 7;\n"
+	  "              sts-policy-fetch-error: HTTP 403\n"
 	  "  rule        r, c\n"
 	  "\n"
 	  "  h\n"
@@ -225,6 +227,7 @@ static const struct row rows[] = {
 	  "                policy, MX signed, the answer about TLSA records is "
 	  "broken, not\n"
 	  "                connected, new fact x\n"
+
 	  "    must prove  new\n"
 	  "    verdict     could not be reached\n"
 	  "    rule        RFC 5321 5.1\n"

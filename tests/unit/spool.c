@@ -553,7 +553,7 @@ static void
 put_old(struct disk *disk, const char *table, struct slice key,
     const struct wire_message *row, unsigned fields_n, const void *record)
 {
-	static const struct store_options options = { 1u << 20, 1u << 20, 0 };
+	static const struct store_options options = { 1u << 20, 1u << 20, 0, false };
 	struct wire_message old = *row;
 	struct store *store;
 	char error[256];

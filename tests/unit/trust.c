@@ -117,6 +117,9 @@ test_choose(void **state)
 		{ "xr", TRUST_OFF, "uu", "--" },
 		{ "sprxs", TRUST_ON, "-u---", "-u---" },
 		{ "rrrrrrrr", TRUST_OFF, "uuuuuuuu", "--------" },
+		/* As many as the configuration takes. */
+		{ "rrrrrrrrrrrrrrrp", TRUST_ON, "---------------u",
+		    "---------------u" },
 	};
 	enum trust_proof proofs[RESOLVERS_MAX];
 	struct trust_choice choice;
@@ -251,12 +254,14 @@ on_change(void *context)
 static struct loop *loop;
 static struct trust *trust;
 
+static enum config_dane dane;	/* of the next start */
+
 /* Resolvers as "127.0.0.1 ::1 192.0.2.1". */
 static void
 start(enum config_trust word, const char *resolvers, const char *bogus)
 {
 	struct config_endpoint list[RESOLVERS_MAX];
-	struct config config = { .trust_resolver = word };
+	struct config config = { .trust_resolver = word, .dane = dane };
 	struct slice rest = slice_of(resolvers);
 	size_t n = 0;
 
@@ -439,6 +444,42 @@ test_word(void **state)
 	assert_int_equal(believed, 0);
 	assert_int_equal(probes_n, 0);
 	assert_int_equal(alarms, 0);
+	dane = CONFIG_DANE_OFF;
+	start(CONFIG_TRUST_AUTO, "127.0.0.1 192.0.2.1", "");
+	assert_int_equal(probes_n, 0);
+	assert_int_equal(trust_state(trust), TRUST_OFF);
+	assert_int_equal(used, 3);
+	assert_int_equal(believed, 0);
+	assert_int_equal(alarms, 0);
+	start(CONFIG_TRUST_YES, "192.0.2.1", "");
+	assert_int_equal(trust_state(trust), TRUST_ON);
+	assert_int_equal(believed, 1);
+	dane = CONFIG_DANE_ENFORCE;
+	stop();
+}
+
+/* Neither proof nor silence is inherited; each is asked at once. */
+static void
+test_changes(void **state)
+{
+	struct config config = { .trust_resolver = CONFIG_TRUST_AUTO };
+	struct config_endpoint other = { .port = 53 };
+
+	(void)state;
+	start(CONFIG_TRUST_AUTO, "127.0.0.1", "");
+	probe_round("+");
+	assert_int_equal(trust_state(trust), TRUST_ON);
+	assert_true(address_parse(SLICE("127.0.0.2"), &other.address));
+	trust_set(trust, &config, &other, 1);
+	assert_int_equal(trust_state(trust), TRUST_ASKING);
+	assert_int_equal(used, 0);
+	probe_round(".");
+	assert_int_equal(trust_state(trust), TRUST_WAITING);
+	assert_true(address_parse(SLICE("127.0.0.3"), &other.address));
+	trust_set(trust, &config, &other, 1);
+	probe_round("+");
+	assert_int_equal(trust_state(trust), TRUST_ON);
+	assert_int_equal(believed, 1);
 	stop();
 }
 
@@ -475,22 +516,24 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		{ "DANE-7672-2.1.3-1 what two probes prove", test_judge, NULL,
-		    NULL, NULL },
+		{ "T29 DANE-7672-2.1.3-1 what two probes prove", test_judge,
+		    NULL, NULL, NULL },
 		{ "DANE-7672-2.1.3-1 which resolvers are used then",
 		    test_choose, NULL, NULL, NULL },
 		{ "DANE-7672-2.1.3-1 no second opinion beside a proven one",
 		    test_never_mixed, NULL, NULL, NULL },
 		{ "DANE-7672-2.1.3-1 a resolver on loopback proves itself, "
 		    "each hour", test_proven, NULL, NULL, NULL },
-		{ "without answer mail waits, an alarm after 10 minutes",
+		{ "T29 without answer mail waits, an alarm after 10 minutes",
 		    test_silent, NULL, NULL, NULL },
-		{ "DANE-7672-2.1.3-1 data for the bogus name disprove it",
+		{ "T29 DANE-7672-2.1.3-1 data for the bogus name disprove it",
 		    test_bogus, NULL, NULL, NULL },
 		{ "DANE-7672-2.1.3-1 what is not on loopback proves nothing",
 		    test_remote, NULL, NULL, NULL },
-		{ "`yes' and `no' need no proof", test_word, NULL, NULL,
-		    NULL },
+		{ "T29 `yes', `no' and `dane off' need no proof", test_word,
+		    NULL, NULL, NULL },
+		{ "T29 each change of resolver is a new beginning",
+		    test_changes, NULL, NULL, NULL },
 		{ "late answers of other resolvers", test_late, NULL, NULL,
 		    NULL },
 	};

@@ -17,6 +17,7 @@
     acts.py      … that do something in it
     outcomes.py  … on what became of the mail
     witnesses.py … on what servers and the relay say
+    storage.py   … on files, backups and the clock
     reports.py   … on TLS reports, and the reader of those that arrived
     tap.py       how results are written down
 

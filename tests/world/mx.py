@@ -20,7 +20,7 @@ import struct
 import threading
 import time
 
-PORT = 25
+PORT = 25			# where no other is said
 PATIENCE = 900			# seconds that a session may be quiet
 
 EXTENSIONS = ("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "SIZE",
@@ -92,6 +92,7 @@ class Host:
     def __init__(self, name, pki):
         self.name, self.pki = name, pki
         self.addresses = []
+        self.ports = [PORT]
         self.sessions = []
         self.lock = threading.Lock()
         self.reset()
@@ -104,6 +105,8 @@ class Host:
         self.lacks_in_tls = set()	# not any more, inside TLS
         self.size = 50 * 1024 * 1024
         self.extra = []			# further EHLO lines
+        self.extra_in_tls = []		# the same, inside TLS alone
+        self.implicit_tls = False	# before the greeting
         self.old_tls = False
         self.banner = self.name
         self.rules = []
@@ -116,7 +119,9 @@ class Host:
                                                self.lacks_in_tls)):
                 continue
             lines.append(f"SIZE {self.size}" if word == "SIZE" else word)
-        return lines + self.extra
+        return lines + [line for line in self.extra if not tls or
+                        line.split()[0] not in self.lacks_in_tls] \
+            + (self.extra_in_tls if tls else [])
 
     def context(self, seen):
         """The TLS context; SEEN gets the SNI name."""
@@ -178,21 +183,21 @@ class Mx:
     def listen(self, host, address):
         """This host now answers at this address."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        listener = socket.create_server((address, PORT), family=family,
-                                        backlog=128)
+        made = [socket.create_server((address, port), family=family,
+                                     backlog=128) for port in host.ports]
         with self.lock:
             host.addresses.append(address)
             self.by_address[address] = host
-            self.listeners[address] = listener
-            self.selector.register(listener, selectors.EVENT_READ)
+            self.listeners[address] = made
+            for listener in made:
+                self.selector.register(listener, selectors.EVENT_READ)
         self.waker.send(b"!")
 
     def stop(self, host):
         """Nobody listens there any more: connections are refused."""
         with self.lock:
             for address in host.addresses:
-                listener = self.listeners.pop(address, None)
-                if listener is not None:
+                for listener in self.listeners.pop(address, ()):
                     self.selector.unregister(listener)
                     listener.close()
         self.waker.send(b"!")
@@ -350,10 +355,13 @@ class Conversation:
     def _converse(self):
         self.sock.settimeout(0.01)
         try:
-            self.session.early_talk = bool(self.sock.recv(1, socket.MSG_PEEK))
+            self.session.early_talk = not self.host.implicit_tls \
+                and bool(self.sock.recv(1, socket.MSG_PEEK))
         except TimeoutError:
             pass
         self.sock.settimeout(PATIENCE)
+        if self.host.implicit_tls:
+            self._handshake()
         self._act("greeting", "", f"220 {self.host.banner} ESMTP")
         while True:
             line = self._line()

@@ -63,20 +63,23 @@ def _whereabouts(player, mail):
            f"queue: {' '.join(kept) or 'not in it'}"
 
 
-@sentence(rf"expect {WHOSE}delivered to Postfix(?: (?P<how>over TLS))?{WITHIN}")
-def expect_postfix(player, step, name, how, within):
+@sentence(rf"expect {WHOSE}delivered to (?P<server>Postfix|Exim|OpenSMTPD)"
+          rf"(?: (?P<how>over TLS|in the clear))?{WITHIN}")
+def expect_stranger(player, step, name, server, how, within):
     for mail in chosen(player, name):
         needle = f"X-World: {mail.mark}\n".encode()
         copies = player.until(
-            lambda: [one for one in player.world.postfix.mailbox()
+            lambda: [one for one in player.world.strangers[server].mailbox()
                      if needle in one],
-            lambda: f"Postfix has no {mail.mark}: "
+            lambda: f"{server} has no {mail.mark}: "
             + _whereabouts(player, mail), patience(player, within))
         original = mail.data.replace(b"\r\n", b"\n")
         if not copies[0].endswith(original):
-            player.fail("what Postfix has is not what was sent")
-        if how and b"with ESMTPS id" not in copies[0]:
-            player.fail("it came in the clear")
+            player.fail(f"what {server} has is not what was sent")
+        over_tls = b"with esmtps" in copies[0].partition(b"\n\n")[0].lower()
+        if how and over_tls != (how == "over TLS"):
+            player.fail("it came " + ("over TLS" if over_tls
+                                      else "in the clear"))
 
 
 @sentence(rf"expect {WHOSE}kept(?: (?P<status>\d\.\d+\.\d+))?"

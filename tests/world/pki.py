@@ -16,7 +16,12 @@ from . import space
 
 KINDS = ("good", "expired", "not-yet-valid", "wrong-name", "common-name-only",
          "wildcard", "self-signed", "unknown-ca", "no-intermediate",
-         "intermediate", "client-only")
+         "intermediate", "client-only", "private", "private-unsent",
+         "private-expired", "private-deep")
+# CAs that nobody trusts but by a TLSA record, and who signed them. One allows
+# no intermediate below it, and there is one.
+PRIVATE_CAS = {"private": (None, ""), "short": (None, ",pathlen:0"),
+               "below-short": ("short", "")}
 
 CONFIG = """\
 [ca]
@@ -36,7 +41,7 @@ commonName = supplied
 """
 
 CA_EXTENSIONS = """\
-basicConstraints = critical,CA:TRUE
+basicConstraints = critical,CA:TRUE{limit}
 keyUsage = critical,keyCertSign,cRLSign
 subjectKeyIdentifier = hash
 """
@@ -77,11 +82,20 @@ class Pki:
 
     def tlsa(self, usage, selector, matching, kind="good", name="x"):
         """The TLSA record's text for that certificate."""
-        chain, _ = self.chain(kind, name)
-        with open(chain) as pem:
+        return self._tlsa(usage, selector, matching,
+                          self.chain(kind, name)[0])
+
+    def tlsa_of_ca(self, usage, selector, matching, ca):
+        """The same for the certificate of a CA."""
+        with self.lock:
+            self._need_ca(ca)
+        return self._tlsa(usage, selector, matching, f"{self.folder}/{ca}.pem")
+
+    def _tlsa(self, usage, selector, matching, path):
+        with open(path) as pem:
             der = ssl.PEM_cert_to_DER_cert(pem.read().partition("-----END")[0]
                                            + "-----END CERTIFICATE-----\n")
-        data = self._public_key() if selector == 1 else der
+        data = self._public_key(path) if selector == 1 else der
         if matching:
             data = hashlib.new({1: "sha256", 2: "sha512"}[matching],
                                data).digest()
@@ -98,11 +112,14 @@ class Pki:
         return "TXT " + " ".join(f'"{text[at:at + 250]}"'
                                  for at in range(0, len(text), 250))
 
-    def _public_key(self):
-        return subprocess.run(
-            ["chroot", space.PEERS, "openssl", "ec", "-in",
-             "/world/pki/key.pem", "-pubout", "-outform", "DER"],
-            capture_output=True, check=True).stdout
+    @staticmethod
+    def _public_key(path):
+        """The SubjectPublicKeyInfo of the first certificate there."""
+        pem = subprocess.run(
+            ["chroot", space.PEERS, "openssl", "x509", "-noout", "-pubkey",
+             "-in", "/world/pki/" + os.path.basename(path)],
+            capture_output=True, check=True, text=True).stdout
+        return base64.b64decode("".join(pem.splitlines()[1:-1]))
 
     def _make(self, kind, name):
         if kind not in KINDS:
@@ -118,26 +135,46 @@ class Pki:
             extensions += "extendedKeyUsage = clientAuth\n"
         subject = "elsewhere.example" if kind == "wrong-name" else name
         start, end = {"expired": ("20200101000000Z", "20200201000000Z"),
+                      "private-expired": ("20200101000000Z",
+                                          "20200201000000Z"),
                       "not-yet-valid": ("20480101000000Z", "20490101000000Z"),
                       }.get(kind, ("20200101000000Z", "20491231000000Z"))
         ca = {"unknown-ca": "stranger", "intermediate": "middle",
-              "no-intermediate": "middle"}.get(kind, "trusted")
+              "no-intermediate": "middle", "private-deep": "below-short",
+              }.get(kind, "private" if kind.startswith("private")
+                    else "trusted")
+        self._need_ca(ca)
         self._sign(label, subject, extensions, start, end,
                    None if kind == "self-signed" else ca)
-        if kind == "intermediate":
-            self._append(label + ".pem", "middle.pem")
+        for other in {"intermediate": ["middle"], "private": ["private"],
+                      "private-expired": ["private"],
+                      "private-deep": ["below-short", "short"],
+                      }.get(kind, ()):
+            self._append(label + ".pem", other + ".pem")
         return f"{self.folder}/{label}.pem"
 
     # The openssl command.
 
-    def _make_ca(self, name, signer=None):
+    def _need_ca(self, name):
+        if os.path.exists(f"{self.folder}/{name}.pem"):
+            return
+        if name not in PRIVATE_CAS:
+            raise ValueError(f"no CA is called {name}: "
+                             + ", ".join(PRIVATE_CAS))
+        signer, limit = PRIVATE_CAS[name]
+        if signer is not None:
+            self._need_ca(signer)
+        self._make_ca(name, signer, limit)
+
+    def _make_ca(self, name, signer=None, limit=""):
         self._openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout",
                       "-out", f"{name}.key")
         self._write(f"{name}.db", "")
         self._write(f"{name}.serial", "1000\n")
         self._write(f"{name}.cnf", CONFIG.format(ca=name).replace(
             "key.pem", f"{name}.key"))
-        self._sign(name, f"The world's {name} CA", CA_EXTENSIONS,
+        self._sign(name, f"The world's {name} CA",
+                   CA_EXTENSIONS.format(limit=limit),
                    "20200101000000Z", "20491231000000Z", signer,
                    key=f"{name}.key")
 

@@ -1,6 +1,7 @@
 """A real Postfix as MX: what does software that we did not write make of us?
 
-One instance in the servers' root, at one address, for any number of domains.
+One instance in the servers' root, for any number of domains, at two addresses:
+one shows a good certificate, the other one that has expired.
 What it takes lies in one mailbox folder per address; its log tells the TLS
 that it saw. It sends nothing.
 """
@@ -14,7 +15,7 @@ import time
 
 from . import space
 
-ADDRESS = "203.0.113.25"
+ADDRESS, EXPIRED_ADDRESS = "203.0.113.25", "203.0.113.30"
 
 MAIN = """\
 compatibility_level = 3.6
@@ -74,6 +75,8 @@ SPOOL = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold",
 
 
 class Postfix:
+    expired_name = "expired.postfix.example"
+
     def __init__(self, pki):
         self.pki = pki
         self.domains = ["postfix.example"]
@@ -94,8 +97,11 @@ class Postfix:
     def start(self):
         root = space.PEERS
         self._configure()
+        expired = self.pki.chain("expired", self.expired_name)[0].replace(
+            space.WORLD, "/world", 1)
         with open(root + "/etc/postfix/master.cf", "w") as out:
-            out.write(MASTER)
+            out.write(MASTER + f"{EXPIRED_ADDRESS}:25 inet n - n - - smtpd "
+                      f"-o smtpd_tls_cert_file={expired}\n")
         os.makedirs(space.WORLD + "/postfix/all")
         for path in (space.WORLD + "/postfix", space.WORLD + "/postfix/all"):
             os.chown(path, 64105, 64105)

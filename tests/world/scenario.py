@@ -5,7 +5,7 @@ belongs to it. README in tests/scenario tells the language; setting.py,
 acts.py, outcomes.py and witnesses.py hold what each sentence does. This file knows the form only:
 
   - `title:`, `covers:`, `marked:` and `culver` at the top,
-  - declarations (zone, policy, mx, postfix, collector), which are all carried out before
+  - declarations (zone, policy, mx, collector, postfix …), which are all carried out before
     the world starts, so that it starts once,
   - steps, played in order until one fails,
   - `for each $X of a b c` and `repeat N times`, unrolled when read.
@@ -19,11 +19,12 @@ import time
 import traceback
 
 from . import language, outcomes, tap
-from . import acts, reports, setting, witnesses	# noqa: F401, for their sentences
+from . import acts, reports, setting, storage, witnesses	# noqa: F401, for their sentences
 
+# Of tests/conformance.tsv, and traps (T1, S1).
 ID = re.compile(r"\b(?:STS|RPT|DANE|RTLS|TLS|SMTP|MSG|SUB|EXT|DSN|DKIM)"
-                r"-[0-9A-Z][\w.]*(?:-[0-9A-Z][\w.]*)?-\d+\b")
-DECLARATION = re.compile(r"(zone|policy|mx|postfix|collector) (?!\S+ (now|stops|resumes))")
+                r"-[0-9A-Z][\w.]*(?:-[0-9A-Z][\w.]*)?-\d+\b|\b[ST]\d{1,2}\b")
+DECLARATION = re.compile(r"(zone|policy|mx|postfix|exim|opensmtpd|collector) (?!\S+ (now|stops|resumes))")
 # A scenario with one of these has a relay of its own: it would disturb others.
 ALONE = re.compile(r"(time passes|the day ends|kill|start|stop|restart|reload|load|when "
                    r"|expect running|send .* killing|culver$)")

@@ -8,8 +8,6 @@ import re
 
 from . import mx, web
 from .language import LENGTH, NAME, STEPS, seconds, sentence, size
-from .world import DANE_MISMATCH
-
 
 RECORD = re.compile(r"(?:(?P<owner>\S+)\s+)?(?P<kind>A|AAAA|MX|TXT|CNAME|DNAME"
                     r"|TLSA|NS|SRV)\s+(?P<data>.+)")
@@ -36,23 +34,35 @@ def add_record(world, owner, kind, data):
     """A record in a scenario's words: names are absolute, dot or not."""
     if kind in ("MX", "SRV", "CNAME", "DNAME", "NS") and data[-1] != ".":
         data += "."
-    found = re.fullmatch(r"(\d+ \d+ \d+) (matching|mismatching)(?: (\S+))?",
-                         data)
-    if kind == "TLSA" and found:
-        if found[2] == "mismatching":
-            data = DANE_MISMATCH
-        else:
-            data = world.pki.tlsa(*map(int, found[1].split()),
-                                  found[3] or "good",
-                                  owner.removeprefix("_25._tcp."))
+    if kind == "TLSA":
+        data = tlsa(world.pki, owner, data)
     world.dns.add(owner, f"{kind} {data}")
+
+
+def tlsa(pki, owner, data):
+    """A TLSA record's data in a scenario's words, or as in a zone file."""
+    found = re.fullmatch(r"(\d+) (\d+) (\d+) (?:(?P<what>matching|mismatching)"
+                         r"(?: (?P<kind>[\w-]+))?(?: for (?P<name>\S+))?"
+                         r"|of the (?P<ca>[\w-]+) CA)", data)
+    if not found:
+        return data
+    numbers = [int(found[index]) for index in (1, 2, 3)]
+    if found["ca"]:
+        return pki.tlsa_of_ca(*numbers, found["ca"])
+    if found["what"] == "mismatching":	# a digest of nothing there is
+        return data.replace(found["what"],
+                            "ab" * {1: 32, 2: 64}[numbers[2]])
+    return pki.tlsa(*numbers, found["kind"] or "good",
+                    found["name"] or re.sub(r"^_\d+\._tcp\.", "", owner))
 
 
 @sentence(rf"mx (?P<name>{NAME})", relay=False)
 def mail_server(player, step, name):
     kinds = [line.split(None, 1)[1] for line in step.block
              if line.startswith("address ")]
-    host = player.world.add_host(name, kinds or ["alive"])
+    ports = [int(line.split()[1]) for line in step.block
+             if line.startswith("port ")]
+    host = player.world.add_host(name, kinds or ["alive"], ports)
     behave(player, host, step.block)
 
 
@@ -75,7 +85,7 @@ def mail_server_listens(player, step, name, what):
 TIMES = r"(?:(?P<times>once|first \d+ times) )?"
 AT = rf"(?P<step>{STEPS})(?: of \"(?P<holding>[^\"]*)\")?"
 BEHAVIOUR = [(re.compile(pattern), name) for pattern, name in (
-    (r"address .*", "address"),
+    (r"address .*|port \d+", "address"),
     (r"certificate (?P<kind>[\w-]+)(?: for (?P<name>\S+))?", "certificate"),
     (r"certificate (?P<kind>[\w-]+)(?: for (?P<name>\S+))? "
      r"when SNI is (?P<sni>\S+)", "sni"),
@@ -83,7 +93,9 @@ BEHAVIOUR = [(re.compile(pattern), name) for pattern, name in (
     (r"no (?P<word>[\w-]+)", "lacks"),
     (r"no (?P<word>[\w-]+) inside TLS", "lacks_in_tls"),
     (r"size (?P<size>\w+)", "size"),
+    (r"offers (?P<text>.+) inside TLS", "offers_in_tls"),
     (r"offers (?P<text>.+)", "offers"),
+    (r"implicit TLS", "implicit_tls"),
     (r"TLS 1\.1 only", "old_tls"),
     (r"greets as (?P<text>.+)", "banner"),
     (TIMES + rf"answers {AT} with (?P<text>.+)", "answer"),
@@ -124,7 +136,7 @@ def _behave(host, name, given):
     elif name == "sni":
         host.sni[given["sni"]] = given["kind"], given["name"] or host.name
         host.pki.chain(*host.sni[given["sni"]])
-    elif name in ("hello_only", "old_tls"):
+    elif name in ("hello_only", "old_tls", "implicit_tls"):
         setattr(host, name, True)
     elif name in ("lacks", "lacks_in_tls"):
         getattr(host, name).add(given["word"])
@@ -132,6 +144,8 @@ def _behave(host, name, given):
         host.size = size(given["size"])
     elif name == "offers":
         host.extra.append(given["text"])
+    elif name == "offers_in_tls":
+        host.extra_in_tls.append(given["text"])
     elif name == "banner":
         host.banner = given["text"]
     elif name == "answer":
@@ -154,6 +168,11 @@ def _behave(host, name, given):
     elif name == "inject":
         host.rules.append(mx.Rule("STARTTLS", "inject",
                                   octets(given["text"])))
+
+
+@sentence(rf"(exim|opensmtpd) takes (?P<domain>{NAME})", relay=False)
+def stranger_takes(player, step, domain):
+    """They take mail for any domain; who is named is started."""
 
 
 @sentence(rf"postfix takes (?P<domain>{NAME})", relay=False)

@@ -13,11 +13,11 @@ home.example, where senders live and where their bounces arrive.
 import itertools
 import threading
 
-from . import collector, culver, dns, mx, pki, postfix, space, web
+from . import collector, culver, dns, exim, mx, opensmtpd, pki, postfix
+from . import space, web
 
 HOME = "home.example"
 HOME_MX = "mx.home.example"
-DANE_MISMATCH = "3 1 1 " + "ab" * 32
 
 
 class World:
@@ -38,6 +38,10 @@ class World:
         self.mx = mx.Mx(self.pki)
         self.web = web.Web(self.pki)
         self.postfix = postfix.Postfix(self.pki)
+        # Started where a scenario speaks of them.
+        self.strangers = {"Postfix": self.postfix,
+                          "Exim": exim.Exim(self.pki),
+                          "OpenSMTPD": opensmtpd.OpenSMTPD(self.pki)}
         self._furnish()
 
     def _furnish(self):
@@ -47,26 +51,33 @@ class World:
         self.dns.add("relay.world.example", "A 203.0.113.1")
         self.dns.add("world.example", "MX 10 relay.world.example.")
         self.dns.add(HOME, f"MX 10 {HOME_MX}.")
-        self.dns.add("mx.postfix.example", f"A {postfix.ADDRESS}")
+        for name, address in (
+                ("mx.postfix.example", postfix.ADDRESS),
+                ("expired.postfix.example", postfix.EXPIRED_ADDRESS),
+                ("mx.exim.example", exim.ADDRESS),
+                ("expired.exim.example", exim.EXPIRED_ADDRESS),
+                ("mx.opensmtpd.example", opensmtpd.ADDRESS)):
+            self.dns.add(name, f"A {address}")
         self.dns.add("s1._domainkey.world.example", self.pki.dkim_record())
         self.add_host(HOME_MX)
 
-    def start(self, with_postfix=True):
+    def start(self, strangers=("Postfix",)):
         self.log("unbound and knot")
         self.dns.start()
         self.log("nginx")
         self.web.start()
-        if with_postfix:
-            self.log("Postfix")
-            self.postfix.start()
+        for name in strangers:
+            self.log(name)
+            self.strangers[name].start()
         self.running = True
 
     # What scenarios declare. Before start() nothing is published.
 
-    def add_host(self, name, kinds=("alive",)):
+    def add_host(self, name, kinds=("alive",), ports=()):
         """A mail server with an address of each kind, and their records."""
         with self.lock:
             host = self.mx.host(name)
+            host.ports = list(ports) or host.ports
             for kind in kinds:
                 self._address(host, kind)
             return host
