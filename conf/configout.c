@@ -147,6 +147,20 @@ is_required(const struct config *config, const struct config_domains *domains)
 	return false;
 }
 
+/* What others take for a switch. */
+static bool
+is_switch(const char *word)
+{
+	static const char *const words[] = { "yes", "no", "on", "off", "true",
+	    "false", "all", "none" };
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (slice_equal_nocase(slice_of(word), slice_of(words[i])))
+			return true;
+	return false;
+}
+
 bool
 configout_parse_tls_required(struct config *config,
     const struct keyword *keyword, const struct words *words,
@@ -157,7 +171,9 @@ configout_parse_tls_required(struct config *config,
 
 	(void)keyword;
 	for (i = 0; i < words->n; i++) {
-		if (!kind_domains(words->word[i], &domains, why))
+		*why = "names no domain";
+		if (is_switch(words->word[i]) ||
+		    !kind_domains(words->word[i], &domains, why))
 			return false;
 		if (is_required(config, &domains))
 			continue;
@@ -241,7 +257,8 @@ static bool
 exempt_words(const struct words *words, struct config_exempt *exempt,
     const char **why)
 {
-	if (words->n == 0 || !kind_name(words->word[0], &exempt->domain, why))
+	if (words->n == 0 || !kind_no_address(words->word[0], &exempt->domain,
+	    why))
 		return false;
 	*why = "gives no end: \"until YYYY-MM-DD\"";
 	if (words->n < 3 || strcmp(words->word[1], "until") != 0)
@@ -379,6 +396,9 @@ relayhost_words(const struct words *words, struct config_relayhost *line,
 	if (words->n == 0 ||
 	    !relayhost_parse(slice_of(words->word[0]), &relay, why))
 		return false;
+	*why = "begins with smtp+tls://, which tls-required makes of smtp://";
+	if (relay.scheme == RELAYHOST_SMTP_TLS)
+		return false;
 	*why = "";
 	for (i = 1; i < words->n; i++)
 		if (!take_selector(words->word[i], line, why))
@@ -403,7 +423,7 @@ add_relayhost(struct config *config, const struct config_relayhost *line,
 		return false;
 	*added = *line;
 	*why = "is one alternative too many: with those before it, its list "
-	    "exceeds 255 octets";
+	    "exceeds 255 octets (smtp:// counts as smtp+tls://)";
 	if (relayhost_fits(config, config->relayhosts_n - 1))
 		return true;
 	config->relayhosts_n--;

@@ -9,6 +9,7 @@
 
 #include "conf/hostname.h"
 #include "conf/kind.h"
+#include "conf/relayhost.h"
 #include "conf/words.h"
 
 #include <stdio.h>
@@ -192,6 +193,22 @@ warn_of_reports(const struct config *config)
 		    "by mail (RFC 8460 3)", from->domain.name);
 }
 
+/* T22: the exemption stays, and weakens nothing of the rule. */
+static void
+warn_of_exempt(const struct config *config)
+{
+	const struct domain *domain;
+	size_t i;
+
+	for (i = 0; i < config->exempt_n; i++) {
+		domain = &config->exempt[i].domain;
+		if (config_tls_required(config, domain))
+			log_line(LOG_LEVEL_INFO, "warning: exempt: %s is in "
+			    "tls-required too, which holds: without verified "
+			    "TLS its mail waits", domain->name);
+	}
+}
+
 void
 configwhole_warn(const struct config *config)
 {
@@ -215,18 +232,78 @@ configwhole_warn(const struct config *config)
 		log_line(LOG_LEVEL_INFO, "warning: root-mail is at %s, a "
 		    "local domain: its mail goes to the MX of that, which "
 		    "must be another machine", config->root_mail.domain.name);
+	warn_of_exempt(config);
 	if (config->tls_report)
 		warn_of_reports(config);
 }
 
 /* ---- what must hold ---- */
 
+static bool
+is_unspecified(const struct address *address)
+{
+	size_t i;
+
+	for (i = 0; i < (address->family == 6 ? 16 : 4); i++)
+		if (address->ip[i] != 0)
+			return false;
+	return true;
+}
+
+static bool
+is_loopback(const struct address *address)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return address->family == 6 ? memcmp(address->ip, one, 16) == 0 :
+	    address->ip[0] == 127;
+}
+
+/* Does a connection to that address and port come to one of ours? */
+static bool
+is_ours(const struct config *config, const struct address *address,
+    uint16_t port)
+{
+	const struct config_endpoint *listener;
+	size_t i;
+
+	for (i = 0; i < config->listeners_n; i++) {
+		listener = &config->listeners[i];
+		if (listener->port == port &&
+		    listener->address.family == address->family &&
+		    (address_equal(&listener->address, address) ||
+		    (is_unspecified(&listener->address) &&
+		    is_loopback(address))))
+			return true;
+	}
+	return false;
+}
+
+/* A relay that is ourselves is a loop. */
+static bool
+check_relayhost(const struct config *config, size_t n, struct buffer *error)
+{
+	const char *url = config->relayhosts[n].url, *why;
+	struct relayhost relay;
+	struct address address;
+
+	if (!relayhost_parse(slice_of(url), &relay, &why) ||
+	    !domain_literal_address(&relay.host, &address) ||
+	    !is_ours(config, &address, relay.port))
+		return true;
+	config_blame(config, "relayhost", n, error);
+	words_quote(error, url);
+	buffer_add(error, SLICE(" is this relay itself: it listens there; "
+	    "accepted: the URL of another machine"));
+	return false;
+}
+
 /*
  * Ruling 24: who signs, who sends and who is to be asked are one domain, so
  * that nobody can reject a report for misalignment.
  */
-bool
-configwhole_check(const struct config *config, struct buffer *error)
+static bool
+check_report_contact(const struct config *config, struct buffer *error)
 {
 	const struct mailbox *from = &config->report_from;
 	const struct mailbox *contact = &config->report_contact;
@@ -240,4 +317,15 @@ configwhole_check(const struct config *config, struct buffer *error)
 	    "which signs reports (RFC 8460 3); accepted: an address at %s",
 	    mailbox_print(from, from_text), from->domain.name);
 	return false;
+}
+
+bool
+configwhole_check(const struct config *config, struct buffer *error)
+{
+	bool good = check_report_contact(config, error);
+	size_t i;
+
+	for (i = 0; i < config->relayhosts_n; i++)
+		good = check_relayhost(config, i, error) && good;
+	return good;
 }

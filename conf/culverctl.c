@@ -10,13 +10,14 @@
  * what is published is asked by culver-policy and given to it.
  *
  * A program that answers without a relay says what it changed in lines of a
- * log; they go where the relay's would, with the name of who asked.
+ * log; they go where the relay's would, and look like those.
  *
  * It knows nothing of messages and policies.
  */
 #include "conf/beside.h"
 #include "conf/config.h"
 #include "conf/control.h"
+#include "conf/domainwords.h"
 #include "conf/keyline.h"
 #include "conf/log.h"
 #include "conf/proc.h"
@@ -28,7 +29,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -500,22 +500,14 @@ start(enum program program, char **argv, bool with_log)
 	return answering;
 }
 
-/* A line of its log; that of a change names who asked. */
+/* A line of its log. */
 static void
 log_further(const struct question *question, const char *line)
 {
-	const struct passwd *entry = getpwuid(getuid());
-	struct buffer named = { NULL, 0, 0 };
-
-	buffer_add(&named, slice_of(line));
-	if (strstr(line, ": admin ") != NULL)
-		buffer_printf(&named, " user=%s", entry != NULL ?
-		    entry->pw_name : "\"\"");
 	if (question->syslog)
-		log_syslog(NULL, LOG_LEVEL_INFO, named.text);
+		log_syslog(NULL, LOG_LEVEL_INFO, line);
 	else
-		log_stderr(NULL, LOG_LEVEL_INFO, named.text);
-	buffer_free(&named);
+		log_stderr(NULL, LOG_LEVEL_INFO, line);
 }
 
 /* Octets of its log, cut anywhere. */
@@ -755,6 +747,26 @@ ask(struct question *question)
 	return CONTROL_DOWN;
 }
 
+/*
+ * Wrong words are wrong also where nobody is there to say so; false: that was
+ * said.
+ */
+static bool
+check_words(const struct question *question)
+{
+	struct domain_words words;
+	char why[512];
+
+	if (question->verb->answered != BY_RELAY ||
+	    question->verb->program != PROGRAM_QUEUE ||
+	    domain_words_parse(question->words_n - 2, question->words + 2,
+	    strcmp(question->verb->verb, "hold") == 0, &words, why,
+	    sizeof(why)))
+		return true;
+	fprintf(stderr, "culverctl: %s\n", why);
+	return false;
+}
+
 /* ---- a backup ---- */
 
 static void
@@ -838,7 +850,7 @@ not_found(const char *keyword)
 	struct buffer error = { NULL, 0, 0 };
 	int status = CONTROL_NO;
 
-	/* No keyword takes the empty value: the error says which kind it is. */
+	/* No keyword takes the empty value: the error says of which kind. */
 	config_set(config, keyword, "", &error);
 	if (strncmp(error.text, "unknown keyword", 15) == 0 ||
 	    strstr(error.text, ": not yet") != NULL) {
@@ -905,7 +917,8 @@ answer(struct question *question)
 		/* The program makes this text: it has the whole report. */
 		if (question->verb->form == RENDER_TEXT && !question->json)
 			add_word(question, "--text");
-		return ask(question);
+		return check_words(question) ? ask(question) :
+		    CONTROL_USAGE;
 	}
 }
 

@@ -348,11 +348,23 @@ kind_name(const char *word, struct domain *domain, const char **why)
 }
 
 bool
+kind_no_address(const char *word, struct domain *domain, const char **why)
+{
+	struct address address;
+
+	if (address_parse(slice_of(word), &address)) {
+		*why = "is an address, no domain name";
+		return false;
+	}
+	return kind_name(word, domain, why);
+}
+
+bool
 kind_domains(const char *word, struct config_domains *domains,
     const char **why)
 {
 	domains->below = word[0] == '.';
-	return kind_name(word + domains->below, &domains->domain, why);
+	return kind_no_address(word + domains->below, &domains->domain, why);
 }
 
 char *

@@ -85,6 +85,9 @@ void	 kind_duration_print(uint64_t seconds, struct buffer *out);
 void	*kind_grow(void *items, size_t *n, size_t size, const char **why);
 /* A domain that is a name, in ASCII. */
 bool	 kind_name(const char *word, struct domain *, const char **why);
+/* The same, where people would write an address: what is none is refused. */
+bool	 kind_no_address(const char *word, struct domain *,
+	    const char **why);
 /* "example.org", or ".example.org" with what is below it. */
 bool	 kind_domains(const char *word, struct config_domains *,
 	    const char **why);

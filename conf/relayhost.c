@@ -19,6 +19,7 @@ static const struct {
 	[RELAYHOST_SMTP] = { "smtp://", 25 },
 	[RELAYHOST_SUBMISSION] = { "submission://", 587 },
 	[RELAYHOST_SMTPS] = { "smtps://", 465 },
+	[RELAYHOST_SMTP_TLS] = { "smtp+tls://", 25 },
 };
 #define SCHEMES_N	(sizeof(schemes) / sizeof(schemes[0]))
 
@@ -132,6 +133,9 @@ relayhost_parse(struct slice url, struct relayhost *relay, const char **why)
 	*why = "has letters beyond ASCII: write its xn-- form";
 	if (!is_ascii(url))
 		return false;
+	*why = "has a \"/\": nothing but a port stands behind its host";
+	if (memchr(url.at, '/', url.len) != NULL)
+		return false;
 	*why = "names no host (an address stands in brackets)";
 	if (!take_host(&url, relay))
 		return false;
@@ -236,12 +240,41 @@ relayhost_list(const struct config *config, size_t line,
 	return join(config, &config->relayhosts[line], next_hop);
 }
 
+/* As it is demanded: see relayhost_require. */
+static bool
+append_required(char next_hop[DOMAIN_TEXT_MAX], const char *url)
+{
+	const struct slice plain = slice_of(schemes[RELAYHOST_SMTP].prefix);
+	char text[RELAYHOST_TEXT_MAX];
+
+	if (!slice_begins_nocase(slice_of(url), plain))
+		return append(next_hop, url);
+	snprintf(text, sizeof(text), "%s%s",
+	    schemes[RELAYHOST_SMTP_TLS].prefix, url + plain.len);
+	return append(next_hop, text);
+}
+
+/* TLS-3207-6-1 RFC 3207 6 */
+bool
+relayhost_require(const char *next_hop, char required[DOMAIN_TEXT_MAX])
+{
+	char url[DOMAIN_TEXT_MAX];
+	unsigned n;
+
+	required[0] = '\0';
+	for (n = 0; relayhost_nth(next_hop, n, url); n++)
+		if (!append_required(required, url))
+			return false;
+	return n > 0;
+}
+
 bool
 relayhost_fits(const struct config *config, size_t line)
 {
-	char next_hop[DOMAIN_TEXT_MAX];
+	char next_hop[DOMAIN_TEXT_MAX], required[DOMAIN_TEXT_MAX];
 
-	return relayhost_list(config, line, next_hop);
+	return relayhost_list(config, line, next_hop) &&
+	    relayhost_require(next_hop, required);
 }
 
 /* ---- choosing ---- */
@@ -315,6 +348,7 @@ relayhost_choose(const struct config *config, const struct mailbox *sender,
     const struct domain *domain, char next_hop[DOMAIN_TEXT_MAX])
 {
 	const struct config_relayhost *best = NULL, *line;
+	char list[DOMAIN_TEXT_MAX];
 	unsigned best_rank = 0, its_rank;
 	size_t i;
 
@@ -326,5 +360,9 @@ relayhost_choose(const struct config *config, const struct mailbox *sender,
 			best = line;
 		}
 	}
-	return best != NULL && join(config, best, next_hop);
+	if (best == NULL)
+		return false;
+	return config_tls_required(config, domain) ?
+	    join(config, best, list) && relayhost_require(list, next_hop) :
+	    join(config, best, next_hop);
 }

@@ -13,7 +13,12 @@
 enum relayhost_scheme {
 	RELAYHOST_SMTP,		/* STARTTLS if it is offered */
 	RELAYHOST_SUBMISSION,	/* STARTTLS and a verified certificate */
-	RELAYHOST_SMTPS		/* TLS from the first octet, verified */
+	RELAYHOST_SMTPS,	/* TLS from the first octet, verified */
+	/*
+	 * "smtp+tls://", in next hops alone: smtp:// for a recipient whose
+	 * domain is in tls-required.  STARTTLS and a verified certificate.
+	 */
+	RELAYHOST_SMTP_TLS
 };
 
 struct relayhost {
@@ -25,7 +30,8 @@ struct relayhost {
 
 /*
  * "smtp://mx.example", "submission://[mx.example]:1587",
- * "smtps://[192.0.2.1]".  Pure.  False: *why says what is wrong.
+ * "smtps://[192.0.2.1]", "smtp+tls://mx.example".  Pure.  False: *why says
+ * what is wrong.
  */
 bool	relayhost_parse(struct slice url, struct relayhost *,
 	    const char **why);
@@ -46,7 +52,8 @@ bool	relayhost_nth(const char *next_hop, unsigned n,
 /*
  * Where does mail of this sender for this domain go?  Pure.  Writes the list
  * of URLs, and true; false: no relayhost is meant for it, it goes to its
- * domain.
+ * domain.  Where tls-required names the domain, the list is that of
+ * relayhost_require.
  *
  * Lines with the same selectors are alternatives, in their order; those of
  * the most telling selectors are taken and no other: sender= with for=, then
@@ -69,8 +76,16 @@ bool	relayhost_has(const struct config *, const struct config_relayhost *);
 bool	relayhost_list(const struct config *, size_t line,
 	    char next_hop[DOMAIN_TEXT_MAX]);
 /*
- * Are all lines with these selectors together short enough for one next hop?
- * Pure.  The configuration is refused where they are not.
+ * The same list as it is for a recipient whose domain is in tls-required: each
+ * smtp:// becomes smtp+tls://, so that it is a destination of its own, and no
+ * session without proof serves it.  Pure.  False: it is too long.
+ */
+bool	relayhost_require(const char *next_hop,
+	    char required[DOMAIN_TEXT_MAX]);
+/*
+ * Are all lines with these selectors together short enough for one next hop,
+ * in the longer form that tls-required gives them?  Pure.  The configuration
+ * is refused where they are not.
  */
 bool	relayhost_fits(const struct config *, size_t line);
 

@@ -733,7 +733,8 @@ explain_policy(const struct render *render, const json_t *attempt)
 	const json_t *policy = json_object_get(attempt, "policy");
 	const char *error = policy_error_of(attempt);
 	const char *type = string_at(policy, "type");
-	const char *words = wording_of("type", type);
+	const char *words = policy != NULL && type[0] == '\0' ?
+	    "not known: no host was found" : wording_of("type", type);
 	const char *mode = string_at(policy, "mode");
 	struct buffer text = { NULL, 0, 0 };
 

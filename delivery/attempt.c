@@ -9,8 +9,10 @@
  * its sessions; more are opened to the proven host while messages wait.  A
  * message that its host would not take is homeless until a further host
  * takes it.  Where the next hop is a list of relayhosts, the one behind is
- * asked for when all hosts of one came to nothing.  With no session, no search
- * and no homeless message left, the attempt is over and says D_ENDED.
+ * asked for when all hosts of one came to nothing, or would not take some
+ * messages: then for these alone, when the sessions with the first are over,
+ * for a session is judged by its own relay's route.  With no session, no
+ * search and no homeless message left, the attempt is over and says D_ENDED.
  *
  * It does not connect or prove (channel.c), and what a verdict is it does not
  * know: decide.c does.
@@ -217,19 +219,32 @@ attempt_take_host(struct manager *manager, const struct r_host *from)
 	connect_order(host->addresses, host->addresses_n, manager->config);
 }
 
+static bool
+has_next_relay(const struct attempt *attempt)
+{
+	char url[DOMAIN_TEXT_MAX];
+
+	return relayhost_is(attempt->domain) && relayhost_nth(attempt->domain,
+	    attempt->relay_n + 1, url);
+}
+
 /*
- * This relay came to nothing: is there one behind it, to be asked for in the
- * same attempt?  What waits for a host of the first goes there, and is judged
- * by that relay's own policy.
+ * This relay came to nothing, or has not taken the homeless messages: is there
+ * one behind it, to be asked for in the same attempt?  What waits goes there,
+ * and is judged by that relay's own policy.  True: it is, or will be when the
+ * sessions with this one are over.
  */
 static bool
 try_next_relay(struct attempt *attempt)
 {
-	attempt->relay_n++;
-	if (attempt->proven || !name_target(attempt)) {
-		attempt->relay_n--;
+	if (!has_next_relay(attempt) ||
+	    (attempt->proven && TAILQ_EMPTY(&attempt->homeless)))
 		return false;
-	}
+	if (attempt->channels_n > 0 || attempt->walker != NULL)
+		return true;
+	attempt->beyond = attempt->proven;
+	attempt->relay_n++;
+	name_target(attempt);
 	walk_next_relay(&attempt->walk, attempt->route, attempt->class);
 	attempt->unchecked |= attempt->route->route.sts_cached;
 	nexthop_free(&attempt->route);
@@ -425,24 +440,36 @@ has_home(const struct attempt *attempt, const struct job *job)
 	return false;
 }
 
+/* No host takes it in this attempt. */
+static void
+settle(struct attempt *attempt, struct job *job)
+{
+	attempt->lost = attempt->lost || job->lost;
+	/* Of several relays not every host was heard. */
+	job_end(job, strchr(attempt->domain, ',') != NULL ? NULL :
+	    attempt->route);
+}
+
 /*
  * A host for the first homeless message; without one, or when nothing is
- * begun any more, it is settled.
+ * begun any more, it is settled, unless there is one more relay to ask.
  */
 static void
 search_for_homeless(struct attempt *attempt)
 {
-	struct job *job;
+	bool may_wait = !attempt->over && has_next_relay(attempt);
+	struct job *job, *next;
 
-	while ((job = TAILQ_FIRST(&attempt->homeless)) != NULL) {
+	for (job = TAILQ_FIRST(&attempt->homeless); job != NULL; job = next) {
+		next = TAILQ_NEXT(job, in_attempt);
 		if (!attempt->over &&
 		    (has_home(attempt, job) || search(attempt, job)))
 			return;
-		attempt->lost = attempt->lost || job->lost;
-		/* Another relay might have taken what these lack. */
-		job_end(job, strchr(attempt->domain, ',') != NULL ? NULL :
-		    attempt->route);
+		if (!may_wait)
+			settle(attempt, job);
 	}
+	if (may_wait)
+		try_next_relay(attempt);
 }
 
 /* ---- more sessions ---- */
@@ -462,7 +489,8 @@ wants_more(const struct attempt *attempt)
 	if (most > manager->config->per_domain)
 		most = manager->config->per_domain;
 	return !attempt->drained && !attempt->extra_failed &&
-	    attempt->channels_n > 0 && attempt->channels_n < most &&
+	    !attempt->beyond && attempt->channels_n > 0 &&
+	    attempt->channels_n < most &&
 	    attempt->more >= 2 * attempt->channels_n &&
 	    TAILQ_EMPTY(&manager->fresh) && TAILQ_EMPTY(&manager->for_slot) &&
 	    manager_has_slot(manager);
@@ -516,13 +544,32 @@ attempt_failed(struct attempt *attempt, struct channel *channel,
 	attempt_mark(attempt);
 }
 
+/*
+ * By a reload, or a new route: its host is tried once more by what counts
+ * now.  A second time the mail waits, or settings that come and go would keep
+ * the attempt for ever.
+ */
+void
+attempt_note_change(struct attempt *attempt, const struct channel *channel,
+    const char *what)
+{
+	if (attempt->asked)
+		return;
+	attempt->change = what;
+	if (attempt->walked_again)
+		return;
+	attempt->walked_again = true;
+	attempt->proven = false;
+	walk_forget_try(&attempt->walk, channel->host, &channel->address);
+}
+
 void
 attempt_note_loss(struct attempt *attempt, struct channel *channel,
     const char *what)
 {
 	walk_note_end(&attempt->walk, channel->host, END_TEMPORARY, false,
 	    NULL, what);
-	attempt->loser = attempt->walk.last;
+	attempt->loser = *attempt->walk.last;
 }
 
 void
@@ -675,12 +722,13 @@ judge_loss(struct attempt *attempt)
 	snprintf(ended->enhanced, sizeof(ended->enhanced), "4.4.2");
 	snprintf(ended->rule, sizeof(ended->rule), "closed");
 	snprintf(ended->clause, sizeof(ended->clause), "RFC 5321 3.8");
-	print_host(ended, attempt->loser);
+	print_host(ended, &attempt->loser);
 }
 
 /*
- * A host proved itself, but by a route that was over before it could ask for
- * a message.  No attempt ends without a result or a back-off.
+ * A host proved itself, but before it could ask for a message the route was
+ * over, or something else was asked of it.  No attempt ends without a result
+ * or a back-off.
  */
 static void
 judge_unasked(struct attempt *attempt)
@@ -691,8 +739,17 @@ judge_unasked(struct attempt *attempt)
 	snprintf(ended->enhanced, sizeof(ended->enhanced), "4.4.1");
 	snprintf(ended->rule, sizeof(ended->rule), "route-outdated");
 	snprintf(ended->clause, sizeof(ended->clause), "RFC 5321 4.5.4.1");
-	snprintf(ended->text, sizeof(ended->text), "%s: what is known of the "
-	    "domain ran out before the host was ready", attempt->proven_host);
+	snprintf(ended->text, sizeof(ended->text), "%s: %s before it was "
+	    "ready", attempt->proven_host, attempt->change != NULL ?
+	    attempt->change : "what is known of the domain ran out");
+}
+
+/* A proof was for nothing, and no host gave a reason since. */
+static bool
+ended_unasked(const struct attempt *attempt)
+{
+	return !attempt->asked && (attempt->proven ||
+	    (attempt->change != NULL && attempt->walk.last == NULL));
 }
 
 /* Did none of its connections fail but by our own doing? */
@@ -710,10 +767,10 @@ judge(struct attempt *attempt)
 		judge_loss(attempt);
 	else if (is_ours_alone(attempt))
 		judge_ours(attempt);
+	else if (ended_unasked(attempt))
+		judge_unasked(attempt);
 	else if (!attempt->proven && attempt->route != NULL)
 		judge_domain(attempt);
-	else if (attempt->proven && !attempt->asked)
-		judge_unasked(attempt);
 	else if (attempt->ours == 0)
 		forget_death(attempt);
 }

@@ -20,6 +20,7 @@
 #include "delivery/manager.h"
 
 #include "conf/log.h"
+#include "conf/relayhost.h"
 #include "delivery/connect.h"
 #include "delivery/facts.h"
 #include "delivery/tell.h"
@@ -31,6 +32,8 @@
 #include <unistd.h>
 
 #define MESSAGES_MAX	100
+/* For a next relay: those that are under way meanwhile come on top. */
+#define HOMELESS_MAX	(MESSAGES_MAX / 2)
 #define SESSION_MS	(5 * 60 * 1000)
 
 static void	on_connected(void *context, int what);
@@ -651,31 +654,38 @@ channel_take(struct channel *channel, unsigned kind, const void *message)
 /* ---- what next? ---- */
 
 /*
- * May it carry one more message?  decide_reuse on the route as it is now: a
- * proof holds for what was asked of it, and no longer.
+ * Why it may carry no message by the route and the settings as they are now;
+ * NULL: it may.  decide_reuse: a proof holds for what was asked of it, and no
+ * longer.
  */
-static bool
-may_go_on(const struct channel *channel)
+static const char *
+what_changed(const struct channel *channel)
 {
 	struct attempt *attempt = channel->attempt;
 	const struct nexthop_host *host;
 	struct host_facts now;
 	unsigned i;
 
-	if (channel->messages >= MESSAGES_MAX ||
-	    loop_now_ms() - channel->since_ms >= SESSION_MS)
-		return false;
 	host = nexthop_find(attempt->route, channel->host);
 	if (host == NULL)
-		return false;
+		return "the domain named other hosts";
 	for (i = 0; i < host->addresses_n; i++)
 		if (address_equal(&host->addresses[i], &channel->address))
 			break;
 	if (i == host->addresses_n)
-		return false;
+		return "its address changed";
 	nexthop_facts(attempt->route, host, attempt->class,
 	    channel->manager->config, loop_wall_s(), &now);
-	return decide_reuse(&channel->facts, &now);
+	return decide_reuse(&channel->facts, &now) ? NULL :
+	    "what is asked of the host changed";
+}
+
+/* Has it carried enough?  A slow proof does not make it old. */
+static bool
+is_worn(const struct channel *channel)
+{
+	return channel->messages >= MESSAGES_MAX || (channel->messages > 0 &&
+	    loop_now_ms() - channel->since_ms >= SESSION_MS);
 }
 
 bool
@@ -685,7 +695,7 @@ channel_still_good(const struct channel *channel)
 
 	return attempt->question == 0 && attempt->route != NULL &&
 	    loop_wall_s() <= attempt->route->route.valid_until &&
-	    may_go_on(channel);
+	    !is_worn(channel) && what_changed(channel) == NULL;
 }
 
 /* A message that left another host and may go here. */
@@ -709,12 +719,31 @@ find_homeless(struct channel *channel)
 	return NULL;
 }
 
-/* Is it here for homeless messages only, and the others are served? */
+/* Do as many wait for the next relay as one session with it will take? */
+static bool
+has_many_homeless(const struct attempt *attempt)
+{
+	const struct job *job;
+	unsigned n = 0;
+
+	if (!relayhost_is(attempt->domain))
+		return false;
+	TAILQ_FOREACH(job, &attempt->homeless, in_attempt)
+		n++;
+	return n >= HOMELESS_MAX;
+}
+
+/*
+ * Is it here for homeless messages only, and the others are served?  What is
+ * drawn anew has to be offered to the first relay first.
+ */
 static bool
 is_spare(const struct channel *channel)
 {
 	const struct channel *other;
 
+	if (channel->attempt->beyond || has_many_homeless(channel->attempt))
+		return true;
 	if (!channel->secondary)
 		return false;
 	TAILQ_FOREACH(other, &channel->attempt->channels, in_attempt)
@@ -779,6 +808,7 @@ channel_next(struct channel *channel)
 {
 	struct manager *manager = channel->manager;
 	struct attempt *attempt = channel->attempt;
+	const char *change;
 	struct job *job;
 
 	if (attempt->over || manager->stopping || manager->queue == NULL) {
@@ -788,8 +818,11 @@ channel_next(struct channel *channel)
 	/* With a new route, or when queue takes more, it comes here again. */
 	if (attempt_route_is_old(attempt) || link_full(manager->queue))
 		return;
+	change = what_changed(channel);
+	if (change != NULL)
+		attempt_note_change(attempt, channel, change);
 	/* One of several makes room for a destination that has none. */
-	if (!may_go_on(channel) ||
+	if (change != NULL || is_worn(channel) ||
 	    (attempt->channels_n > 1 && manager_is_short(manager))) {
 		quit(channel);
 		return;

@@ -160,7 +160,11 @@ struct attempt {
 	TAILQ_HEAD(, job)	 homeless;	/* for another host */
 
 	bool			 proven;	/* some session was ready */
+	bool			 beyond;	/* the relay in question is for
+						   homeless messages alone */
 	bool			 asked;		/* one asked for a message */
+	const char		*change;	/* why a proof was for nothing */
+	bool			 walked_again;	/* its host, by new facts */
 	char			 proven_host[DOMAIN_TEXT_MAX];
 	struct address		 proven_address;
 	bool			 extra_failed;
@@ -169,7 +173,7 @@ struct attempt {
 	bool			 over;		/* nothing is sought any more */
 	bool			 lost;		/* a message found no host, the
 						   connection having broken */
-	const struct walk_host	*loser;		/* where that was */
+	struct walk_host	 loser;		/* where that was */
 	bool			 unchecked;	/* a relay's policy was not
 						   had anew: sts_cached */
 	unsigned		 timeouts;	/* of connects to port 25 */
@@ -202,6 +206,9 @@ bool	 attempt_route_is_old(struct attempt *);
 void	 attempt_found(struct attempt *, struct channel *);
 void	 attempt_failed(struct attempt *, struct channel *, enum walk_end,
 	    const struct rule *rule, const char *what);
+/* A session is ready, but by now something else is asked of it. */
+void	 attempt_note_change(struct attempt *, const struct channel *,
+	    const char *what);
 /* A connection broke under a message. */
 void	 attempt_note_loss(struct attempt *, struct channel *,
 	    const char *what);

@@ -181,12 +181,16 @@ static void
 put_operators_rules(const struct nexthop *nexthop,
     const struct config *config, int64_t wall_s, struct host_facts *facts)
 {
-	facts->tls_required = config_tls_required(config, &nexthop->domain);
+	/* The recipients' domain is in tls-required, or the next hop's is. */
+	facts->tls_required = (nexthop->is_relay &&
+	    nexthop->scheme == RELAYHOST_SMTP_TLS) ||
+	    config_tls_required(config, &nexthop->domain);
 	facts->exempt = config_exempt_for(config, &nexthop->domain,
 	    wall_s) != NULL;
 	facts->relayhost = nexthop->is_relay;
 	facts->relayhost_verified = nexthop->is_relay &&
-	    nexthop->scheme != RELAYHOST_SMTP;
+	    nexthop->scheme != RELAYHOST_SMTP &&
+	    nexthop->scheme != RELAYHOST_SMTP_TLS;
 	facts->sts_report_only = config->mta_sts == CONFIG_STS_REPORT;
 	if (config->mta_sts == CONFIG_STS_OFF) {
 		facts->sts = STS_ABSENT;

@@ -176,6 +176,20 @@ walk_note_try(struct walk *walk, const char *name,
 }
 
 void
+walk_forget_try(struct walk *walk, const char *name,
+    const struct address *address)
+{
+	unsigned i, kept = 0;
+
+	for (i = 0; i < walk->tried_n; i++)
+		if (strcmp(walk->tried[i].name, name) != 0 ||
+		    !address_equal(&walk->tried[i].address, address))
+			walk->tried[kept++] = walk->tried[i];
+	walk->tried_n = kept;
+	find_host(walk, name)->over = false;
+}
+
+void
 walk_note_end(struct walk *walk, const char *name, enum walk_end end,
     bool over, const struct rule *rule, const char *text)
 {

@@ -84,6 +84,9 @@ void	walk_next(struct walk *walk, const struct nexthop *nexthop,
 /* A connection to this address is opened; counts: towards the limit. */
 void	walk_note_try(struct walk *walk, const char *name,
 	    const struct address *address, int64_t now_ms);
+/* It led to nothing that counts: the address may be tried once more. */
+void	walk_forget_try(struct walk *walk, const char *name,
+	    const struct address *address);
 /*
  * One address of a host, or (over) the host itself, ended so; text says how,
  * cut at the room.  Of several ends rule and text are those of the greatest,

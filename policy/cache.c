@@ -478,6 +478,9 @@ cache_close(struct cache **cache)
 {
 	if (*cache == NULL)
 		return;
+	/* The minute is not waited for: there may be room by now. */
+	if ((*cache)->again_ms != 0)
+		cache_turn_end(*cache, (*cache)->again_ms);
 	unsaved_drop_all(*cache);
 	replaced_free(&(*cache)->replaced);
 	store_close(&(*cache)->store);

@@ -50,6 +50,7 @@ struct cache;
  * lock the program ends.
  */
 struct cache	*cache_open(const char *dir, char *in_use, size_t size);
+/* What the disk did not take is put once more before. */
 void	 cache_close(struct cache **);
 
 /*

@@ -54,15 +54,22 @@ say_invalid(struct control *control, const struct sts_fault *fault)
 	control_end(control, CONTROL_NO);
 }
 
-static bool
-no_arguments(struct control *control, int argc)
+/* For a verb that judges what stands on standard input. */
+static void
+on_input(struct control *control, int argc,
+    void (*judge)(struct control *, struct slice))
 {
-	if (argc == 0)
-		return true;
-	control_error(control, "it reads standard input and takes no "
-	    "argument");
-	control_end(control, CONTROL_USAGE);
-	return false;
+	char *octets;
+
+	if (argc > 0) {
+		control_error(control, "it reads standard input and takes no "
+		    "argument");
+		control_end(control, CONTROL_USAGE);
+		return;
+	}
+	octets = mem_alloc(INPUT_MAX);
+	judge(control, read_input(octets));
+	free(octets);
 }
 
 /* One record a line, its strings already joined. */
@@ -97,15 +104,9 @@ static void
 run_record(void *program, struct control *control, int argc,
     char **argv)
 {
-	char *octets;
-
 	(void)program;
 	(void)argv;
-	if (!no_arguments(control, argc))
-		return;
-	octets = mem_alloc(INPUT_MAX);
-	judge_record(control, read_input(octets));
-	free(octets);
+	on_input(control, argc, judge_record);
 }
 
 static void
@@ -137,15 +138,9 @@ static void
 run_policy(void *program, struct control *control, int argc,
     char **argv)
 {
-	char *octets;
-
 	(void)program;
 	(void)argv;
-	if (!no_arguments(control, argc))
-		return;
-	octets = mem_alloc(INPUT_MAX);
-	judge_policy(control, read_input(octets));
-	free(octets);
+	on_input(control, argc, judge_policy);
 }
 
 /* STS-4.1-2, STS-4.1-6 RFC 8461 4.1: a host with "*" is no host at all. */
@@ -195,14 +190,14 @@ run_mx_match(void *program, struct control *control, int argc,
 }
 
 static void
-refuse_fact(struct control *control, const char *word)
+refuse_fact(struct control *control, const char *word, const char *wrong)
 {
 	struct buffer facts = { NULL, 0, 0 };
 
 	verdict_list(&facts);
-	control_error(control, "\"%s\" is no fact with one of its values.  "
-	    "The first holds where none is named; what is joined by \",\" may "
-	    "stand together:\n%.*s", word, (int)facts.len - 1, facts.text);
+	control_error(control, "\"%s\" %s.  The first holds where none is "
+	    "named; what is joined by \",\" may stand together:\n%.*s", word,
+	    wrong, (int)facts.len - 1, facts.text);
 	buffer_free(&facts);
 	control_end(control, CONTROL_USAGE);
 }
@@ -213,14 +208,18 @@ run_verdict(void *program, struct control *control, int argc, char **argv)
 	struct session_facts facts = verdict_harmless();
 	struct buffer json = { NULL, 0, 0 };
 	struct verdict verdict;
+	unsigned taken = 0;
+	const char *wrong;
 	int i;
 
 	(void)program;
-	for (i = 0; i < argc; i++)
-		if (!verdict_take(&facts, argv[i])) {
-			refuse_fact(control, argv[i]);
+	for (i = 0; i < argc; i++) {
+		wrong = verdict_take(&facts, &taken, argv[i]);
+		if (wrong != NULL) {
+			refuse_fact(control, argv[i], wrong);
 			return;
 		}
+	}
 	verdict = verdict_of(&facts);
 	verdict_print(&verdict, &json);
 	control_line(control, &json);

@@ -12,6 +12,7 @@
 #include "conf/proc.h"
 #include "policy/check.h"
 #include "policy/lookup.h"
+#include "policy/refresh.h"
 #include "policy/show.h"
 
 #include <idn2.h>
@@ -211,6 +212,23 @@ refresh_slice(void *program, struct control *control, void *state)
 	control_end(control, wait->good ? CONTROL_OK : CONTROL_NO);
 }
 
+/* Nobody is there to fetch it: the relay will, first of all. */
+static void
+ask_refresh(struct ctl_policy *ctl, struct control *control,
+    const struct domain *domain)
+{
+	struct cache_record record;
+
+	if (!find_record(ctl, control, domain, &record))
+		return;
+	record.refresh_s = REFRESH_ASKED;
+	cache_put(ctl->cache, &record, NULL);
+	say_record(control, ctl->cache, &record);
+	control_error(control, "the relay is down: it fetches the policy of "
+	    "%s when it starts", domain->name);
+	control_end(control, CONTROL_OK);
+}
+
 static void
 run_refresh(void *program, struct control *control, int argc, char **argv)
 {
@@ -221,8 +239,7 @@ run_refresh(void *program, struct control *control, int argc, char **argv)
 	if (!take_domain(control, argc, argv, &domain))
 		return;
 	if (ctl->refresher == NULL) {
-		control_error(control, "policy refresh needs a running relay");
-		control_end(control, CONTROL_DOWN);
+		ask_refresh(ctl, control, &domain);
 		return;
 	}
 	wait = mem_alloc(sizeof(*wait));

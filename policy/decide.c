@@ -707,24 +707,6 @@ evaluate(const struct session_facts *facts)
 	};
 }
 
-static enum tls_result
-first_failure(const struct block_results *blocks)
-{
-	const enum tls_result results[] = {
-		blocks->tlsa, blocks->sts, blocks->no_policy
-	};
-	enum tls_result result = RESULT_NONE;
-	size_t i;
-
-	for (i = 0; i < N(results); i++) {
-		if (results[i] > RESULT_SUCCESS)
-			return results[i];
-		if (results[i] == RESULT_SUCCESS)
-			result = RESULT_SUCCESS;
-	}
-	return result;
-}
-
 /*
  * No TLS: who minds?  DANE-7672-2.2-2, DANE-7672-2.2-4, STS-5-3;
  * DANE-7672-2.2.3-5 RFC 7672 2.2.3: unusable records mind, too.
@@ -778,12 +760,46 @@ session_refusal(const struct session_facts *facts,
 	return refused;
 }
 
-/* An exemption holds: would it have been refused without? */
-static struct rule
-exempt_passing_rule(const struct session_facts *facts)
+/* What an exemption lets pass; by BY_NOBODY: nothing. */
+static struct refusal
+exempted_refusal(const struct session_facts *facts,
+    const struct demands *demands)
 {
 	struct demands all = gather_demands(&facts->host, false);
-	struct refusal refused = session_refusal(facts, &all);
+
+	if (leading_rule(&facts->host, demands) != HR_EXEMPT)
+		return refusal(BY_NOBODY, DEFECT_NONE);
+	return session_refusal(facts, &all);
+}
+
+/* In the order of policy_type_name, so that both words are of one policy. */
+static enum tls_result
+first_word(const struct block_results *blocks)
+{
+	if (blocks->tlsa != RESULT_NONE)
+		return blocks->tlsa;
+	return blocks->sts != RESULT_NONE ? blocks->sts : blocks->no_policy;
+}
+
+/* The word on a session that carries mail. */
+static enum tls_result
+passing_result(const struct session_facts *facts,
+    const struct demands *demands, const struct block_results *blocks)
+{
+	struct refusal refused = exempted_refusal(facts, demands);
+
+	if (refused.by != BY_NOBODY && !facts->clear_retry)
+		return defect_results[refused.defect];
+	return first_word(blocks);
+}
+
+/* An exemption holds: would it have been refused without? */
+static struct rule
+exempt_passing_rule(const struct session_facts *facts,
+    const struct demands *demands)
+{
+	struct demands all = gather_demands(&facts->host, false);
+	struct refusal refused = exempted_refusal(facts, demands);
 
 	if (refused.by != BY_NOBODY)
 		return exempt_rule(refused);
@@ -799,7 +815,7 @@ passing_rule(const struct session_facts *facts, const struct demands *demands)
 	enum defect defect = pkix_defect(facts);
 
 	if (rule == HR_EXEMPT)
-		return exempt_passing_rule(facts);
+		return exempt_passing_rule(facts, demands);
 	if (rule == HR_STS_TESTING || rule == HR_STS_REPORT_ONLY) {
 		if (is_outside_policy(&facts->host))
 			defect = DEFECT_OUTSIDE;
@@ -858,7 +874,7 @@ decide_session(const struct session_facts *facts)
 	}
 	/* RTLS-4.2.2-3 RFC 8689 4.2.2: also where nothing is demanded. */
 	verdict.blocks = evaluate(facts);
-	verdict.result = first_failure(&verdict.blocks);
+	verdict.result = passing_result(facts, &demands, &verdict.blocks);
 	/* RPT-3-11 RFC 8460 3 */
 	if (facts->host.class == CLASS_REPORT)
 		verdict.blocks = (struct block_results){ .sts = RESULT_NONE };

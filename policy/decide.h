@@ -198,8 +198,14 @@ enum session_action {
 struct session_verdict {
 	enum session_action	action;
 	/*
-	 * For the log: the failure that decided; where none did, the first
-	 * that a policy sees (DANE's before STS's), else success.
+	 * For the log.  Where the host is refused, the failure for which;
+	 * RESULT_NONE where RFC 8460 has no word for it (the keyword
+	 * REQUIRETLS is not offered).  Where it is not, the word of the policy
+	 * that has the first one (policy_type_name), acted on or not: of the
+	 * blocks tlsa, sts, no-policy-found the first that judges the session,
+	 * and of class report, too, which counts none; or the failure that an
+	 * exemption lets pass.  RESULT_NONE where no block judges it (mode
+	 * none without TLS, the retry in clear).
 	 */
 	enum tls_result		result;
 	struct block_results	blocks;		/* for the report */

@@ -8,6 +8,7 @@
 #define CULVER_POLICY_H
 
 #include "conf/addr.h"
+#include "conf/config.h"
 #include "conf/wire.h"
 #include "policy/decide.h"
 
@@ -65,6 +66,14 @@ struct r_route {
 	char		clause[64];	/* "RFC 7505 3" */
 	char		text[512];	/* for people */
 	bool		mx_secure;
+	/*
+	 * Found under these settings (policy_settings_mark): under others it
+	 * may lack what would have been looked for.
+	 */
+	uint64_t	settings;
+	/* AD was believed: else no answer is secure, and that proves nothing
+	   (`dane off', or no resolver that can be believed). */
+	bool		dnssec_judged;
 	bool		mx_implicit;	/* no MX records: the domain itself */
 	/*
 	 * What the domain's name stands for by CNAME, where all of that is
@@ -233,6 +242,12 @@ extern const struct wire_table inquiry_wire;	/* reports and policy */
  * id (FNV-1a, 64 bits, never 0).  Pure.
  */
 uint64_t policy_text_mark(struct slice text);
+
+/*
+ * A mark of the settings that decide what is looked for on the way to a
+ * route: mta-sts, dane, resolver, trust-resolver, ip.  Pure; never 0.
+ */
+uint64_t policy_settings_mark(const struct config *config);
 
 /* Append / read one address in the form of r_host.  False: no room, end. */
 bool	route_put_address(uint8_t *octets, uint32_t *len, uint32_t size,

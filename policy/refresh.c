@@ -93,6 +93,8 @@ refresh_after_start(const struct cache_record *record, int64_t now_s,
 {
 	int64_t from_s = last_s(record) + EARLIEST_S, span_s;
 
+	if (record->refresh_s == REFRESH_ASKED)
+		return REFRESH_ASKED;
 	if (!is_wanted(record, now_s))
 		return 0;
 	if (record->refresh_s > now_s &&
@@ -138,7 +140,8 @@ bool
 refresh_is_due(const struct cache_record *record, int64_t now_s)
 {
 	return record->refresh_s != 0 && record->refresh_s <= now_s &&
-	    (is_wanted(record, now_s) || refresh_beside(record, now_s));
+	    (record->refresh_s == REFRESH_ASKED ||
+	    is_wanted(record, now_s) || refresh_beside(record, now_s));
 }
 
 bool

@@ -8,6 +8,12 @@
 #include "policy/cache.h"
 
 /*
+ * As a record's refresh_s: an operator asked for it while there was no relay.
+ * It is done at the next start, whatever else speaks against it.
+ */
+#define REFRESH_ASKED	1
+
+/*
  * The next unasked fetch, after a fetch that went well or failed (what the
  * record says of it).  Wall clock, seconds, later than now_s; 0: none, until
  * mail comes again or ever.

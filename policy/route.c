@@ -79,6 +79,7 @@ struct route {
 	struct work		*answering, **answering_end;
 	enum config_ip		 ip;
 	bool			 sts, dane;
+	uint64_t		 settings;	/* policy_settings_mark */
 	char			 hostname[DOMAIN_TEXT_MAX];
 };
 
@@ -524,9 +525,11 @@ static void
 begin(struct work *work)
 {
 	struct route *route = work->route;
+	bool believed = trust_state(route->needs.trust) == TRUST_ON;
 
-	work->dane = route->dane &&
-	    trust_state(route->needs.trust) == TRUST_ON;
+	work->dane = route->dane && believed;
+	work->answer.settings = route->settings;
+	work->answer.dnssec_judged = believed;
 	work->policy_done = !route->sts;
 	if (route->sts) {
 		work->outstanding++;
@@ -552,6 +555,8 @@ answer_literal(struct work *work)
 {
 	struct host_found *found = mem_alloc(sizeof(*found));
 
+	work->answer.settings = work->route->settings;
+	work->answer.dnssec_judged = true;	/* there is nothing to judge */
 	work->mx_implicit = true;
 	work->ttl_s = VALID_MOST_S;
 	work->slots[0].found = found;
@@ -718,5 +723,6 @@ route_set(struct route *route, const struct config *config)
 	route->ip = config->ip;
 	route->sts = config->mta_sts != CONFIG_STS_OFF;
 	route->dane = config->dane != CONFIG_DANE_OFF;
+	route->settings = policy_settings_mark(config);
 	memcpy(route->hostname, config->hostname, sizeof(route->hostname));
 }

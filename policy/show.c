@@ -6,6 +6,8 @@
  */
 #include "policy/show.h"
 
+#include "policy/refresh.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +113,8 @@ show_record(struct buffer *json, struct cache *cache,
 	buffer_add(json, SLICE(","));
 	add_time(json, "checked", record->checked_s);
 	buffer_add(json, SLICE(","));
-	add_time(json, "refresh", record->refresh_s);
+	add_time(json, "refresh", record->refresh_s == REFRESH_ASKED ? now_s :
+	    record->refresh_s);
 	buffer_add(json, SLICE(","));
 	add_error(json, record);
 	buffer_add(json, SLICE("}"));

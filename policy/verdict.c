@@ -190,16 +190,22 @@ take_value(struct session_facts *facts, const struct fact *fact,
 	return set != 0;
 }
 
-bool
-verdict_take(struct session_facts *facts, const char *word)
+const char *
+verdict_take(struct session_facts *facts, unsigned *taken, const char *word)
 {
 	struct slice value = slice_of(word), name = slice_cut(&value, '=');
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < FACTS_N && value.at != NULL; i++)
-		if (slice_equal(name, slice_of(all_facts[i].name)))
-			return take_value(facts, &all_facts[i], value);
-	return false;
+	while (i < FACTS_N && !slice_equal(name, slice_of(all_facts[i].name)))
+		i++;
+	if (i == FACTS_N || value.at == NULL)
+		return "is no fact with one of its values";
+	if (*taken & 1u << i)
+		return "names a fact a second time";
+	if (!take_value(facts, &all_facts[i], value))
+		return "is no fact with one of its values";
+	*taken |= 1u << i;
+	return NULL;
 }
 
 struct session_facts

@@ -16,10 +16,14 @@
 struct session_facts verdict_harmless(void);
 
 /*
- * Take one fact, "cert=expired,not-trusted".  False: no such fact, or not
- * this value of it; *facts is as it was.
+ * Take one fact, "cert=expired,not-trusted".  *taken: a set of those that
+ * were taken before, 0 at first.  NULL: it was taken; else what is wrong with
+ * it, static words that go on from it ("is no fact ..."): no such fact, not
+ * this value of it, or a fact that was taken before; then *facts and *taken
+ * are as they were.
  */
-bool	verdict_take(struct session_facts *facts, const char *word);
+const char	*verdict_take(struct session_facts *facts, unsigned *taken,
+		    const char *word);
 
 /*
  * Append the facts, a line each, ended by newlines, the harmless value first:
@@ -43,8 +47,9 @@ struct verdict {
 	 * address (ruling 19).
 	 */
 	bool			clear;
+	/* As in host_verdict where it is skipped, else in session_verdict. */
 	enum tls_result		result;
-	struct block_results	blocks;
+	struct block_results	blocks;		/* what a report counts */
 	struct rule		rule;
 };
 

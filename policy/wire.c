@@ -30,6 +30,8 @@ static const struct wire_field route_fields[] = {
 	WIRE_FIELD_TEXT(struct r_route, clause),
 	WIRE_FIELD_TEXT(struct r_route, text),
 	WIRE_FIELD(struct r_route, mx_secure, WIRE_BOOL, 0),
+	WIRE_FIELD(struct r_route, settings, WIRE_U64, 0),
+	WIRE_FIELD(struct r_route, dnssec_judged, WIRE_BOOL, 0),
 	WIRE_FIELD(struct r_route, mx_implicit, WIRE_BOOL, 0),
 	WIRE_FIELD_TEXT(struct r_route, canonical),
 	WIRE_FIELD_TEXT(struct r_route, policy_domain),
@@ -185,6 +187,42 @@ policy_text_mark(struct slice text)
 	for (i = 0; i < text.len; i++)
 		mark = (mark ^ (uint8_t)text.at[i]) * 1099511628211u;
 	return mark == 0 ? 1 : mark;
+}
+
+/* Are routes looked for otherwise under another value of this keyword? */
+static bool
+leads_routes(const char *keyword)
+{
+	static const char *const keywords[] = {
+		"mta-sts", "dane", "resolver", "trust-resolver", "ip"
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (strcmp(keywords[i], keyword) == 0)
+			return true;
+	return false;
+}
+
+static void
+add_setting(void *context, const char *keyword, const char *value)
+{
+	struct buffer *text = context;
+
+	if (leads_routes(keyword))
+		buffer_printf(text, "%s %s\n", keyword, value);
+}
+
+uint64_t
+policy_settings_mark(const struct config *config)
+{
+	struct buffer text = { NULL, 0, 0 };
+	uint64_t mark;
+
+	config_each(config, add_setting, &text);
+	mark = policy_text_mark((struct slice){ text.text, text.len });
+	buffer_free(&text);
+	return mark;
 }
 
 bool

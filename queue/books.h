@@ -17,4 +17,14 @@ struct books {
 	struct notices			*notices;
 };
 
+/*
+ * May mail be handed to delivery?  Not while the clock is doubted (turn.c):
+ * then nobody works.  Pure.
+ */
+static inline bool
+books_may_leave(const struct books *books)
+{
+	return (*books->config)->workers > 0;
+}
+
 #endif

@@ -490,7 +490,8 @@ answer_next(struct dispatch *dispatch, const struct d_next *next)
 	struct d_none none = { next->destination, next->session };
 	struct job *job = NULL;
 
-	if (active != NULL && active->ending == NULL)
+	if (active != NULL && active->ending == NULL &&
+	    books_may_leave(dispatch->books))
 		job = draw_job(&dispatch->draw, active, next->session,
 		    (uint64_t)loop_wall_ms());
 	if (job != NULL)

@@ -14,6 +14,7 @@
  */
 #include "queue/domains.h"
 
+#include "conf/domainwords.h"
 #include "conf/log.h"
 #include "conf/relayhost.h"
 #include "queue/ctl.h"
@@ -172,24 +173,12 @@ domains_list(void *program, struct control *control, int argc, char **argv)
 
 /* What is asked of a domain. */
 struct request {
-	const char	*verb;
-	const char	*word;		/* as it was given; NULL: not yet */
-	struct domain	 domain;	/* "": word is a list of relayhosts */
-	uint64_t	 for_ms;	/* 0: for ever */
+	const char		*verb;
+	struct domain_words	 words;
 	/* The next hops that are meant. */
 	char		 hops[HOPS_MAX][DOMAIN_TEXT_MAX];
 	unsigned	 hops_n;
 };
-
-static bool
-take_for(struct request *request, struct control *control, const char *value)
-{
-	if (value != NULL && listing_duration(value, &request->for_ms) &&
-	    request->for_ms > 0)
-		return true;
-	ctl_refuse_value(control, "--for", DURATION_WANTED, value);
-	return false;
-}
 
 static void
 add_hop(struct request *request, const char *hop)
@@ -202,34 +191,25 @@ add_hop(struct request *request, const char *hop)
 		request->hops_n++;
 }
 
-/* The domain itself, and each list that leads to a host of that name. */
+/*
+ * The domain itself, and each list that leads to a host of that name; or the
+ * list that was named.
+ */
 static void
 add_hops(struct request *request, const struct config *config)
 {
+	const struct domain *domain = &request->words.domain;
 	char list[DOMAIN_TEXT_MAX];
 
-	add_hop(request, request->domain.name);
+	if (domain->name[0] == '\0') {
+		add_hop(request, request->words.word);
+		return;
+	}
+	add_hop(request, domain->name);
 	for (size_t i = 0; i < config->relayhosts_n; i++)
 		if (relayhost_list(config, i, list) &&
-		    relayed_leads_to(list, &request->domain))
+		    relayed_leads_to(list, domain))
 			add_hop(request, list);
-}
-
-/* A domain, or a list as `domain list` shows it. */
-static bool
-take_domain(struct request *request, const struct queue *queue,
-    const char *word)
-{
-	if (request->word != NULL || word[0] == '-')
-		return false;
-	if (domain_parse(slice_of(word), &request->domain))
-		add_hops(request, queue->config);
-	else if (relayhost_is(word))
-		add_hop(request, word);
-	if (request->hops_n == 0)
-		return false;
-	request->word = word;
-	return true;
 }
 
 /* False: it was refused. */
@@ -237,22 +217,14 @@ static bool
 take_words(struct request *request, const struct queue *queue,
     struct control *control, bool takes_for, int argc, char **argv)
 {
-	for (int i = 0; i < argc; i++) {
-		const char *word = argv[i];
+	char why[512];
 
-		if (takes_for && strcmp(word, "--for") == 0) {
-			if (!take_for(request, control, argv[++i]))
-				return false;
-		} else if (!take_domain(request, queue, word)) {
-			ctl_refuse(control, CONTROL_USAGE,
-			    request->word != NULL || word[0] == '-' ?
-			    "not understood" : "no domain", word);
-			return false;
-		}
-	}
-	if (request->word != NULL)
+	if (domain_words_parse(argc, argv, takes_for, &request->words, why,
+	    sizeof(why))) {
+		add_hops(request, queue->config);
 		return true;
-	ctl_refuse(control, CONTROL_USAGE, "which domain?", "");
+	}
+	ctl_refuse(control, CONTROL_USAGE, why, "");
 	return false;
 }
 
@@ -327,7 +299,7 @@ domains_show(void *program, struct control *control, int argc, char **argv)
 		}
 	if (n == 0)
 		ctl_refuse(control, CONTROL_NO, "nothing is known of this "
-		    "domain", request.word);
+		    "domain", request.words.word);
 	else
 		control_end(control, CONTROL_OK);
 }
@@ -352,8 +324,8 @@ add_held(struct outcome_of *outcome, struct queue *queue,
 static const char *
 name_of(const struct request *request)
 {
-	return request->domain.name[0] != '\0' ? request->domain.name :
-	    request->word;
+	return request->words.domain.name[0] != '\0' ?
+	    request->words.domain.name : request->words.word;
 }
 
 static void
@@ -401,7 +373,7 @@ finish(struct queue *queue, struct control *control,
 	for (unsigned i = 0; i < outcome->n; i++)
 		dispatch_hold(queue->dispatch, outcome->numbers[i],
 		    outcome->until_ms);
-	log_change(control, request, request->for_ms, outcome->n);
+	log_change(control, request, request->words.for_ms, outcome->n);
 	say_change(control, request, outcome);
 	control_end(control, CONTROL_OK);
 }
@@ -416,14 +388,15 @@ domains_hold(void *program, struct control *control, int argc, char **argv)
 
 	if (!take_words(&request, queue, control, true, argc, argv))
 		return;
-	if (request.for_ms != 0)
-		outcome.until_ms = (uint64_t)loop_wall_ms() + request.for_ms;
+	if (request.words.for_ms != 0)
+		outcome.until_ms = (uint64_t)loop_wall_ms() +
+		    request.words.for_ms;
 	for (unsigned i = 0; i < destinations_of(&request); i++) {
 		if (!destination_for(queue->spool, hop_of(&request, i),
 		    class_at(i), &destination))
 			break;		/* the turn is lost: finish says so */
 		destination.held = true;
-		destination.held_until_ms = request.for_ms == 0 ? 0 :
+		destination.held_until_ms = request.words.for_ms == 0 ? 0 :
 		    outcome.until_ms;
 		add_held(&outcome, queue, &destination);
 	}
@@ -453,7 +426,7 @@ domains_release(void *program, struct control *control, int argc,
 	}
 	if (outcome.n == 0)
 		ctl_refuse(control, CONTROL_NO, "this domain is not held",
-		    request.word);
+		    request.words.word);
 	else
 		finish(queue, control, &request, &outcome);
 }

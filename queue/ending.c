@@ -325,7 +325,9 @@ conclude(struct walk *walk, struct destination *destination)
 	const struct d_ended *said = &ending->said;
 
 	if (said->ours || (said->outcome == 0 && ending->idle)) {
-		destination->backoff_ms = ending->ended_ms + AGAIN_MS;
+		/* While the clock is doubted nothing comes again at once. */
+		destination->backoff_ms = books_may_leave(walk->books) ?
+		    ending->ended_ms + AGAIN_MS : 0;
 		return;
 	}
 	if (said->outcome == OUTCOME_DEFERRED) {
@@ -355,8 +357,8 @@ alarm_fall(struct walk *walk, const struct destination *destination,
 	struct event event;
 	char text[512];
 
-	snprintf(text, sizeof(text), "%s once proved its TLS (%s) and does not "
-	    "now (%s)", destination->domain, destination->proof, shown);
+	snprintf(text, sizeof(text), "%s once proved its TLS (%s) and does "
+	    "not now (%s)", destination->domain, destination->proof, shown);
 	event_begin(&event, LOG_LEVEL_ERROR, "alarm");
 	event_text(&event, "what", "tls-proof");
 	event_text(&event, "text", text);

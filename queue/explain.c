@@ -85,12 +85,15 @@ add_hosts(const struct place *place, struct buffer *row,
 	row_close(row, ']');
 }
 
-/* The policy that applied: the same for all hosts of an attempt. */
+/*
+ * The policy that applied: the same for all hosts of an attempt.  Where no
+ * host was found none is known: that is not to say that there is none.
+ */
 static void
 add_policy(const struct place *place, struct buffer *row,
     const struct attempt *attempt)
 {
-	struct d_host host = { .policy = "no-policy-found" };
+	struct d_host host = { .policy = "" };
 
 	spool_get_host(place->spool, attempt->destination, attempt->number,
 	    0, &host);

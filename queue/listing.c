@@ -12,6 +12,7 @@
 #include "conf/loop.h"
 #include "conf/stamp.h"
 #include "queue/destination.h"
+#include "queue/relayed.h"
 #include "queue/row.h"
 
 #include <stdio.h>
@@ -208,8 +209,35 @@ listing_fits(struct spool *spool, const struct dispatch *dispatch,
 	return false;
 }
 
+/*
+ * Does `exempt' hold for a next hop of it?  What the sender requires is never
+ * exempt (RTLS-8-1 RFC 8689 8).
+ */
+static bool
+is_exempt(struct spool *spool, const struct message *message)
+{
+	struct destination destination = { .number = 0 };
+	struct recipient recipient;
+	uint64_t seen = 0;
+	uint32_t number = 0;
+
+	if (relayed_class(message) == CLASS_REQUIRETLS || !relayed_exempts())
+		return false;
+	while (spool_next_recipient(spool, message->id, number, &recipient)
+	    == STORE_FOUND) {
+		listing_destination(spool, &recipient, &destination);
+		if (destination.number != seen && relayed_is_exempt(
+		    destination.domain, loop_wall_s()))
+			return true;
+		seen = destination.number;
+		number = recipient.number + 1;
+	}
+	return false;
+}
+
 static void
-add_tags(struct buffer *row, const struct message *message)
+add_tags(struct buffer *row, struct spool *spool,
+    const struct message *message)
 {
 	uint32_t class = message->class;
 
@@ -223,6 +251,8 @@ add_tags(struct buffer *row, const struct message *message)
 		row_text(row, NULL, "report");
 	if (message->needs_signature)
 		row_text(row, NULL, "unsigned");
+	if (is_exempt(spool, message))
+		row_text(row, NULL, "exempt");
 	row_close(row, ']');
 }
 
@@ -239,7 +269,7 @@ listing_row(struct spool *spool, const struct dispatch *dispatch,
 	row_text(row, "id", queue_id_print(message->id, id));
 	row_text(row, "from", message->sender);
 	row_number(row, "size", record_octets(message));
-	add_tags(row, message);
+	add_tags(row, spool, message);
 	row_time(row, "arrived", message->arrived_ms);
 	row_open(row, "recipients", '[');
 	while (spool_next_recipient(spool, message->id, number, &recipient)

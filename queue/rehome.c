@@ -1,5 +1,5 @@
 /*
- * Does what waits go where the relayhost lines say?
+ * Does what waits go where the relayhost and tls-required lines say?
  *
  * Called by dispatch.c at both ends of each turn.  A recipient's destination
  * is chosen when its message begins to exist.  When the lines change, at a
@@ -400,9 +400,9 @@ static void
 say_done(struct rehome *rehome)
 {
 	if (rehome->moved > 0)
-		log_line(LOG_LEVEL_INFO, "the relayhost lines have changed: "
-		    "%llu recipients go by other next hops now, %llu of them "
-		    "are held", (unsigned long long)rehome->moved,
+		log_line(LOG_LEVEL_INFO, "relayhost or tls-required lines "
+		    "have changed: %llu recipients go by other next hops "
+		    "now, %llu of them are held", (unsigned long long)rehome->moved,
 		    (unsigned long long)rehome->held);
 }
 

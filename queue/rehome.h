@@ -1,5 +1,5 @@
 /*
- * The relayhost lines have changed: what waits goes by the new ones.
+ * The lines that choose next hops have changed: what waits goes by the new ones.
  */
 #ifndef CULVER_QUEUE_REHOME_H
 #define CULVER_QUEUE_REHOME_H

@@ -3,8 +3,8 @@
  *
  * Called wherever a destination is chosen: when a message begins to exist
  * (deposit.c), when a destination's record was lost (destination.c), and when
- * the relayhost lines have changed (rehome.c).  conf/relayhost.c knows the
- * lines; here is what they mean for a message.  A notice and a report are mail
+ * the relayhost or tls-required lines have changed (rehome.c).
+ * conf/relayhost.c knows the lines; here is what they mean for a message.  A notice and a report are mail
  * like any other: "<>" or the reports' sender may have a relayhost of their
  * own.
  *
@@ -62,6 +62,21 @@ add_text(uint64_t mark, const char *text)
 	return mark;
 }
 
+/* It makes other next hops of relays, and of nothing else. */
+static uint64_t
+add_required(uint64_t mark, const struct config *config)
+{
+	for (size_t i = 0; i < config->tls_required_n; i++) {
+		const struct config_domains *domains =
+		    &config->tls_required[i];
+
+		mark = add_text(mark, domains->below ? "all below" :
+		    "required");
+		mark = add_text(mark, domains->domain.name);
+	}
+	return mark;
+}
+
 uint64_t
 relayed_mark(const struct config *config)
 {
@@ -78,6 +93,8 @@ relayed_mark(const struct config *config)
 			    "below" : "for");
 		mark = add_text(mark, line->for_domain.domain.name);
 	}
+	if (config->relayhosts_n > 0)
+		mark = add_required(mark, config);
 	return mark != 0 ? mark : 1;
 }
 
@@ -94,5 +111,27 @@ relayed_leads_to(const char *next_hop, const struct domain *host)
 		if (relayhost_parse(slice_of(url), &relay, &why) &&
 		    domain_equal(&relay.host, host))
 			return true;
+	return false;
+}
+
+bool
+relayed_exempts(void)
+{
+	return followed != NULL && (*followed)->exempt_n > 0;
+}
+
+bool
+relayed_is_exempt(const char *next_hop, int64_t now_s)
+{
+	const struct config_exempt *exempt;
+
+	if (!relayed_exempts())
+		return false;
+	for (size_t i = 0; i < (*followed)->exempt_n; i++) {
+		exempt = &(*followed)->exempt[i];
+		if (exempt->until_s > now_s &&
+		    relayed_leads_to(next_hop, &exempt->domain))
+			return true;
+	}
 	return false;
 }

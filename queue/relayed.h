@@ -32,6 +32,13 @@ uint32_t relayed_class(const struct message *);
  * Others have another one (but for one in 2^64).
  */
 uint64_t relayed_mark(const struct config *);
+/* Is anything exempt at all?  Pure but for the settings. */
+bool	relayed_exempts(void);
+/*
+ * Does an exemption hold, at now_s (wall clock), for this next hop: the domain,
+ * or a relay of the list?  Pure but for the settings.
+ */
+bool	relayed_is_exempt(const char *next_hop, int64_t now_s);
 /* Is this next hop that domain, or a list with that host?  Pure. */
 bool	relayed_leads_to(const char *next_hop, const struct domain *);
 

@@ -628,29 +628,43 @@ spool_has_message(struct spool *spool, uint64_t id)
 	    STORE_ABSENT;
 }
 
-enum store_found
-spool_next_message(struct spool *spool, uint64_t after,
-    struct message *message)
+/*
+ * Of a table whose keys are numbers: the first record behind *number that can
+ * be read.  Others are named.
+ */
+static enum store_found
+next_record(struct store_table *table, const struct wire_message *row,
+    const char *what, uint64_t *number, void *record)
 {
 	struct slice found, value;
 
 	for (;;) {
-		struct key key = key_of(after);
-		enum store_found result = store_next(spool->messages,
-		    key_slice(&key), true, &found, &value);
+		struct key key = key_of(*number);
+		enum store_found result = store_next(table, key_slice(&key),
+		    true, &found, &value);
 
 		if (result == STORE_ABSENT || result == STORE_FAILED)
 			return result;
 		if (found.len != 8)
 			return STORE_ABSENT;
-		after = u64_at(found, 0);
+		*number = u64_at(found, 0);
 		if (result == STORE_FOUND &&
-		    !record_decode(value, &record_message, message))
+		    !record_decode(value, row, record))
 			result = STORE_DAMAGED;
-		message->id = after;
-		if (judge(result, "message", after, 0) == STORE_FOUND)
+		if (judge(result, what, *number, 0) == STORE_FOUND)
 			return STORE_FOUND;
 	}
+}
+
+enum store_found
+spool_next_message(struct spool *spool, uint64_t after,
+    struct message *message)
+{
+	enum store_found found = next_record(spool->messages,
+	    &record_message, "message", &after, message);
+
+	message->id = after;
+	return found;
 }
 
 /* A key of the table "clock". */
@@ -1167,25 +1181,11 @@ enum store_found
 spool_next_destination(struct spool *spool, uint64_t after,
     struct destination *destination)
 {
-	struct slice found, value;
+	enum store_found found = next_record(spool->destinations,
+	    &record_destination, "destination", &after, destination);
 
-	for (;;) {
-		struct key key = key_of(after);
-		enum store_found result = store_next(spool->destinations,
-		    key_slice(&key), true, &found, &value);
-
-		if (result == STORE_ABSENT || result == STORE_FAILED)
-			return result;
-		if (found.len != 8)
-			return STORE_ABSENT;
-		after = u64_at(found, 0);
-		if (result == STORE_FOUND &&
-		    !record_decode(value, &record_destination, destination))
-			result = STORE_DAMAGED;
-		destination->number = after;
-		if (judge(result, "destination", after, 0) == STORE_FOUND)
-			return STORE_FOUND;
-	}
+	destination->number = after;
+	return found;
 }
 
 void

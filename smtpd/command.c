@@ -581,3 +581,14 @@ command_parse(struct slice line, struct command *command)
 {
 	return command_parse_offered(line, false, command);
 }
+
+void
+command_put_xtext(struct buffer *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text > ' ' && *text <= '~' && *text != '+' &&
+		    *text != '=')
+			buffer_add(out, (struct slice){ text, 1 });
+		else
+			buffer_printf(out, "+%02X", (unsigned char)*text);
+}

@@ -81,4 +81,7 @@ bool	command_parse_notify(struct slice value, uint32_t *notify);
 bool	command_parse_ret(struct slice value, enum dsn_ret *ret);
 bool	command_is_envid(struct slice value);
 
+/* Append a text as xtext, without any octet it may not hold.  RFC 3461 4 */
+void	command_put_xtext(struct buffer *out, const char *text);
+
 #endif

@@ -282,10 +282,37 @@ judge_rcpt(const struct visitor *visitor, struct mailbox *recipient)
 	return access_recipient(config, visitor->may_relay, recipient);
 }
 
+/*
+ * root-mail is an alias with one target: what was asked for about the
+ * recipient goes on unchanged (DSN-3461-5.2.7-1 RFC 3461 5.2.7), and ORCPT
+ * says whom the client meant where it did not (DSN-3461-5.2.1-3 5.2.1).
+ */
+static void
+name_original(const struct config *config, const struct command *command,
+    const struct mailbox *recipient, char orcpt[ORCPT_TEXT_MAX])
+{
+	struct buffer text = { NULL, 0, 0 };
+	struct mailbox meant = command->mailbox;
+	char address[MAILBOX_TEXT_MAX];
+
+	memcpy(orcpt, command->orcpt, ORCPT_TEXT_MAX);
+	if (meant.domain.name[0] == '\0')
+		meant.domain = config->mail_domain;
+	if (orcpt[0] != '\0' || (strcmp(meant.local, recipient->local) == 0 &&
+	    domain_equal(&meant.domain, &recipient->domain)))
+		return;
+	buffer_add(&text, SLICE("rfc822;"));
+	command_put_xtext(&text, mailbox_print(&meant, address));
+	slice_store((struct slice){ text.text, text.len }, orcpt,
+	    ORCPT_TEXT_MAX);
+	buffer_free(&text);
+}
+
 static void
 add_rcpt(struct visitor *visitor, const struct command *command)
 {
 	struct transaction *transaction = visitor->transaction;
+	char orcpt[ORCPT_TEXT_MAX];
 	struct mailbox recipient = command->mailbox;
 	char to[MAILBOX_TEXT_MAX];
 	struct answer answer;
@@ -303,8 +330,8 @@ add_rcpt(struct visitor *visitor, const struct command *command)
 		return;
 	}
 	visitor_expect(visitor, transaction->asked);
-	transaction_rcpt(transaction, &recipient, command->notify,
-	    command->orcpt);
+	name_original(visitor->server->config, command, &recipient, orcpt);
+	transaction_rcpt(transaction, &recipient, command->notify, orcpt);
 }
 
 /* SMTP-3.3-9, EXT-2920-3.2-2, EXT-2920-3.2-3 */

@@ -153,18 +153,6 @@ envelope_set_sender(struct envelope *envelope, const char *text,
 	return good;
 }
 
-/* RFC 3461 4: xtext of a text */
-static void
-add_xtext(struct buffer *out, const char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text > ' ' && *text <= '~' && *text != '+' &&
-		    *text != '=')
-			buffer_add(out, (struct slice){ text, 1 });
-		else
-			buffer_printf(out, "+%02X", (unsigned char)*text);
-}
-
 bool
 envelope_set_id(struct envelope *envelope, const char *text)
 {
@@ -173,7 +161,7 @@ envelope_set_id(struct envelope *envelope, const char *text)
 	bool good;
 
 	if (!command_is_envid(id)) {
-		add_xtext(&encoded, text);
+		command_put_xtext(&encoded, text);
 		id = (struct slice){ encoded.text, encoded.len };
 	}
 	good = command_is_envid(id) && slice_store(id, envelope->envid,

@@ -5,7 +5,8 @@ make conformance     lists what is owed and prints covered/total per prefix
 conformance.py --check   TAP for make check: unknown ids are failures, and so
                      is a prefix that falls below its line in
                      tests/conformance.floor or owes a row while listed there
-                     as complete
+                     as complete; and so is a trap, a fault that other
+                     senders had, of which no test bears the number
 
 A test citation counts only where the TAP line that names the id was ok in the
 last run (build/tap), or, before any run, where a test names it.
@@ -15,6 +16,7 @@ import pathlib
 import re
 import sys
 
+TRAPS = range(1, 53)
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CODE = 'smtpd queue delivery policy reports conf'.split()
 ID = re.compile(r'\b(?:STS|RPT|DANE|RTLS|TLS|SMTP|MSG|SUB|EXT|DSN|DKIM)'
@@ -44,6 +46,16 @@ def in_tests():
     ends = {'.c', '.h', '.py', '.scn', '.sh', '.json'}
     return cited(path for path in (ROOT / 'tests').rglob('*')
                  if path.suffix in ends and path.name != 'conformance.py')
+
+
+def untested_traps():
+    """Numbers of traps that no test names (T31, say)."""
+    named = set()
+    for path in (ROOT / 'tests').rglob('*'):
+        if path.suffix in ('.c', '.py', '.scn') and path.is_file():
+            named |= set(re.findall(r'\bT(\d+)\b',
+                                    path.read_text(errors='replace')))
+    return [f'T{trap}' for trap in TRAPS if str(trap) not in named]
 
 
 def passed():
@@ -94,6 +106,8 @@ def check(table, code, tests, owed, tally):
                                | tests.get(name, set())))[0]
             results.append((False, f'{name} is no requirement: {where}'))
     results.append((True, f'{len(set(code) | set(tests))} ids are cited'))
+    traps = untested_traps()
+    results.append((not traps, f'every trap has a test; none: {traps}'))
     for prefix, floor in ((w[0], w[1]) for w in lines('conformance.floor')):
         if floor == 'complete':
             left = [n for n, _ in owed if n.startswith(prefix + '-')]

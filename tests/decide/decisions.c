@@ -1,11 +1,13 @@
 /*
  * How do the decisions look to somebody who has another mail server?
  *
- * Called by table.c.  One question more over the inputs of space.c, without
- * what only our own configuration knows: what becomes of a message, if these
+ * Called by table.c.  One question more: what becomes of a message, if these
  * are the facts and there is no other host?  Its facts and values are those
- * of `culverctl check verdict', its rows are made and joined as the table's
- * are, and printed as JSON.
+ * of `culverctl check verdict', without what only our own configuration knows
+ * and without several defects at once.  Every combination of them is put to
+ * the question, also those that cannot be (a certificate without TLS), so that
+ * nobody who draws facts at random has to know which they are.  Its rows are
+ * made and joined as the table's are, and printed as JSON.
  */
 #include "tests/decide/decisions.h"
 
@@ -14,70 +16,62 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define N(array)	(sizeof(array) / sizeof((array)[0]))
 
-static unsigned
-dane_value(const struct session_facts *facts)
-{
-	static const unsigned defects[] = {
-		CERT_DANE_NO_MATCH, CERT_NOT_TRUSTED, CERT_EXPIRED,
-		CERT_HOST_MISMATCH, CERT_OTHER
-	};
-	static const unsigned states[] = {
-		[TLSA_ABSENT] = 0, [TLSA_INSECURE] = 1, [TLSA_UNUSABLE] = 2,
-		[TLSA_FAILED] = 3, [TLSA_USABLE] = 4
-	};
-	unsigned i;
+#define NO_YES	2, { "no", "yes" }
 
-	for (i = 0; i < N(defects); i++)
-		if (facts->dane == defects[i])
-			return 5 + i;
-	return facts->dane == 0 ? states[facts->host.tlsa] : VALUES_MAX;
-}
+/* By the order in which rows are split. */
+static const struct dimension dimensions[] = {
+	{ "class", 4, { "mail", "requiretls", "tls-optional", "report" } },
+	{ "starttls", 4, { "no", "refused", "broken", "yes" } },
+	{ "dane", 10, { "none", "insecure", "unusable", "failed", "usable",
+	    "no-match", "not-trusted", "expired", "host-mismatch",
+	    "other" } },
+	{ "mode", 4, { "absent", "none", "testing", "enforce" } },
+	{ "mx", 2, { "match", "mismatch" } },
+	{ "mx-secure", NO_YES }, { "name", 2, { "mx", "given" } },
+	{ "policy-unknown", NO_YES },
+	{ "cert", 5, { "valid", "not-trusted", "expired", "host-mismatch",
+	    "other" } },
+	{ "requiretls", 2, { "offered", "absent" } },
+};
+#define COMBINATIONS	(4 * 4 * 10 * 4 * 2 * 2 * 2 * 2 * 5 * 2)
 
-static unsigned
-cert_value(const struct session_facts *facts)
-{
-	static const unsigned sets[] = {
-		0, CERT_NOT_TRUSTED, CERT_EXPIRED, CERT_HOST_MISMATCH,
-		CERT_OTHER
-	};
-	unsigned i;
-
-	for (i = 0; i < N(sets); i++)
-		if (facts->cert == sets[i])
-			return i;
-	return VALUES_MAX;
-}
-
-/* Several defects at once and our own configuration are left out. */
+/* The n-th combination, the last fact turning fastest. */
 static bool
-project(unsigned n, unsigned facts[DIMENSIONS_MAX])
+project(unsigned n, unsigned values[DIMENSIONS_MAX])
 {
-	struct session_facts session = space_session(n);
-	const struct host_facts *host = &session.host;
+	unsigned d;
 
-	facts[0] = (unsigned)(host->class - CLASS_MAIL);
-	facts[1] = dane_value(&session);
-	facts[2] = host->sts;
-	facts[3] = !host->mx_match;
-	facts[4] = host->mx_secure;
-	facts[5] = host->name_given;
-	facts[6] = host->sts_unknown;
-	facts[7] = session.starttls;
-	facts[8] = cert_value(&session);
-	facts[9] = !session.requiretls;
-	return facts[1] < VALUES_MAX && facts[8] < VALUES_MAX &&
-	    !session.clear_retry && !host->tls_required &&
-	    !host->relayhost_verified && !host->exempt &&
-	    !host->sts_report_only;
+	for (d = N(dimensions); d-- > 0; n /= dimensions[d].values_n)
+		values[d] = n % dimensions[d].values_n;
+	return true;
+}
+
+/* As if `culverctl check verdict' had been told. */
+static struct session_facts
+facts_of(unsigned n)
+{
+	struct session_facts facts = verdict_harmless();
+	unsigned values[DIMENSIONS_MAX], taken = 0, d;
+	char word[100];
+
+	project(n, values);
+	for (d = 0; d < N(dimensions); d++) {
+		snprintf(word, sizeof(word), "%s=%s", dimensions[d].name,
+		    dimensions[d].values[values[d]]);
+		if (verdict_take(&facts, &taken, word) != NULL)
+			abort();
+	}
+	return facts;
 }
 
 static void
 judge(unsigned n, const char *words[WORDS_MAX])
 {
-	struct session_facts facts = space_session(n);
+	struct session_facts facts = facts_of(n);
 	struct verdict verdict = verdict_of(&facts);
 	bool skipped = decide_host(&facts.host).action == HOST_SKIP;
 
@@ -93,28 +87,23 @@ judge(unsigned n, const char *words[WORDS_MAX])
 	words[9] = "";
 }
 
-#define NO_YES	2, { "no", "yes" }
-
-static const struct question question = {
-	"", "", SESSIONS_ALL, 10,
-	{ { "class", 4, { "mail", "requiretls", "tls-optional", "report" } },
-	    { "dane", 10, { "none", "insecure", "unusable", "failed",
-		"usable", "no-match", "not-trusted", "expired",
-		"host-mismatch", "other" } },
-	    { "mode", 4, { "absent", "none", "testing", "enforce" } },
-	    { "mx", 2, { "match", "mismatch" } },
-	    { "mx-secure", NO_YES }, { "name", 2, { "mx", "given" } },
-	    { "policy-unknown", NO_YES },
-	    { "starttls", 4, { "no", "refused", "broken", "yes" } },
-	    { "cert", 5, { "valid", "not-trusted", "expired",
-		"host-mismatch", "other" } },
-	    { "requiretls", 2, { "offered", "absent" } } },
-	project, judge,
+static const char format[] =
 	"\"verdict\": \"%s\", \"result\": \"%s\",\n"
 	"  \"enhanced\": \"%s\", \"clause\": \"%s\",\n"
 	"  \"requirement\": \"%s\", \"clear\": %s,\n"
-	"  \"sts\": \"%s\", \"tlsa\": \"%s\", \"no-policy-found\": \"%s\"%s"
-};
+	"  \"sts\": \"%s\", \"tlsa\": \"%s\", \"no-policy-found\": \"%s\"%s";
+
+static struct question
+the_question(void)
+{
+	struct question question = {
+		.inputs_n = COMBINATIONS, .dimensions_n = N(dimensions),
+		.project = project, .judge = judge, .format = format,
+	};
+
+	memcpy(question.dimensions, dimensions, sizeof(dimensions));
+	return question;
+}
 
 static void
 print_values(const struct dimension *dimension, unsigned set,
@@ -142,8 +131,8 @@ print_row(const struct row *row, struct buffer *json)
 	unsigned d;
 
 	buffer_printf(json, "{\"facts\": {");
-	for (d = 0; d < question.dimensions_n; d++) {
-		dimension = &question.dimensions[d];
+	for (d = 0; d < N(dimensions); d++) {
+		dimension = &dimensions[d];
 		if (row->sets[d] == (1u << dimension->values_n) - 1)
 			continue;
 		buffer_printf(json, "%s\n    ", before);
@@ -156,6 +145,7 @@ print_row(const struct row *row, struct buffer *json)
 void
 decisions_print(struct buffer *json)
 {
+	struct question question = the_question();
 	struct rows rows;
 	unsigned conflict;
 	size_t i;

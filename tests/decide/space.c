@@ -473,9 +473,9 @@ const struct question questions[QUESTIONS_N] = {
 		"where another demand stands.  "
 		"send, reconnect "
 		"(in clear) or next (host), requirement, rule, (clause), "
-		"enhanced code, TLS result; \"as counted\": the first failure "
-		"of tlsa, sts, no-policy-found in the tables below, "
-		"else success.",
+		"enhanced code, TLS result; \"as counted\": the first of "
+		"tlsa, sts, no-policy-found in the tables below that is not "
+		"none, or the failure that an exemption let pass.",
 		SESSIONS_ALL, 9,
 		{ { "host", N(host_rule_names), { HOST_RULES } },
 		    EXEMPT, STARTTLS, TLSA, DANE, CERTIFICATE, CLASS,

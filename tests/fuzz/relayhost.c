@@ -62,6 +62,8 @@ LLVMFuzzerTestOneInput(const uint8_t *octets, size_t len)
 	if (len > 0)
 		memcpy(pattern, octets, len);
 	relayhost_is_sender(pattern, &sender);
+	if (relayhost_require(pattern, url))
+		must(strlen(url) < sizeof(url));
 	while (n < 1000 && relayhost_nth(pattern, n, url))
 		n++;
 	free(pattern);

@@ -282,6 +282,14 @@ static const struct setting settings[] = {
 	{ "tls-required", "..example.org", NULL, "is no domain name" },
 	{ "tls-required", ".", NULL, "is no domain name" },
 	{ "tls-required", "[192.0.2.1]", NULL, "is no domain name" },
+	{ "tls-required", "192.0.2.1", NULL, "is an address, no domain name; "
+	  "accepted: domains" },
+	{ "tls-required", "2001:db8::1", NULL, "is an address" },
+	{ "tls-required", "yes", NULL, "names no domain; accepted: domains" },
+	{ "tls-required", "a.example No", NULL, "names no domain" },
+	{ "tls-required", "on", NULL, "names no domain" },
+	{ "tls-required", "off", NULL, "names no domain" },
+	{ "tls-required", ".192.0.2.1", NULL, "is an address" },
 	{ "tls-required", "user@example.org", NULL, "is no domain name" },
 	{ "tls-required", "", NULL, "accepted: domains" },
 	/* exempt */
@@ -298,6 +306,8 @@ static const struct setting settings[] = {
 	  NULL, "xn--" },
 	{ "exempt", ".example.org until 2026-12-31 because x", NULL,
 	  "is no domain name" },
+	{ "exempt", "192.0.2.1 until 2026-12-31 because x", NULL,
+	  "is an address, no domain name" },
 	{ "exempt", "a.example", NULL, "gives no end" },
 	{ "exempt", "a.example until", NULL, "gives no end" },
 	{ "exempt", "a.example because x", NULL, "gives no end" },
@@ -354,6 +364,8 @@ static const struct setting settings[] = {
 	{ "relayhost", "smtp://a.example sender=<>",
 	  "smtp://a.example sender=<>", NULL },
 	{ "relayhost", "a.example", NULL, "begins with none of" },
+	{ "relayhost", "smtp+tls://a.example", NULL,
+	  "which tls-required makes of smtp://" },
 	{ "relayhost", "[a.example]:25", NULL, "begins with none of" },
 	{ "relayhost", "lmtp://a.example", NULL, "begins with none of" },
 	{ "relayhost", "submission://me@a.example", NULL, "not yet" },
@@ -1200,6 +1212,10 @@ static const struct warning warnings[] = {
 	{ NAMED "root-mail me@example.org\n",
 	  "warning: root-mail is at example.org, a local domain" },
 	{ NAMED "root-mail me@far.example\n", "" },
+	/* T22 */
+	{ NAMED "tls-required .a.example\n"
+	  "exempt x.a.example until 2099-12-31 because x\n",
+	  "warning: exempt: x.a.example is in tls-required too" },
 };
 
 static void
@@ -1435,6 +1451,48 @@ test_relayhost_groups(void **unused)
 	assert_string_equal(config->relayhosts[0].url, "smtp://a.example");
 	config_free(&config);
 	buffer_free(&error);
+}
+
+/* A relay that is ourselves would be a loop. */
+static void
+test_relayhost_is_ourselves(void **unused)
+{
+	static const struct {
+		const char	*listen, *url;
+		bool		refused;
+	} rows[] = {
+		{ "127.0.0.1:25", "smtp://[127.0.0.1]", true },
+		{ "127.0.0.1:25", "smtp://[127.0.0.1]:26", false },
+		{ "127.0.0.1:25", "smtp://[127.0.0.2]", false },
+		{ "127.0.0.1:587", "submission://[127.0.0.1]", true },
+		{ "[::1]:25", "smtp://[IPv6:::1]", true },
+		{ "[::1]:25", "smtp://[127.0.0.1]", false },
+		{ "0.0.0.0:25", "smtp://[127.0.0.5]", true },
+		{ "0.0.0.0:25", "smtp://[192.0.2.1]", false },
+		{ "[::]:25", "smtp://[IPv6:::1]", true },
+		{ "192.0.2.9:25", "smtp://[192.0.2.9]", true },
+	};
+	struct buffer error = { NULL, 0, 0 };
+	struct config *config;
+	char text[200];
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < COUNT(rows); i++) {
+		snprintf(text, sizeof(text), "hostname mx.a.example\n"
+		    "listen %s\nrelayhost smtp://b.example\n"
+		    "relayhost %s for=c.example\n", rows[i].listen,
+		    rows[i].url);
+		config = read_text(text, NULL, 0, &error);
+		if ((config == NULL) != rows[i].refused)
+			fail_msg("%s %s", rows[i].listen, rows[i].url);
+		if (config == NULL)
+			assert_non_null(strstr(error.text,
+			    "culver.conf:4: relayhost: "));
+		else
+			config_free(&config);
+		buffer_free(&error);
+	}
 }
 
 /* ---- reports ---- */
@@ -1922,6 +1980,8 @@ main(void)
 		{ "relayhost: a line twice, and a list too long, are refused "
 		  "with file and line", test_relayhost_groups, NULL, NULL,
 		  NULL },
+		{ "a relayhost that listens here is ourselves: refused",
+		    test_relayhost_is_ourselves, NULL, NULL, NULL },
 		{ "RPT-3-16 that no key signs reports is warned of, once",
 		    test_warnings, NULL, NULL, NULL },
 		{ "RPT-4.4-2, RPT-4.4-4 defaults of who reports",

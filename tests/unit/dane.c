@@ -363,10 +363,10 @@ static const struct row ta_constraints[] = {
 	{ "names permitted", { TA(0, 1, NAMED) }, { MX }, NAMED, { NAMED },
 	  0, TRUST, "2 0 1 ", { NULL }, false },
 	{ "names not permitted", { TA(0, 1, NAMED) }, { .names =
-	  "DNS:mx.example.com,DNS:mx.other.test" }, NAMED, { NAMED }, OTHER,
-	  TRUST | OTHER, "2 0 1 ", { NULL }, false },
+	  "DNS:mx.example.com,DNS:mx.other.test" }, NAMED, { NAMED }, TRUST,
+	  TRUST, "2 0 1 ", { NULL }, false },
 	{ "names not permitted under 2 0 0", { TA(0, 0, NAMED) }, { .names =
-	  "DNS:mx.example.com,DNS:mx.other.test" }, NAMED, { PUBLIC }, OTHER,
+	  "DNS:mx.example.com,DNS:mx.other.test" }, NAMED, { PUBLIC }, TRUST,
 	  TRUST, "2 0 0 ", { NULL }, false },
 	{ "an anchor past its dates", { TA(0, 1, LATE) }, { MX }, LATE,
 	  { LATE }, DATES, TRUST | DATES, "2 0 1 ", { NULL }, false },

@@ -2017,6 +2017,19 @@ test_hundred_messages(void **state)
 }
 
 /* The route runs out: asked anew, and what it says now is compared. */
+/* The host is asked once more, under what counts by now. */
+static void
+carry_anew(uint64_t destination, const char *host)
+{
+	struct wire_port *worker = new_worker();
+	uint64_t session = ready(worker, host);
+
+	expect_next(session);
+	none_for(destination, session);
+	expect(worker, W_QUIT);
+	wire_port_close(worker);
+}
+
 static void
 test_reuse(void **state)
 {
@@ -2057,12 +2070,88 @@ test_reuse(void **state)
 			none_for(destination, session);
 		}
 		expect(worker, W_QUIT);
-		/* No attempt ends without a result or a back-off. */
-		expect_ended(destination, rows[i].goes_on ? 0 :
-		    OUTCOME_DEFERRED, false);
+		if (!rows[i].goes_on)
+			carry_anew(destination, rows[i].hosts[0] == 'b' ?
+			    "b" : "a");
+		expect_ended(destination, 0, false);
 		wire_port_close(worker);
 		turns(5);
 	}
+}
+
+/*
+ * New settings come while a host is proven: it is tried again by what counts
+ * now, once in an attempt.  Then it is said what changed, and nothing else.
+ */
+static void
+test_changed_while_proving(void **state)
+{
+	struct wire_port *worker;
+	uint64_t destination;
+	struct d_ended ended;
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ENFORCE, 600);
+	worker = new_worker();
+	world.config->mta_sts = CONFIG_STS_REPORT;
+	ready(worker, "a");
+	expect(worker, W_QUIT);
+	carry_anew(destination, "a");
+	expect_ended(destination, 0, false);
+	silence(&world.policy);
+	/* Again and again. */
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ENFORCE, 600);
+	worker = new_worker();
+	world.config->mta_sts = CONFIG_STS_OFF;
+	ready(worker, "a");
+	expect(worker, W_QUIT);
+	worker = new_worker();
+	world.config->mta_sts = CONFIG_STS_REPORT;
+	ready(worker, "a");
+	expect(worker, W_QUIT);
+	ended = expect_ended(destination, OUTCOME_DEFERRED, false);
+	assert_string_equal(ended.rule, "route-outdated");
+	assert_string_equal(ended.text, "a: what is asked of the host changed "
+	    "before it was ready");
+	silence(&world.policy);
+	/* What counts now refuses it: that is said. */
+	destination = due(DOMAIN);
+	answer_route("a!=1", STS_ENFORCE, 600);
+	worker = new_worker();
+	world.config->mta_sts = CONFIG_STS_ENFORCE;
+	ready(worker, "a");
+	expect(worker, W_QUIT);
+	expect_host("a", "", "skip");
+	ended = expect_ended(destination, OUTCOME_DEFERRED, false);
+	assert_string_equal(ended.rule, "sts-mx-mismatch");
+}
+
+/* A host that was slow to prove itself gets a message all the same. */
+static void
+test_slow_proof(void **state)
+{
+	uint64_t destination, session;
+	struct wire_port *worker;
+	struct w_socket socket;
+	struct w_proof proof;
+
+	(void)state;
+	destination = due(DOMAIN);
+	answer_route("a=1", STS_ABSENT, 3600);
+	worker = new_worker();
+	socket = expect_socket(worker, "a");
+	session = socket.session;
+	channel_find(world.manager, session)->since_ms -= 6 * 60 * 1000;
+	proof = proof_of(session);
+	say(worker, W_READY, &proof);
+	expect(&world.queue, D_HOST);
+	expect_next(session);
+	deliver_one(worker, destination, session, "a");
+	/* Then it is enough. */
+	expect(worker, W_QUIT);
+	expect_ended(destination, 0, false);
 }
 
 /*
@@ -2116,8 +2205,9 @@ test_reuse_tlsa(void **state)
 			none_for(destination, socket.session);
 		}
 		expect(worker, W_QUIT);
-		expect_ended(destination, rows[i].goes_on ? 0 :
-		    OUTCOME_DEFERRED, false);
+		if (!rows[i].goes_on)
+			carry_anew(destination, "a");
+		expect_ended(destination, 0, false);
 		wire_port_close(worker);
 		turns(5);
 	}
@@ -2384,6 +2474,134 @@ test_relay_no_way(void **state)
 	route_for(expect_ask("smtp://two.test"), "a=100", STS_ABSENT, 600);
 	expect_host("a", "192.0.2.100", "unreachable");
 	relay_ended(destination, OUTCOME_DEFERRED);
+}
+
+/*
+ * A message that a proven relay does not take now goes to the next one, when
+ * the sessions with the first are over: they are judged by its route.  Never
+ * to a host twice; and nothing else is taken along (STS-3.4-1, trap T46).
+ */
+static void
+test_relay_refused(void **state)
+{
+	uint64_t destination, session, jobs[2];
+	struct wire_port *first, *second;
+	struct w_socket socket;
+	struct w_proof proof;
+	unsigned i;
+
+	(void)state;
+	destination = due(RELAYS);
+	route_for(expect_ask("smtp://one.test"), "a=1", STS_ABSENT, 600);
+	first = new_worker();
+	session = ready(first, "a");
+	for (i = 0; i < 2; i++) {
+		expect_next(session);
+		jobs[i] = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+		expect_job(first, jobs[i], 1);
+		done(first, jobs[i], DONE_REFUSED, true);
+	}
+	expect_next(session);
+	deliver_one(first, destination, session, "a");
+	expect_next(session);
+	silence(&world.policy);
+	none_for(destination, session);
+	expect(first, W_QUIT);
+	route_for(expect_ask("submission://two.test"), "a=1 b=2", STS_ENFORCE,
+	    600);
+	second = new_worker();
+	socket = expect_socket(second, "b");
+	assert_true(socket.relayhost_verified);
+	proof = proof_of(socket.session);
+	say(second, W_READY, &proof);
+	expect(&world.queue, D_HOST);
+	for (i = 0; i < 2; i++) {
+		expect_job(second, jobs[i], 1);
+		pass_body(second, jobs[i]);
+		result(second, jobs[i], 0, OUTCOME_DELIVERED);
+		done(second, jobs[i], DONE_SERVED, true);
+		expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "b");
+	}
+	expect(second, W_QUIT);
+	expect_ended(destination, 0, false);
+	silence(&world.policy);
+}
+
+/* No relay takes it: what the last one said is told, of the message alone. */
+static void
+test_relay_refused_by_all(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+
+	(void)state;
+	destination = due(RELAYS);
+	route_for(expect_ask("smtp://one.test"), "a=1", STS_ABSENT, 600);
+	worker = new_worker();
+	session = ready(worker, "a");
+	expect_next(session);
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	done(worker, job, DONE_REFUSED, false);
+	idle(worker);
+	no_way(expect_ask("submission://two.test"), ROUTE_AGAIN, "4.4.3");
+	route_for(expect_ask("smtps://[three.test]"), "c!=1 d=2", STS_ENFORCE,
+	    600);
+	expect_host("c", "", "skip");
+	ready(worker, "d");
+	expect_job(worker, job, 1);
+	done(worker, job, DONE_LOST, false);
+	expect_result("r0@" DOMAIN, OUTCOME_DEFERRED, "d");
+	expect_ended(destination, OUTCOME_DEFERRED, false);
+	silence(&world.policy);
+}
+
+/* The connection broke at the first, and the second is not there. */
+static void
+test_relay_lost(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+	struct d_ended ended;
+
+	(void)state;
+	destination = due("smtp://one.test,smtp://two.test");
+	route_for(expect_ask("smtp://one.test"), "a=1", STS_ABSENT, 600);
+	worker = new_worker();
+	session = ready(worker, "a");
+	expect_next(session);
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	done(worker, job, DONE_LOST, false);
+	route_for(expect_ask("smtp://two.test"), "b=100", STS_ABSENT, 600);
+	expect_host("b", "192.0.2.100", "unreachable");
+	expect_result("r0@" DOMAIN, OUTCOME_DEFERRED, "a");
+	ended = relay_ended(destination, OUTCOME_DEFERRED);
+	assert_string_equal(ended.enhanced, "4.4.2");
+	assert_string_equal(ended.text, "a: went away");
+}
+
+/* Past the final dot nobody else is asked. */
+static void
+test_relay_after_dot(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+
+	(void)state;
+	destination = due(RELAYS);
+	route_for(expect_ask("smtp://one.test"), "a=1", STS_ABSENT, 600);
+	worker = new_worker();
+	session = ready(worker, "a");
+	expect_next(session);
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	pass_body(worker, job);
+	dot(worker, job);
+	done(worker, job, DONE_LOST, false);
+	expect(&world.queue, D_RETURN);
+	expect_ended(destination, 0, false);
+	silence(&world.policy);
 }
 
 /* A relay's port is not what a provider blocks. */
@@ -3942,6 +4160,9 @@ main(void)
 		    test_unfit_but_not_everywhere),
 		TEST("a hundred messages are enough", test_hundred_messages),
 		TEST("reuse by the route as it is now", test_reuse),
+		TEST("a slow proof", test_slow_proof),
+		TEST("settings change while a host is proven",
+		    test_changed_while_proving),
 		TEST("DANE-7672-2.2-1 no reuse under other TLSA records",
 		    test_reuse_tlsa),
 		TEST("no reuse when an exemption is over",
@@ -3953,6 +4174,12 @@ main(void)
 		TEST("STS-3.4-1, T46 the next relayhost", test_relay_next),
 		TEST("no relayhost", test_relay_none),
 		TEST("relayhosts without a way there", test_relay_no_way),
+		TEST("SMTP-5.1-9, STS-3.4-1, T46 a relayhost refuses a "
+		    "message", test_relay_refused),
+		TEST("all relayhosts refuse it", test_relay_refused_by_all),
+		TEST("a relayhost is lost before it", test_relay_lost),
+		TEST("a relayhost is lost after the dot",
+		    test_relay_after_dot),
 		TEST("a relayhost's port is no alarm", test_relay_port),
 		TEST("no route", test_no_route),
 		TEST("policy dies", test_policy_dies),

@@ -248,6 +248,36 @@ test_rows(void **state)
 		try_row(&group->rows[i]);
 }
 
+/* A try that counts for nothing is made once more, of this address alone. */
+static void
+test_forget_try(void **state)
+{
+	struct nexthop *nexthop = make_route("a=12", NONE, 100);
+	struct config config = { .ip = CONFIG_IP_BOTH };
+	struct walk walk = { .hosts_n = 0 };
+	struct buffer way = { NULL, 0, 0 };
+	struct walk_step step;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		walk_next(&walk, nexthop, CLASS_MAIL, &config, NULL, 100, 0,
+		    &step);
+		if (step.what == WALK_OVER && i == 2) {
+			walk_forget_try(&walk, "a", &nexthop->hosts[0]
+			    .addresses[0]);
+			continue;
+		}
+		if (step.what == WALK_OVER)
+			break;
+		print_step(&walk, &step, &way);
+	}
+	assert_string_equal(way.text, "a/1 a/2 a/1");
+	assert_int_equal(walk.connections, 3);
+	buffer_free(&way);
+	nexthop_free(&nexthop);
+}
+
 /* The route is asked for anew in the middle, and comes in another order. */
 static void
 test_new_route(void **state)
@@ -725,6 +755,7 @@ main(void)
 		ROWS("hosts that a message was at", excepts),
 		TEST("SMTP-5.1-9 a new route in the middle", test_new_route),
 		TEST("no connection by an old route", test_old_route),
+		TEST("a try that counts for nothing", test_forget_try),
 		TEST("five minutes", test_time),
 		TEST("what counts for the domain", test_ends),
 		TEST("rule and text of one host", test_decider),

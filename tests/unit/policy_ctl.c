@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "conf/log.h"
+#include "policy/refresh.h"
 #include "policy/show.h"
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
@@ -322,7 +323,9 @@ test_verbs(void **state)
 		{ "policy show a..t", NULL, 64, "" },
 		{ "policy show A.T.", NULL, 0, NULL },
 		{ "policy forget b.t", NULL, 1, "" },
-		{ "policy refresh a.t", NULL, 69, "" },
+		/* Without a relay it is written down. */
+		{ "policy refresh b.t", NULL, 1, "" },
+		{ "policy refresh a.t", NULL, 0, NULL },
 		{ "policy list x", NULL, 64, "" },
 		{ "policy nonsense", NULL, 64, "" },
 	};
@@ -337,6 +340,12 @@ test_verbs(void **state)
 	assert_int_equal(control_run(ctl_policy_verbs, ctl, 3, words), 0);
 	cache_get(ctl->cache, &domain, &record);
 	assert_string_equal(record.id, "");
+	free(words[1]);
+	words[1] = mem_copy("refresh");
+	keep(ctl, "a.t", 1700000000);
+	assert_int_equal(control_run(ctl_policy_verbs, ctl, 3, words), 0);
+	cache_get(ctl->cache, &domain, &record);
+	assert_int_equal(record.refresh_s, REFRESH_ASKED);
 	for (i = 0; i < 3; i++)
 		free(words[i]);
 }

@@ -618,6 +618,76 @@ explained(void **state)
 	end_world(&world);
 }
 
+/* No host was found: of the policy nothing is known. */
+static void
+explained_without_hosts(void **state)
+{
+	char *const quick[] = { (char[]){ "retry=1m" } };
+	struct world *world = new_world(quick, 1);
+	uint64_t id = take_message(world, "a@near.example", "b@dead.example");
+	char text[ID_TEXT_MAX], words[64];
+	struct answer answer;
+	const json_t *row;
+	struct d_due due;
+
+	(void)state;
+	say_synced(world);
+	due = *(const struct d_due *)expect(world, &world->delivery, D_DUE);
+	say_ended(world, due.destination, OUTCOME_DEFERRED, "4.4.3",
+	    "no answer from the resolver");
+	turns(world);
+	snprintf(words, sizeof(words), "explain %s", queue_id_print(id,
+	    text));
+	answer = ask(world, 0, true, words);
+	assert_int_equal(answer.status, 0);
+	row = json_array_get(answer.rows, 0);
+	assert_string_equal(text_at(json_object_get(row, "policy"), "type"),
+	    "");
+	assert_int_equal(json_array_size(json_object_get(row, "hosts")), 0);
+	forget(&answer);
+	end_world(&world);
+}
+
+/* ---- exemptions ---- */
+
+static bool
+is_tagged_exempt(struct world *world, const char *words)
+{
+	struct answer answer = ask(world, 0, true, words);
+	const json_t *tags = json_object_get(json_array_get(answer.rows, 0),
+	    "tags"), *tag;
+	bool tagged = false;
+	size_t i;
+
+	assert_int_equal(json_array_size(answer.rows), 1);
+	json_array_foreach(tags, i, tag)
+		tagged = tagged ||
+		    strcmp(json_string_value(tag), "exempt") == 0;
+	forget(&answer);
+	return tagged;
+}
+
+/* By the domain of any of its recipients, and by no other. */
+static void
+exempt_in_the_list(void **state)
+{
+	static const char *const two[] = { "b@other.example",
+	    "c@far.example", NULL };
+	char *const exempt[] = {
+		(char[]){ "exempt=far.example until 2099-12-31 because x" } };
+	struct world *world = new_world(exempt, 1);
+
+	(void)state;
+	begin_message(world, "two@near.example", two, SLICE(SMALL), 0, false);
+	expect(world, &world->smtpd, Q_TAKEN);
+	take_message(world, "one@near.example", "b@other.example");
+	assert_true(is_tagged_exempt(world,
+	    "queue list --sender two@near.example"));
+	assert_false(is_tagged_exempt(world,
+	    "queue list --sender one@near.example"));
+	end_world(&world);
+}
+
 /* ---- small things ---- */
 
 static void
@@ -796,6 +866,10 @@ main(void)
 		{ "mailq prints what Postfix prints", mailq_is_postfixs, NULL,
 		    NULL, NULL },
 		{ "domain list", domains, NULL, NULL, NULL },
+		{ "explain: without a host no policy is known",
+		    explained_without_hosts, NULL, NULL, NULL },
+		{ "queue list: what is exempt has a tag", exempt_in_the_list,
+		    NULL, NULL, NULL },
 		{ "explain: the row of interfaces.md", explained, NULL, NULL,
 		    NULL },
 		{ "durations", durations, NULL, NULL, NULL },

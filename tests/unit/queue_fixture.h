@@ -41,6 +41,7 @@
 /* ---- a wall clock of our own ---- */
 
 static int64_t clock_offset_s;		/* so much time has passed */
+static int64_t wall_offset_s;		/* the wall clock was set */
 static int64_t uptime_offset_s;		/* of timers */
 
 /* Instead of libc's, for everything linked into this program. */
@@ -51,6 +52,8 @@ clock_gettime(clockid_t clock, struct timespec *now)
 
 	now->tv_sec += clock == CLOCK_REALTIME || clock == CLOCK_BOOTTIME ?
 	    clock_offset_s : uptime_offset_s;
+	if (clock == CLOCK_REALTIME)
+		now->tv_sec += wall_offset_s;
 	return (int)result;
 }
 
@@ -274,7 +277,7 @@ new_world(char *const *overrides, size_t n)
 	const char *tmp = getenv("TMPDIR");
 
 	raise_limit();
-	clock_offset_s = 0;
+	clock_offset_s = wall_offset_s = 0;
 	log_start("test");
 	log_to(keep_line, NULL);
 	/* What an earlier world said stands in this process. */

@@ -137,8 +137,8 @@ held_mail_does_not_expire(void **state)
 static void
 a_filter_means_recipients(void **state)
 {
-	static const char *const three[] = { "b@far.example", "c@other.example",
-	    "d@far.example", NULL };
+	static const char *const three[] = { "b@far.example",
+	    "c@other.example", "d@far.example", NULL };
 	static const struct {
 		const char	*words;
 		unsigned	 left;		/* recipients of the message */
@@ -635,7 +635,7 @@ static const struct {
 	{ "absent", "", "none", true, "none", "none", 0, true, false },
 	{ "done", "expired", "none", true, "encrypt", "encrypt", 0, true,
 	  false },
-	/* DANE for a host that nothing vouches for is no proof of the domain */
+	/* DANE for a host that nothing vouches for proves no domain */
 	{ "done", "not-trusted", "dane", true, "dane-host", "dane-host", 0,
 	  false, false },
 	{ "done", "valid", "pkix", true, "pkix", "pkix", 0, true, false },
@@ -819,6 +819,99 @@ no_turn_is_long(void **state)
 	end_world(&world);
 }
 
+/* ---- a doubted clock ---- */
+
+/* The wall clock is set, and a turn looks at it. */
+static void
+set_clock(struct world *world, int64_t seconds)
+{
+	wall_offset_s = seconds;
+	loop_again(world->loop);
+	turns(world);
+}
+
+/* A session that is open gets no further mail; true: while it stays open. */
+static void
+doubted(bool stays, int64_t jump_s, const char *release)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_job job;
+
+	say_synced(world);
+	for (int i = 0; i < 3; i++)
+		take_message(world, "a@near.example", "b@far.example");
+	job = draw(world, "far.example");
+	set_clock(world, jump_s);
+	assert_logged("the clock jumped to");
+	/* what is under way ends as it ends */
+	say_result(world, &job, "b@far.example", OUTCOME_DELIVERED, 250,
+	    "2.0.0", "250 ok");
+	expect_settled(world, 1);
+	ask_next(world, job.destination, 1);
+	expect(world, &world->delivery, D_NONE);
+	/* nor is there any for one that was about to be opened */
+	ask_next(world, job.destination, 2);
+	expect(world, &world->delivery, D_NONE);
+	if (!stays) {
+		say_ended(world, job.destination, 0, "", "");
+		expect_nothing(world, &world->delivery, 30);
+	}
+	assert_int_equal(count_messages(world), 2);
+	if (release != NULL)
+		COMMAND(world, 0, "%s", release);
+	else
+		set_clock(world, 0);
+	turns(world);
+	for (int i = 0; stays && i < 2; i++) {
+		ask_next(world, job.destination, 1);
+		job = expect_job(world, NULL);
+		say_result(world, &job, "b@far.example", OUTCOME_DELIVERED,
+		    250, "2.0.0", "250 ok");
+		settle_all(world);
+	}
+	if (stays)
+		say_ended(world, job.destination, 0, "", "");
+	else
+		assert_int_equal(deliver_all(world, "far.example"), 2);
+	turns(world);
+	assert_empty(world);
+	end_world(&world);
+}
+
+static void
+sessions_wait_for_the_clock(void **state)
+{
+	(void)state;
+	doubted(true, 3 * DAY_S, "queue release --clock");
+	doubted(true, -3 * DAY_S, "queue release --clock");
+	doubted(true, 3 * DAY_S, NULL);
+	doubted(false, 3 * DAY_S, "queue release --clock");
+	doubted(false, 3 * DAY_S, NULL);
+	doubted(false, -3 * DAY_S, NULL);
+}
+
+/* No back-off that only a wrong clock would see the end of. */
+static void
+an_idle_end_leaves_no_time(void **state)
+{
+	struct world *world = new_world(quick, COUNT(quick));
+	struct d_due due;
+
+	(void)state;
+	say_synced(world);
+	take_message(world, "a@near.example", "b@far.example");
+	due = expect_due(world, "far.example");
+	set_clock(world, 30 * 3600);
+	ask_next(world, due.destination, 1);
+	expect(world, &world->delivery, D_NONE);
+	say_ended(world, due.destination, 0, "", "");
+	expect_nothing(world, &world->delivery, 30);
+	set_clock(world, 0);
+	assert_int_equal(deliver_all(world, "far.example"), 1);
+	assert_empty(world);
+	end_world(&world);
+}
+
 int
 main(void)
 {
@@ -863,6 +956,10 @@ main(void)
 		    cut_off_and_asked_again, NULL, NULL, NULL },
 		{ "a hold of everything comes in short turns",
 		    no_turn_is_long, NULL, NULL, NULL },
+		{ "while the clock is doubted open sessions draw nothing",
+		    sessions_wait_for_the_clock, NULL, NULL, NULL },
+		{ "an attempt that ends with nothing meanwhile leaves no "
+		    "back-off", an_idle_end_leaves_no_time, NULL, NULL, NULL },
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -29,9 +29,12 @@ set_lines(struct world *world, const char *const *lines)
 	struct config *old = world->config;
 	size_t n = 0;
 
+	/* A line that names another keyword is of that. */
 	for (; lines[n] != NULL; n++) {
-		snprintf(texts[n], sizeof(texts[n]), "relayhost=%s",
-		    lines[n]);
+		snprintf(texts[n], sizeof(texts[n]), "%s%s",
+		    strncmp(lines[n], "exempt=", 7) != 0 &&
+		    strncmp(lines[n], "tls-required=", 13) != 0 ?
+		    "relayhost=" : "", lines[n]);
 		overrides[n] = texts[n];
 	}
 	world->config = settings(overrides, n);
@@ -69,6 +72,13 @@ static const struct hop {
 	  OTHER },
 	{ { RELAY " sender=@near.example", OTHER }, "a@near.example",
 	  "b@far.example", RELAY },
+	/* TLS-3207-6-1: one whose domain demands proof */
+	{ { RELAY, OTHER, "tls-required=far.example" }, "a@near.example",
+	  "b@FAR.example", "smtp+tls://relay.example," OTHER },
+	{ { RELAY, "tls-required=far.example" }, "", "b@other.example",
+	  RELAY },
+	{ { "tls-required=far.example" }, "a@near.example", "b@far.example",
+	  "far.example" },
 	/* a sender that is no mailbox fits no pattern */
 	{ { RELAY " sender=@near.example" }, "nonsense", "b@far.example",
 	  "far.example" },
@@ -122,7 +132,13 @@ marks(void **state)
 		{ RELAY " sender=<>" },
 		{ RELAY " sender=<> for=far.example" },
 		{ RELAY ":26" },
+		{ RELAY, "tls-required=far.example" },
+		{ RELAY, "tls-required=.far.example" },
+		{ RELAY, "tls-required=other.example" },
 	};
+	static const char *const of_domains[] = { "tls-required=far.example",
+	    NULL };
+	struct world plain = { .config = settings(NULL, 0) };
 	uint64_t seen[COUNT(all)];
 
 	(void)state;
@@ -139,6 +155,47 @@ marks(void **state)
 		assert_int_equal(relayed_mark(world.config), seen[i]);
 		config_free(&world.config);
 	}
+	/* Where there is no relay it makes no other next hop. */
+	set_lines(&plain, of_domains);
+	assert_int_equal(relayed_mark(plain.config), seen[0]);
+	config_free(&plain.config);
+}
+
+/* Exemptions of the domain itself, or of a relay of the list. */
+static void
+exemptions(void **state)
+{
+	static const char *const lines[] = {
+		"exempt=far.example until 2099-12-31 because x",
+		"exempt=relay.example until 2099-12-31 because x", NULL };
+	static const struct {
+		const char	*hop;
+		bool		exempt;
+	} rows[] = {
+		{ "far.example", true }, { "x.far.example", false },
+		{ RELAY, true }, { OTHER, false }, { OTHER "," RELAY, true },
+		{ "smtp+tls://[relay.example]", true }, { "", false },
+		{ "[192.0.2.1]", false },
+	};
+	const int64_t now_s = loop_wall_s(), late_s = now_s + 100 * 86400;
+	struct world world = { .config = settings(NULL, 0) };
+	const struct config *config;
+
+	(void)state;
+	relayed_follow(NULL);
+	assert_false(relayed_exempts());
+	assert_false(relayed_is_exempt("far.example", now_s));
+	set_lines(&world, lines);
+	config = world.config;
+	relayed_follow(&config);
+	assert_true(relayed_exempts());
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		assert_int_equal(relayed_is_exempt(rows[i].hop, now_s),
+		    rows[i].exempt);
+		assert_false(relayed_is_exempt(rows[i].hop, late_s));
+	}
+	relayed_follow(NULL);
+	config_free(&world.config);
 }
 
 static void
@@ -844,6 +901,8 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		{ "the next hop of a message", next_hops, NULL, NULL, NULL },
 		{ "lines that differ have another mark", marks, NULL, NULL,
+		    NULL },
+		{ "which next hops are exempt now", exemptions, NULL, NULL,
 		    NULL },
 		{ "which next hops a host's name means", who_is_meant, NULL,
 		    NULL, NULL },

@@ -327,6 +327,12 @@ test_start(void **state)
 	}
 	for (i = 0; i < 12; i++)
 		assert_in_range(hours[i], POLICIES / 24, POLICIES / 6);
+	/* What an operator asked for is due at once, be it unwanted. */
+	crowd[2] = record_of(60);
+	crowd[2].refresh_s = REFRESH_ASKED;
+	assert_int_equal(refresh_after_start(&crowd[2], now_s, 5),
+	    REFRESH_ASKED);
+	assert_true(refresh_is_due(&crowd[2], now_s));
 	/* What is planned stays planned; what has ended is not fetched. */
 	crowd[0].refresh_s = now_s + HOUR;
 	assert_int_equal(refresh_after_start(&crowd[0], now_s, 5),

@@ -57,6 +57,10 @@ static const struct url {
 	  "mx.example", false, 1 },
 	{ "smtp://mx.example:65535", "smtp://mx.example:65535", NULL,
 	  RELAYHOST_SMTP, "mx.example", false, 65535 },
+	{ "SMTP+TLS://[MX.example]:25", "smtp+tls://[mx.example]", NULL,
+	  RELAYHOST_SMTP_TLS, "mx.example", true, 25 },
+	{ "smtp+tls://mx.example:26", "smtp+tls://mx.example:26", NULL,
+	  RELAYHOST_SMTP_TLS, "mx.example", false, 26 },
 	{ .text = "", .says = "begins with none of" },
 	{ .text = "mx.example", .says = "begins with none of" },
 	{ .text = "[mx.example]:25", .says = "begins with none of" },
@@ -76,7 +80,8 @@ static const struct url {
 	{ .text = "smtp://2001:db8::1", .says = "has no port" },
 	{ .text = "smtp://::1", .says = "stands in brackets" },
 	{ .text = "smtp://mx..example", .says = "names no host" },
-	{ .text = "smtp://mx.example/", .says = "names no host" },
+	{ .text = "smtp://mx.example/", .says = "has a \"/\"" },
+	{ .text = "submission://[mx.example]/", .says = "has a \"/\"" },
 	{ .text = "smtp://a,b", .says = "names no host" },
 	{ .text = "smtp://a b", .says = "names no host" },
 	{ .text = "smtp://a\x01", .says = "names no host" },
@@ -86,7 +91,7 @@ static const struct url {
 	{ .text = "smtp://mx.example:0", .says = "has no port" },
 	{ .text = "smtp://mx.example:65536", .says = "has no port" },
 	{ .text = "smtp://mx.example:-1", .says = "has no port" },
-	{ .text = "smtp://mx.example:25/", .says = "has no port" },
+	{ .text = "smtp://mx.example:25/", .says = "has a \"/\"" },
 	{ .text = "smtp://[mx.example]25", .says = "has no port" },
 	{ .text = "smtp://me@mx.example", .says = "not yet" },
 	{ .text = "submission://me:secret@mx.example", .says = "not yet" },
@@ -321,6 +326,63 @@ test_choose(void **unused)
 	}
 }
 
+/* ---- tls-required ---- */
+
+static void
+test_required(void **unused)
+{
+	static const char *const rows[][2] = {
+		{ "smtp://a.example", "smtp+tls://a.example" },
+		{ "smtp://[a.example]:26,smtps://b.example,"
+		  "submission://c.example,smtp://d.example",
+		  "smtp+tls://[a.example]:26,smtps://b.example,"
+		  "submission://c.example,smtp+tls://d.example" },
+		{ "smtp+tls://a.example", "smtp+tls://a.example" },
+		{ "smtps://a.example", "smtps://a.example" },
+	};
+	char required[DOMAIN_TEXT_MAX];
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < COUNT(rows); i++) {
+		assert_true(relayhost_require(rows[i][0], required));
+		assert_string_equal(required, rows[i][1]);
+	}
+}
+
+/* A recipient's domain decides, and what it makes of relays alone. */
+static void
+test_choose_required(void **unused)
+{
+	static const char *const rows[][2] = {
+		{ "secret.example", "smtp+tls://a.example,smtps://b.example" },
+		{ "x.below.example",
+		  "smtp+tls://a.example,smtps://b.example" },
+		{ "below.example", "smtp+tls://a.example,smtps://b.example" },
+		{ "x.secret.example", "smtp://a.example,smtps://b.example" },
+		{ "a.example", "smtp://a.example,smtps://b.example" },
+		{ "proven.secret.example", "smtps://c.example" },
+	};
+	struct config *config = config_of("smtp://a.example|"
+	    "smtps://b.example|smtps://c.example for=proven.secret.example");
+	struct mailbox sender = mailbox_of("me@here.example");
+	struct buffer error = { NULL, 0, 0 };
+	char next_hop[DOMAIN_TEXT_MAX];
+	struct domain domain;
+	size_t i;
+
+	(void)unused;
+	assert_true(config_set(config, "tls-required", "secret.example "
+	    ".below.example proven.secret.example", &error));
+	for (i = 0; i < COUNT(rows); i++) {
+		assert_true(domain_parse(slice_of(rows[i][0]), &domain));
+		assert_true(relayhost_choose(config, &sender, &domain,
+		    next_hop));
+		assert_string_equal(next_hop, rows[i][1]);
+	}
+	config_free(&config);
+}
+
 /* ---- what one next hop can hold ---- */
 
 /* Lines whose URLs are so many octets, each with a sender of its own. */
@@ -337,15 +399,18 @@ test_fits(void **unused)
 	(void)unused;
 	memset(lines, 0, sizeof(lines));
 	for (i = 0; i < 3; i++) {
-		memset(text[i], 'x', 84);
+		memset(text[i], 'x', 80);
 		memcpy(text[i], "smtp://", 7);
-		text[i][84] = '\0';
+		text[i][80] = '\0';
 		lines[i].url = text[i];
 	}
-	/* 3 * 84 and two commas are 254: an octet is left. */
+	/*
+	 * 3 * 80, three times "+tls" and two commas are 254: an octet is
+	 * left.
+	 */
 	assert_true(relayhost_fits(&config, 0));
 	assert_true(relayhost_choose(&config, &sender, &domain, next_hop));
-	assert_int_equal(strlen(next_hop), 254);
+	assert_int_equal(strlen(next_hop), 242);
 	strcat(text[1], "y");
 	assert_true(relayhost_fits(&config, 2));
 	strcat(text[2], "z");
@@ -369,6 +434,10 @@ main(void)
 		    NULL, NULL },
 		{ "a next hop is a list of URLs", test_lists, NULL, NULL,
 		    NULL },
+		{ "TLS-3207-6-1 the list of a recipient in tls-required",
+		    test_required, NULL, NULL, NULL },
+		{ "TLS-3207-6-1 tls-required chooses it",
+		    test_choose_required, NULL, NULL, NULL },
 		{ "sender= fits", test_senders, NULL, NULL, NULL },
 		{ "which line is meant for which mail", test_choose, NULL,
 		    NULL, NULL },

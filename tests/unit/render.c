@@ -239,6 +239,11 @@ static const struct row rows[] = {
 	  "xxxxxxxxxxxx\n"
 	  "    more        5\n"
 	  "    to mend it  Mend it.\n" },
+	{ RENDER_EXPLAIN, "{\"time\":\"2026\",\"domain\":\"d\",\"policy\":"
+	  "{\"type\":\"\",\"id\":\"\",\"mode\":\"\"},\"hosts\":[],"
+	  "\"outcome\":\"deferred\"}\n",
+	  "2026  d  deferred\n"
+	  "  policy      not known: no host was found\n" },
 	/* Without a host the attempt says itself why, and what would help. */
 	{ RENDER_EXPLAIN, "{\"time\":\"2026\",\"domain\":\"d\",\"policy\":"
 	  "{\"type\":\"no-policy-found\",\"id\":\"\",\"mode\":\"\"},\"hosts\":"

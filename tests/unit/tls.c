@@ -25,13 +25,14 @@
 
 /* Root and intermediate that are trusted, a root that is not. */
 static struct {
-	struct pki_entity	root, middle, stranger, leaf_ca, short_ca;
+	struct pki_entity	root, middle, stranger, leaf_ca, short_ca,
+				named_ca;
 	SSL_CTX			*client;
 	SSL_CTX			*client_bare;	/* trusts nobody */
 } world;
 
 enum signer { BY_ROOT, BY_MIDDLE, BY_MIDDLE_UNSENT, BY_STRANGER, BY_ITSELF,
-	BY_LEAF, BY_SHORT };
+	BY_LEAF, BY_SHORT, BY_NAMED };
 
 static const struct pki_entity *
 signer_of(enum signer signer)
@@ -48,6 +49,8 @@ signer_of(enum signer signer)
 		return &world.leaf_ca;
 	case BY_SHORT:
 		return &world.short_ca;
+	case BY_NAMED:
+		return &world.named_ca;
 	default:
 		return NULL;
 	}
@@ -61,6 +64,7 @@ sent_chain(enum signer signer)
 	case BY_STRANGER:
 	case BY_LEAF:
 	case BY_SHORT:
+	case BY_NAMED:
 		return signer_of(signer)->certificate;
 	default:
 		return NULL;
@@ -193,6 +197,11 @@ static const struct row trust[] = {
 	    NULL, TRUST, NULL },
 	{ "client's only", { .names = MX, .purpose = "clientAuth" }, BY_ROOT,
 	    NULL, TRUST, "purpose" },
+	{ "within a constraint of names", { .names = MX }, BY_NAMED, NULL, 0,
+	    NULL },
+	{ "outside a constraint of names", { .names = MX
+	    ",DNS:mx.other.test" }, BY_NAMED, NULL, TRUST,
+	    "permitted subtree violation" },
 };
 
 static const struct row names[] = {
@@ -675,6 +684,30 @@ static const struct { int error; enum cert_defect defect; } errors[] = {
 	{ X509_V_ERR_EE_KEY_TOO_SMALL, TRUST },
 	{ X509_V_ERR_CA_KEY_TOO_SMALL, TRUST },
 	{ X509_V_ERR_CA_MD_TOO_WEAK, TRUST },
+	/* RFC 8460 4.3.1: name constraints, chain errors etc. */
+	{ X509_V_ERR_CERT_CHAIN_TOO_LONG, TRUST },
+	{ X509_V_ERR_CERT_UNTRUSTED, TRUST },
+	{ X509_V_ERR_CERT_REJECTED, TRUST },
+	{ X509_V_ERR_SUBJECT_ISSUER_MISMATCH, TRUST },
+	{ X509_V_ERR_AKID_SKID_MISMATCH, TRUST },
+	{ X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH, TRUST },
+	{ X509_V_ERR_KEYUSAGE_NO_CERTSIGN, TRUST },
+	{ X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, TRUST },
+	{ X509_V_ERR_INVALID_NON_CA, TRUST },
+	{ X509_V_ERR_PROXY_PATH_LENGTH_EXCEEDED, TRUST },
+	{ X509_V_ERR_KEYUSAGE_NO_DIGITAL_SIGNATURE, TRUST },
+	{ X509_V_ERR_PROXY_CERTIFICATES_NOT_ALLOWED, TRUST },
+	{ X509_V_ERR_NO_EXPLICIT_POLICY, TRUST },
+	{ X509_V_ERR_UNNESTED_RESOURCE, TRUST },
+	{ X509_V_ERR_PERMITTED_VIOLATION, TRUST },
+	{ X509_V_ERR_EXCLUDED_VIOLATION, TRUST },
+	{ X509_V_ERR_SUBTREE_MINMAX, TRUST },
+	{ X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE, TRUST },
+	{ X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX, TRUST },
+	{ X509_V_ERR_UNSUPPORTED_NAME_SYNTAX, TRUST },
+	{ X509_V_ERR_PATH_LOOP, TRUST },
+	{ X509_V_ERR_PROXY_SUBJECT_NAME_VIOLATION, TRUST },
+	{ X509_V_ERR_SIGNATURE_ALGORITHM_MISMATCH, TRUST },
 	{ X509_V_ERR_DANE_NO_MATCH, CERT_DANE_NO_MATCH },
 };
 #define ERRORS_LAST	X509_V_ERR_EC_KEY_EXPLICIT_PARAMS
@@ -728,7 +761,7 @@ test_many_defects(void **state)
 	x509_note(&defects, 40);
 	x509_note(&defects, 9999);
 	assert_int_equal(defects.errors_n, PROOF_ERRORS_MAX);
-	assert_int_equal(defects.set, OTHER | DATES);
+	assert_int_equal(defects.set, OTHER | TRUST | DATES);
 	x509_print(defects.errors, defects.errors_n, text, sizeof(text));
 	assert_int_equal(strlen(text), sizeof(text) - 1);
 	x509_print(defects.errors, 0, text, sizeof(text));
@@ -827,6 +860,9 @@ set_up(void **state)
 	    .constraints = "critical,CA:TRUE,pathlen:0" };
 	static const struct pki_wish under = { .common_name = "under",
 	    .constraints = "critical,CA:TRUE" };
+	static const struct pki_wish named = { .common_name = "named",
+	    .constraints = "critical,CA:TRUE",
+	    .permitted = "critical,permitted;DNS:example.com" };
 	struct pki_entity anchors[2];
 	unsigned n;
 	int fd;
@@ -836,6 +872,7 @@ set_up(void **state)
 	world.middle = pki_make(&middle, &world.root);
 	world.stranger = pki_make(&stranger, NULL);
 	world.leaf_ca = pki_make(&leaf_ca, &world.root);
+	world.named_ca = pki_make(&named, &world.root);
 	/* A root that allows no intermediate, and one that it made. */
 	anchors[1] = pki_make(&root_short, NULL);
 	world.short_ca = pki_make(&under, &anchors[1]);
@@ -862,6 +899,7 @@ tear_down(void **state)
 	pki_free(&world.stranger);
 	pki_free(&world.leaf_ca);
 	pki_free(&world.short_ca);
+	pki_free(&world.named_ca);
 	pki_free(&ec_leaf);
 	pki_free(&rsa_leaf);
 	pki_free(&weak_leaf);

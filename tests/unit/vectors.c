@@ -21,6 +21,8 @@
 #include "policy/sts.h"
 #include "vectors_cases.h"
 
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,14 +186,15 @@ test_matches(void **state)
 		assert_true(sts_parse_mx(slice_of(match_cases[i].pattern),
 		    &mx));
 		if (sts_mx_covers(&mx, &host) != match_cases[i].match)
-			fail_msg("%s %s", match_cases[i].host,
-			    match_cases[i].pattern);
+			fail_msg("%s", match_cases[i].why);
 	}
 }
 
 static void
 print_match(const struct match_case *row, struct buffer *json)
 {
+	put(json, "why", row->why);
+	buffer_printf(json, ",\n  ");
 	put(json, "host", row->host);
 	buffer_printf(json, ", ");
 	put(json, "pattern", row->pattern);
@@ -212,6 +215,22 @@ spell_rdata(const struct tlsa_case *row, struct buffer *hex)
 		buffer_printf(hex, "ab");
 }
 
+static size_t
+make_rdata(const struct tlsa_case *row, uint8_t octets[TEXT_MAX])
+{
+	struct buffer hex = { NULL, 0, 0 };
+	unsigned octet;
+	size_t n;
+
+	spell_rdata(row, &hex);
+	for (n = 0; n < hex.len / 2; n++) {
+		assert_int_equal(sscanf(hex.text + 2 * n, "%2x", &octet), 1);
+		octets[n] = (uint8_t)octet;
+	}
+	buffer_free(&hex);
+	return n;
+}
+
 static void
 test_tlsa(void **state)
 {
@@ -220,20 +239,40 @@ test_tlsa(void **state)
 
 	(void)state;
 	for (i = 0; i < N(tlsa_cases); i++) {
-		struct buffer hex = { NULL, 0, 0 };
-		unsigned octet;
-
-		spell_rdata(&tlsa_cases[i], &hex);
-		for (n = 0; n < hex.len / 2; n++) {
-			assert_int_equal(sscanf(hex.text + 2 * n, "%2x",
-			    &octet), 1);
-			octets[n] = (uint8_t)octet;
-		}
+		n = make_rdata(&tlsa_cases[i], octets);
 		if (rr_tlsa_usable((struct slice){ (char *)octets, n }) !=
 		    tlsa_cases[i].usable)
 			fail_msg("%s", tlsa_cases[i].why);
-		buffer_free(&hex);
 	}
+}
+
+/*
+ * The library knows usages 0 and 1, and of the others it decodes what is
+ * whole: so no file calls usable what only looks like it.
+ */
+static void
+test_tlsa_library(void **state)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	SSL *session = SSL_new(context);
+	uint8_t octets[TEXT_MAX];
+	size_t i, n;
+
+	(void)state;
+	assert_true(SSL_CTX_dane_enable(context) > 0);
+	assert_true(SSL_dane_enable(session, "mx.example.com") > 0);
+	for (i = 0; i < N(tlsa_cases); i++) {
+		n = make_rdata(&tlsa_cases[i], octets);
+		if (n < 3 || octets[0] < 2)
+			continue;
+		if ((SSL_dane_tlsa_add(session, octets[0], octets[1],
+		    octets[2], octets + 3, n - 3) > 0) !=
+		    tlsa_cases[i].usable)
+			fail_msg("%s", tlsa_cases[i].why);
+	}
+	ERR_clear_error();
+	SSL_free(session);
+	SSL_CTX_free(context);
 }
 
 static void
@@ -640,6 +679,8 @@ main(int argc, char **argv)
 		    NULL, NULL },
 		{ "DANE-7672-3.1.3-1, DANE-7671-4.1-1, DANE-6698-2.1-1 "
 		    "tlsa-records.json", test_tlsa, NULL, NULL, NULL },
+		{ "DANE-7671-4.1-1 tlsa-records.json by the library",
+		    test_tlsa_library, NULL, NULL, NULL },
 		{ "T7, T8, T9, STS-3.3-7, STS-3.3-19 policy-fetches.json",
 		    test_fetches, NULL, NULL, NULL },
 	};

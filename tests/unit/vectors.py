@@ -7,6 +7,7 @@ to his own program, and what `check verdict` says to wrong words.  TAP.
 import concurrent.futures
 import itertools
 import json
+import math
 import os
 import pathlib
 import random
@@ -77,7 +78,7 @@ def policy(case):
 
 
 def match(case):
-    return compare(f"{case['host']} {case['pattern']}",
+    return compare(case["why"],
                    check("mx-match", case["host"], case["pattern"]),
                    0 if case["match"] else 1, {"match": case["match"]})
 
@@ -106,28 +107,25 @@ def decision(case):
 def decisions():
     chance = random.Random(SEED)
     rows = json.loads((VECTORS / "decisions.json").read_text())
-    return [(facts, row) for row in rows for facts in examples(row, chance)
-            if can_be(facts)]
+    return [(facts, row) for row in rows for facts in examples(row, chance)]
 
 
-def can_be(facts):
-    """Defects of a certificate come with TLS."""
-    return facts["starttls"] == "yes" or (facts["cert"] == "valid" and
-        facts["dane"] in ("none", "insecure", "unusable", "failed", "usable"))
-
-
-def covered():
-    """Each combination that can be has exactly one row."""
+def row_of_each():
+    """Combinations and their rows' numbers."""
     rows = json.loads((VECTORS / "decisions.json").read_text())
     seen = {}
     for number, row in enumerate(rows):
         sets = [row["facts"].get(fact, values)
                 for fact, values in FACTS.items()]
         for values in itertools.product(*sets):
-            if can_be(dict(zip(FACTS, values))):
-                seen.setdefault(values, []).append(number)
-    possible = sum(can_be(dict(zip(FACTS, values)))
-                   for values in itertools.product(*FACTS.values()))
+            seen.setdefault(values, []).append(number)
+    return rows, seen
+
+
+def covered():
+    """Each combination has exactly one row."""
+    seen = row_of_each()[1]
+    possible = math.prod(len(values) for values in FACTS.values())
     wrong = [f"{values}: rows {numbers}" for values, numbers in seen.items()
              if len(numbers) > 1][:10]
     if len(seen) != possible:
@@ -135,10 +133,54 @@ def covered():
     return wrong
 
 
+def meant(facts, requirement):
+    """The facts with those that cannot be, or mean nothing, as if they were
+    not named: tests/vectors/README.md lists them."""
+    meant = dict(facts)
+    if requirement == "":
+        meant["starttls"] = "yes"
+    if meant["starttls"] != "yes" or requirement == "":
+        meant["cert"], meant["requiretls"] = "valid", "offered"
+        if facts["dane"] not in ("none", "insecure", "unusable", "failed"):
+            meant["dane"] = "usable"
+    if facts["mode"] != "absent":
+        meant["policy-unknown"] = "no"
+    if facts["mode"] in ("absent", "none"):
+        meant["mx"] = "match"
+    return meant
+
+
+def meaningless():
+    """What cannot be does not make another verdict."""
+    rows, seen = row_of_each()
+    said = [{key: value for key, value in row.items() if key != "facts"}
+            for row in rows]
+    wrong = []
+    for values, (number, *_) in seen.items():
+        facts = dict(zip(FACTS, values))
+        other = seen[tuple(meant(facts,
+                                 rows[number]["requirement"]).values())][0]
+        if said[number] != said[other]:
+            wrong.append(f"{facts}: {said[number]}, not {said[other]}")
+    return wrong
+
+
+def every_why():
+    """Each case of the files that have it says what it is about."""
+    wrong = []
+    for name in ("sts-records", "sts-policies", "mx-matches", "tlsa-records",
+                 "policy-fetches"):
+        cases = json.loads((VECTORS / f"{name}.json").read_text())
+        cases = cases["answers"] if isinstance(cases, dict) else cases
+        wrong += [f"{name}: {case}" for case in cases if not case.get("why")]
+    return wrong
+
+
 def wrong_words():
     wrong = []
     for words in (["x=y"], ["mode"], ["mode=x"], ["cert=no-match"],
-                  ["mode=enforce", "mx="]):
+                  ["mode=enforce", "mx="], ["mode=enforce", "mode=none"],
+                  ["mode=enforce", "mx=match", "mode=enforce"]):
         done = run("check", "verdict", *words)
         told = done.stderr.decode()
         if done.returncode != 64 or done.stdout or \
@@ -175,7 +217,9 @@ def main():
          lambda: all_of(policy, load("sts-policies.json"))),
         ("T16, T17 mx-matches.json by check mx-match",
          lambda: all_of(match, load("mx-matches.json"))),
+        ("each case says what it is about", every_why),
         ("decisions.json has one row for each combination", covered),
+        ("decisions.json: what cannot be changes nothing", meaningless),
         ("T22, T23, T24, T27, T28, T52 decisions.json by check verdict",
          lambda: all_of(decision, decisions())),
         ("check verdict lists what it knows", wrong_words),

@@ -217,36 +217,82 @@ static const struct policy_case policy_cases[] = {
 };
 
 struct match_case {
+	const char	*why;
 	const char	*host;
 	const char	*pattern;
 	bool		 match;
 };
 static const struct match_case match_cases[] = {
-	{ "mail.example.org", "mail.example.org", true },
-	{ "MAIL.Example.ORG", "mail.example.org", true },
-	{ "mail.example.org", "MAIL.EXAMPLE.ORG", true },
-	{ "mail.example.org.", "mail.example.org", true },
-	{ "mail2.example.org", "mail.example.org", false },
-	{ "example.org", "mail.example.org", false },
-	{ "mail.example.org", "example.org", false },
-	{ "a.example.org", "*.example.org", true },
-	{ "A.EXAMPLE.ORG.", "*.example.org", true },
-	{ "a.example.org", "*.EXAMPLE.org", true },
-	{ "a.b.example.org", "*.example.org", false },
-	{ "example.org", "*.example.org", false },
-	{ "aexample.org", "*.example.org", false },
-	{ "a.b.example.org", "*.b.example.org", true },
-	{ "b.example.org", "*.b.example.org", false },
-	{ "a.example.net", "*.example.org", false },
-	{ "org", "*.org", false },
-	{ "example.org", "*.org", true },
-	{ "xn--mller-kva.de", "*.de", true },
-	{ "mail.xn--mller-kva.de", "*.xn--mller-kva.de", true },
-	{ "mail.xn--mller-kva.de", "*.XN--MLLER-KVA.de", true },
-	{ "xn--mller-kva.de", "xn--muller-kva.de", false },
-	{ "a-1.example.org", "*.example.org", true },
-	{ "localhost", "localhost", true },
+	{ "the same", "mail.example.org", "mail.example.org", true },
+	{ "capitals in the host",
+	    "MAIL.Example.ORG", "mail.example.org", true },
+	{ "capitals in the pattern",
+	    "mail.example.org", "MAIL.EXAMPLE.ORG", true },
+	{ "the host ends in the root's dot",
+	    "mail.example.org.", "mail.example.org", true },
+	{ "another label", "mail2.example.org", "mail.example.org", false },
+	{ "a label less", "example.org", "mail.example.org", false },
+	{ "a label more", "mail.example.org", "example.org", false },
+	{ "the asterisk is one label",
+	    "a.example.org", "*.example.org", true },
+	{ "capitals and a final dot",
+	    "A.EXAMPLE.ORG.", "*.example.org", true },
+	{ "capitals behind the asterisk",
+	    "a.example.org", "*.EXAMPLE.org", true },
+	{ "the asterisk is not two labels",
+	    "a.b.example.org", "*.example.org", false },
+	{ "the asterisk wants a label",
+	    "example.org", "*.example.org", false },
+	{ "the dot counts", "aexample.org", "*.example.org", false },
+	{ "one label before three",
+	    "a.b.example.org", "*.b.example.org", true },
+	{ "no label before three", "b.example.org", "*.b.example.org", false },
+	{ "another domain", "a.example.net", "*.example.org", false },
+	{ "no label before one", "org", "*.org", false },
+	{ "one label before one", "example.org", "*.org", true },
+	{ "an A-label for the asterisk", "xn--mller-kva.de", "*.de", true },
+	{ "an A-label behind it",
+	    "mail.xn--mller-kva.de", "*.xn--mller-kva.de", true },
+	{ "the same in capitals",
+	    "mail.xn--mller-kva.de", "*.XN--MLLER-KVA.de", true },
+	{ "another A-label", "xn--mller-kva.de", "xn--muller-kva.de", false },
+	{ "hyphen and digit", "a-1.example.org", "*.example.org", true },
+	{ "a single label", "localhost", "localhost", true },
 };
+
+/*
+ * In DER: an authority's certificate (its length in one more octet) and key,
+ * and those of a host (in two).
+ */
+#define CA_CERTIFICATE \
+	"3081fc3081afa003020102020101300506032b6570300d310b30090603550403" \
+	"0c0263613020170d3236313133303138333130335a180f323132363131303631" \
+	"38333130335a300d310b300906035504030c026361302a300506032b65700321" \
+	"00ecc8aff76c34302a70a3af630a85ad1b71c47782ba52a49c5f0473b5e5f676" \
+	"dba3323030300f0603551d130101ff040530030101ff301d0603551d0e041604" \
+	"14aee8050648937f8be61e629706dc0211a0f67f43300506032b657003410062" \
+	"0498eb3b642a7f6d1948bc7954252a8bc06f67e7e9e1da49586270836a4fc5be" \
+	"d952c360fbfebd544cfa2517b8106f1f4c1287c6ec6af947e08a06734b6f0d"
+#define CA_KEY \
+	"302a300506032b6570032100ecc8aff76c34302a70a3af630a85ad1b71c47782" \
+	"ba52a49c5f0473b5e5f676db"
+#define HOST_CERTIFICATE \
+	"308201473081eda003020102020102300a06082a8648ce3d040302300d310b30" \
+	"0906035504030c0265653020170d3236313133303138333130335a180f323132" \
+	"36313130363138333130335a300d310b300906035504030c0265653059301306" \
+	"072a8648ce3d020106082a8648ce3d0301070342000481b7d7b75a8d745e1aa7" \
+	"ade4d573d1197fe251319215504868ba61a4c840516bac23cdfa7514f3a6e63a" \
+	"e0520e2165454a20f236ebdf44518a7206bdb162515ca33c303a30190603551d" \
+	"1104123010820e6d782e6578616d706c652e636f6d301d0603551d0e04160414" \
+	"3bcc9eaa2bda79c9652b0beafe0bfd30d8123860300a06082a8648ce3d040302" \
+	"0349003046022100f57579f313f1bf5396d93bbec131258571dc696be9e89493" \
+	"5cdf40dfa27b34c4022100e8dfe917f5c7a0ebb9cc791d075d4e5d70243e988d" \
+	"086426e0c15ceab9263075"
+#define HOST_KEY_BUT_LAST \
+	"3059301306072a8648ce3d020106082a8648ce3d0301070342000481b7d7b75a" \
+	"8d745e1aa7ade4d573d1197fe251319215504868ba61a4c840516bac23cdfa75" \
+	"14f3a6e63ae0520e2165454a20f236ebdf44518a7206bdb16251"
+#define HOST_KEY	HOST_KEY_BUT_LAST "5c"
 
 /* A TLSA record's RDATA in hexadecimal; fill: data of so many octets 0xab. */
 struct tlsa_case {
@@ -264,12 +310,14 @@ static const struct tlsa_case tlsa_cases[] = {
 	{ "DANE-TA, key, SHA-512", "020102", 64, true },
 	{ "DANE-TA, certificate, SHA-256", "020001", 32, true },
 	{ "DANE-TA, certificate, SHA-512", "020002", 64, true },
-	{ "DANE-EE, whole key", "0301003003", 3, true },
-	{ "DANE-TA, whole certificate", "0200003003", 3, true },
-	{ "whole, length of two octets", "030000308180", 128, true },
+	{ "DANE-EE, whole key", "030100" HOST_KEY, 0, true },
+	{ "DANE-EE, whole certificate", "030000" HOST_CERTIFICATE, 0, true },
+	{ "DANE-TA, whole key", "020100" CA_KEY, 0, true },
+	{ "DANE-TA, whole certificate", "020000" CA_CERTIFICATE, 0, true },
 	{ "PKIX-TA", "000101", 32, false },
 	{ "PKIX-EE", "010101", 32, false },
-	{ "PKIX-EE, whole certificate", "0100003003", 3, false },
+	{ "PKIX-TA, whole certificate", "000000" CA_CERTIFICATE, 0, false },
+	{ "PKIX-EE, whole certificate", "010000" HOST_CERTIFICATE, 0, false },
 	{ "usage 4", "040101", 32, false },
 	{ "usage 255", "ff0101", 32, false },
 	{ "selector 2", "030201", 32, false },
@@ -285,8 +333,8 @@ static const struct tlsa_case tlsa_cases[] = {
 	{ "no digest", "030101", 0, false },
 	{ "nothing whole", "030100", 0, false },
 	{ "whole, but no DER sequence", "0301003103", 3, false },
-	{ "whole, and cut short", "0301003003", 2, false },
-	{ "whole, and something behind", "0301003003", 4, false },
+	{ "whole, and cut short", "030100" HOST_KEY_BUT_LAST, 0, false },
+	{ "whole, and something behind", "030100" HOST_KEY, 1, false },
 	{ "two octets", "0301", 0, false },
 	{ "one octet", "03", 0, false },
 	{ "no octet", "", 0, false },

@@ -23,11 +23,12 @@ take(const char *words)
 {
 	struct session_facts facts = verdict_harmless();
 	char copy[400], *rest = NULL, *word;
+	unsigned taken = 0;
 
 	snprintf(copy, sizeof(copy), "%s", words);
 	for (word = strtok_r(copy, " ", &rest); word != NULL;
 	    word = strtok_r(NULL, " ", &rest))
-		if (!verdict_take(&facts, word))
+		if (verdict_take(&facts, &taken, word) != NULL)
 			fail_msg("%s: %s", words, word);
 	return facts;
 }
@@ -110,9 +111,7 @@ test_verdicts(void **state)
 		    "send report-only-certificate-expired session" },
 		{ "mode=enforce exempt=yes cert=expired",
 		    "send exempt-certificate-expired session" },
-		/* the later word counts */
-		{ "dane=no-match dane=usable cert=expired cert=valid "
-		    "mode=testing mode=enforce",
+		{ "mode=enforce dane=usable",
 		    "send dane-host-only-sts-verified session" },
 	};
 
@@ -132,14 +131,42 @@ test_wrong_words(void **state)
 		"mx=match=match"
 	};
 	struct session_facts facts, harmless = verdict_harmless();
+	unsigned taken = 0;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < N(words); i++) {
 		facts = harmless;
-		if (verdict_take(&facts, words[i]))
+		if (verdict_take(&facts, &taken, words[i]) == NULL)
 			fail_msg("\"%s\" was taken", words[i]);
 		assert_memory_equal(&facts, &harmless, sizeof(facts));
+	}
+	assert_int_equal(taken, 0);
+}
+
+/* Neither of two values of one fact is better than the other. */
+static void
+test_twice(void **state)
+{
+	static const char *const words[][2] = {
+		{ "mode=enforce", "mode=none" }, { "mode=none", "mode=none" },
+		{ "cert=expired", "cert=other" }, { "dane=usable",
+		    "dane=no-match" }, { "report-only=no", "report-only=yes" },
+	};
+	struct session_facts facts, before;
+	unsigned taken;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(words); i++) {
+		facts = verdict_harmless();
+		taken = 0;
+		assert_null(verdict_take(&facts, &taken, words[i][0]));
+		before = facts;
+		assert_string_equal(verdict_take(&facts, &taken, words[i][1]),
+		    "names a fact a second time");
+		assert_memory_equal(&facts, &before, sizeof(facts));
+		assert_null(verdict_take(&facts, &taken, "mx=mismatch"));
 	}
 }
 
@@ -150,7 +177,7 @@ test_list(void **state)
 	struct buffer text = { NULL, 0, 0 };
 	struct slice rest, line, name, value;
 	struct session_facts facts, harmless = verdict_harmless();
-	unsigned facts_n = 0, n;
+	unsigned facts_n = 0, taken, n;
 	char word[100];
 
 	(void)state;
@@ -166,7 +193,8 @@ test_list(void **state)
 			    (int)name.len, name.at, (int)value.len,
 			    value.at);
 			facts = harmless;
-			assert_true(verdict_take(&facts, word));
+			taken = 0;
+			assert_null(verdict_take(&facts, &taken, word));
 			assert_int_equal(n == 0, memcmp(&facts, &harmless,
 			    sizeof(facts)) == 0);
 		}
@@ -174,6 +202,75 @@ test_list(void **state)
 	}
 	assert_int_equal(facts_n, 14);
 	buffer_free(&text);
+}
+
+/* The result, and what is counted: two different questions. */
+static void
+test_results(void **state)
+{
+	static const struct {
+		const char	*words, *result, *tlsa, *sts, *no_policy;
+	} rows[] = {
+		/* sent: the word of the policy with the first one */
+		{ "mx-secure=yes dane=usable mode=enforce cert=expired",
+		    "success", "success", "certificate-expired", "none" },
+		{ "mode=testing cert=expired", "certificate-expired", "none",
+		    "certificate-expired", "none" },
+		/* ... or what an exemption let pass */
+		{ "exempt=yes dane=usable mode=enforce cert=expired",
+		    "certificate-expired", "success", "certificate-expired",
+		    "none" },
+		{ "exempt=yes dane=no-match mode=enforce cert=expired",
+		    "tlsa-invalid", "tlsa-invalid", "certificate-expired",
+		    "none" },
+		{ "exempt=yes dane=usable mx-secure=yes mode=enforce "
+		    "cert=expired", "success", "success",
+		    "certificate-expired", "none" },
+		{ "dane=unusable mode=testing cert=expired",
+		    "tlsa-invalid", "tlsa-invalid", "certificate-expired",
+		    "none" },
+		{ "mx-secure=yes dane=usable cert=expired", "success",
+		    "success", "none", "none" },
+		{ "cert=expired", "success", "none", "none", "success" },
+		{ "starttls=no", "starttls-not-supported", "none", "none",
+		    "starttls-not-supported" },
+		{ "mode=none starttls=no", "none", "none", "none", "none" },
+		{ "class=report starttls=no", "starttls-not-supported",
+		    "none", "none", "none" },
+		{ "starttls=retry", "none", "none", "none", "none" },
+		/* refused: the failure for which */
+		{ "relayhost=verified cert=expired", "certificate-expired",
+		    "none", "none", "success" },
+		{ "dane=no-match mode=enforce mx-secure=yes cert=expired",
+		    "tlsa-invalid", "tlsa-invalid", "certificate-expired",
+		    "none" },
+		{ "class=requiretls mx-secure=yes requiretls=absent", "none",
+		    "none", "none", "success" },
+		{ "mode=enforce mx=mismatch", "validation-failure", "none",
+		    "validation-failure", "none" },
+		/* not connected to, and no word for it: what is known yet */
+		{ "class=requiretls", "none", "none", "none", "none" },
+		{ "class=requiretls dane=unusable", "tlsa-invalid", "none",
+		    "none", "none" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++) {
+		struct session_facts facts = take(rows[i].words);
+		struct verdict v = verdict_of(&facts);
+
+		if (strcmp(tls_result_name(v.result), rows[i].result) != 0 ||
+		    strcmp(tls_result_name(v.blocks.tlsa), rows[i].tlsa) ||
+		    strcmp(tls_result_name(v.blocks.sts), rows[i].sts) ||
+		    strcmp(tls_result_name(v.blocks.no_policy),
+			rows[i].no_policy))
+			fail_msg("%s: %s, counted %s %s %s", rows[i].words,
+			    tls_result_name(v.result),
+			    tls_result_name(v.blocks.tlsa),
+			    tls_result_name(v.blocks.sts),
+			    tls_result_name(v.blocks.no_policy));
+	}
 }
 
 static void
@@ -201,7 +298,7 @@ test_json(void **state)
 	    "yet in them: it must be renewed.\",\"clear\":false,"
 	    "\"counted\":{\"sts\":\"certificate-expired\"}}");
 	check_json("mode=testing dane=usable mx=mismatch",
-	    "{\"verdict\":\"send\",\"result\":\"validation-failure\","
+	    "{\"verdict\":\"send\",\"result\":\"success\","
 	    "\"enhanced\":\"\",\"clause\":\"RFC 7672 2.2.1\","
 	    "\"rule\":\"dane-host-only-verified\","
 	    "\"decided\":\"decide_session\",\"requirement\":\"dane\","
@@ -223,7 +320,10 @@ main(void)
 		{ "T52 verdicts", test_verdicts, NULL, NULL, NULL },
 		{ "words that are no facts", test_wrong_words, NULL, NULL,
 		    NULL },
+		{ "a fact given twice", test_twice, NULL, NULL, NULL },
 		{ "the list of facts", test_list, NULL, NULL, NULL },
+		{ "RPT-4.3.1-1 the result, and what is counted",
+		    test_results, NULL, NULL, NULL },
 		{ "as JSON", test_json, NULL, NULL, NULL },
 	};
 

@@ -90,10 +90,16 @@ class Culver:
         self.environment.setdefault(
             "ASAN_OPTIONS", "verify_asan_link_order=0:detect_leaks=0")
         self.environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        for line in settings:
+            if line.startswith("environment "):
+                name, _, value = line.split(None, 1)[1].partition("=")
+                self.environment[name] = value
 
     def configure(self, settings):
         """The configuration is ours with these lines; a keyword among them
-        replaces our line of that keyword."""
+        replaces our line of that keyword. `environment` is none."""
+        settings = [line for line in settings
+                    if not line.startswith("environment ")]
         given = {line.split()[0] for line in settings}
         ours = [line for line in self.base.splitlines()
                 if line.split()[0] not in given]

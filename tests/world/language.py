@@ -55,6 +55,11 @@ def size(text):
     return int(number) * factor[unit]
 
 
+def unescape(text):
+    r"""The octets of a text with \r, \n, \x00 and the like in it."""
+    return text.encode("latin-1").decode("unicode_escape").encode("latin-1")
+
+
 def pairs(text):
     """k=v k2="v w" k3~part as (key, operator, value)."""
     return [(key, operator, quoted if quoted else plain)

@@ -7,7 +7,8 @@ before the world starts, and changes while it runs. None of them needs a relay.
 import re
 
 from . import mx, web
-from .language import LENGTH, NAME, STEPS, seconds, sentence, size
+from .language import (LENGTH, NAME, STEPS, seconds, sentence, size,
+                       unescape)
 
 RECORD = re.compile(r"(?:(?P<owner>\S+)\s+)?(?P<kind>A|AAAA|MX|TXT|CNAME|DNAME"
                     r"|TLSA|NS|SRV)\s+(?P<data>.+)")
@@ -124,8 +125,7 @@ def behave(player, host, block):
 
 
 def _behave(host, name, given):
-    octets = lambda text: text.encode("latin-1").decode("unicode_escape") \
-        .encode("latin-1")
+    octets = unescape
     times = given.get("times")
     rule = {"times": {None: None, "once": 1}.get(times) if times in
             (None, "once") else int(times.split()[1]),
@@ -189,8 +189,12 @@ POLICY = [(re.compile(pattern), name) for pattern, name in (
     (r"certificate ([\w-]+) for (\S+)", "certificate"),
     (r"certificate ([\w-]+)", "certificate"),
     (r"padded to (\d+)", "pad"),
-    (r"TLS 1\.1 only", "old_tls"),
+    (r"TLS (1\.[123]) only", "tls"),
     (r"without address", "hidden"),
+    (r"at IPv6", "six"),
+    (r"bans \"([^\"]+)\"", "bans"),
+    (r"escaped", "escaped"),
+    (rf"({'|'.join(web.SCRIPTED_FORMS)})", "form"),
     (rf"({'|'.join(web.SCRIPTED_FAULTS)}|refuses)", "fault"))]
 
 
@@ -241,12 +245,16 @@ def _show(world, shown, name, given):
             piece = missing if missing <= 1000 else min(990, missing - 10)
             shown.body += "x: " + "y" * (piece - 4) + "\n"
             missing -= piece
-    elif name == "old_tls":
-        shown.old_tls = True
+    elif name == "escaped":
+        shown.body = unescape(shown.body).decode("utf-8", "surrogateescape")
     elif name == "hidden":
-        world.dns.remove(f"mta-sts.{shown.domain}", "A")
-    elif name == "fault":
-        shown.fault = given[0]
+        world.hide_policy(shown)
+    elif name == "six":
+        shown.six = True
+    elif name == "bans":
+        shown.banned = given[0]
+    elif name in ("tls", "form", "fault"):
+        setattr(shown, name, given[0])
 
 
 @sentence(rf"dns (?P<fault>SERVFAIL|NXDOMAIN|REFUSED|timeout) for "

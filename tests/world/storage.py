@@ -192,12 +192,14 @@ def small_disk(player, step, size):
 
 @sentence(r"the disk is full", relay=False)
 def disk_full(player, step):
-    """But for some pages, that nobody can do much with."""
+    """But for some pages, that nobody can do much with. Said again, also
+    what was given back since is taken."""
     spool = player.culver.folder + "/spool"
     room = os.statvfs(spool)
-    with open(spool + "/filler", "wb") as out:
-        os.posix_fallocate(out.fileno(), 0,
-                           max(room.f_bavail - 2, 1) * room.f_frsize)
+    with open(spool + "/filler", "ab") as out:
+        if room.f_bavail > 2:
+            os.posix_fallocate(out.fileno(), os.fstat(out.fileno()).st_size,
+                               (room.f_bavail - 2) * room.f_frsize)
 
 
 @sentence(r"the disk has room again", relay=False)

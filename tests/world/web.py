@@ -3,12 +3,14 @@
 nginx, with a virtual host and a certificate per domain, for everything that a
 web server does. What none would do (a body that stops half way, an octet a
 second, no HTTP at all, silence) a small scripted server does at an address of
-its own. Both keep a record of what was fetched.
+its own; it also answers decently, in forms of its choice. Both keep a record
+of what was fetched, the scripted one of the whole request.
 
 Policies can be changed while the world runs; publish() returns when every
 new connection sees the change.
 """
 
+import gzip
 import os
 import socket
 import ssl
@@ -18,7 +20,12 @@ import time
 from . import space
 
 NGINX = "203.0.113.80"		# the policy hosts' address
-OLD_TLS = "203.0.113.83"	# nginx as well, but TLS 1.1 is all it knows
+NGINX6 = "2001:db8:80::80"	# of those that are at IPv6
+# nginx as well, but that version is all it knows: (address, its words)
+ONE_TLS = {"1.1": ("203.0.113.83", "ssl_protocols TLSv1.1; "
+                   "ssl_ciphers ALL:@SECLEVEL=0;"),
+           "1.2": ("203.0.113.84", "ssl_protocols TLSv1.2;"),
+           "1.3": ("203.0.113.85", "ssl_protocols TLSv1.3;")}
 SCRIPTED = "203.0.113.81"	# that of the badly behaved ones
 REFUSING = "203.0.113.82"	# nobody listens here
 PATH = "/.well-known/mta-sts.txt"
@@ -26,6 +33,17 @@ PATH = "/.well-known/mta-sts.txt"
 # faults of the scripted server
 SCRIPTED_FAULTS = ("truncated", "drip", "endless", "garbage", "silent",
                    "closes", "broken-chunk")
+# what else it does, in good order
+SCRIPTED_FORMS = ("recorded", "chunked", "gzip")
+# It leads nobody into temptation who keeps no cache and no cookies.
+TEMPTATIONS = b"""\
+ETag: "1"\r
+Last-Modified: Mon, 06 Jan 2025 10:00:00 GMT\r
+Cache-Control: public, max-age=31536000, immutable\r
+Expires: Fri, 31 Dec 2049 23:59:59 GMT\r
+Set-Cookie: seen=1; Max-Age=31536000; Path=/\r
+Alt-Svc: h3=":443"; ma=31536000\r
+"""
 
 CONF = """\
 worker_processes 1;
@@ -83,18 +101,30 @@ class Policy:
         self.status = 200
         self.media_type = "text/plain"
         self.fault = None	# of SCRIPTED_FAULTS, or "refuses"
-        self.old_tls = False
+        self.form = None	# of SCRIPTED_FORMS
+        self.tls = None		# of ONE_TLS
+        self.six = False
+        self.banned = None	# User-Agents with this text get 403
 
     @property
     def address(self):
         if self.fault == "refuses":
             return REFUSING
-        if self.fault:
+        if self.fault or self.form:
             return SCRIPTED
-        return OLD_TLS if self.old_tls else NGINX
+        if self.six:
+            return NGINX6
+        return ONE_TLS[self.tls][0] if self.tls else NGINX
+
+    @property
+    def octets(self):
+        return self.body.encode("utf-8", "surrogateescape")
 
     def rule(self):
         """The nginx words for the policy's path."""
+        if self.banned is not None:
+            return (f'if ($http_user_agent ~ "{self.banned}") '
+                    '{ return 403; } default_type "text/plain";')
         if self.status in (301, 302, 307, 308):
             # The very same policy lies behind it: only a client that follows
             # finds it.
@@ -147,21 +177,29 @@ class Web:
             count += sum(line.split(" ", 1)[0] == host for line in log)
         return count + self.scripted.asked.count(host)
 
+    def requests(self, domain):
+        """The whole requests for it, as far as the scripted server had
+        them."""
+        host = f"mta-sts.{domain.lower()}"
+        return [text for asked, text in self.scripted.requests
+                if asked == host]
+
     def _write(self):
         self.generation += 1
         servers = []
         for policy in self.policies.values():
             self._write_body(policy)
-            if policy.fault:
+            if policy.address in (SCRIPTED, REFUSING):
                 continue
+            address = policy.address
             chain, key = self.pki.chain(policy.certificate,
                                         policy.certificate_name)
             servers.append(SERVER.format(
-                address=policy.address, host=f"mta-sts.{policy.domain}", path=PATH,
+                address=f"[{address}]" if ":" in address else address,
+                host=f"mta-sts.{policy.domain}", path=PATH,
                 chain=self._inside(chain), key=self._inside(key),
                 domain=policy.domain, rule=policy.rule(),
-                tls="ssl_protocols TLSv1.1; ssl_ciphers ALL:@SECLEVEL=0;"
-                if policy.old_tls else ""))
+                tls=ONE_TLS[policy.tls][1] if policy.tls else ""))
         chain, key = self.pki.chain("good", "web.world.example")
         with open(self.folder + "/nginx.conf", "w") as out:
             out.write(CONF.format(
@@ -173,8 +211,8 @@ class Web:
         """In one piece: somebody may be fetching it just now."""
         path = f"{self.folder}/{policy.domain}{PATH}"
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path + ".new", "w", newline="") as out:
-            out.write(policy.body)
+        with open(path + ".new", "wb") as out:
+            out.write(policy.octets)
         os.rename(path + ".new", path)
 
     @staticmethod
@@ -233,11 +271,12 @@ class Web:
 
 
 class Scripted:
-    """The policy host that misbehaves."""
+    """The policy host that misbehaves, or answers in other forms."""
 
     def __init__(self, web):
         self.web = web
         self.asked = []		# host names, one for each request
+        self.requests = []	# [(host name, request line and fields)…]
 
     def start(self):
         listener = socket.create_server((SCRIPTED, 443), backlog=64)
@@ -271,7 +310,9 @@ class Scripted:
                     if not part:
                         return
                     request += part
-                self.asked.append((asked[-1] or "").lower())
+                host = (asked[-1] or "").lower()
+                self.requests.append((host, request.decode("latin-1")))
+                self.asked.append(host)
                 self._misbehave(tls, self._policy(asked[-1]))
         except OSError:
             pass
@@ -281,12 +322,21 @@ class Scripted:
 
     @staticmethod
     def _misbehave(tls, policy):
-        body = policy.body.encode()
+        body = policy.octets
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
         sized = head + b"Content-Length: %d\r\n\r\n" % len(body)
         chunked = head + b"Transfer-Encoding: chunked\r\n\r\n"
-        if policy.fault is None:	# mended meanwhile
-            tls.sendall(sized + body)
+        if policy.fault is None and policy.form == "gzip":
+            body = gzip.compress(body)
+            tls.sendall(head + b"Content-Encoding: gzip\r\n"
+                        b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        elif policy.fault is None and policy.form == "chunked":
+            for part in (body[:1], body[1:40], body[40:]):
+                chunked += b"%x\r\n%s\r\n" % (len(part), part)
+            tls.sendall(chunked + b"0\r\n\r\n")
+        elif policy.fault is None:	# to be recorded, or mended meanwhile
+            tls.sendall(head + TEMPTATIONS
+                        + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         elif policy.fault == "truncated":
             # All lines of the policy are there: only the length tells.
             tls.sendall(head + b"Content-Length: %d\r\n\r\n"

@@ -5,7 +5,7 @@ the answers of culverctl.
 """
 
 from .language import (HOST, NAME, PROGRAM, WITHIN, agrees, pairs, patience,
-                       sentence)
+                       sentence, unescape)
 
 
 def sessions(player, host):
@@ -121,6 +121,22 @@ def expect_got(player, step, host, count, within):
         player.fail(f"{len(taken())} messages")
 
 
+@sentence(rf"expect {HOST} got (?P<no>no )?\"(?P<text>[^\"]+)\"{WITHIN}")
+def expect_octets(player, step, host, no, text, within):
+    """In a message that it took, as it came: unstuffed, with CR LF."""
+    def found():
+        return [one for session in sessions(player, host)
+                for one in session.messages
+                if one.accepted and unescape(text) in one.data]
+
+    if no:
+        if found():
+            player.fail(f"it got {found()[0].data!r}")
+        return
+    player.until(found, "in no message that it took",
+                 patience(player, within))
+
+
 @sentence(rf"expect {HOST} broke off inside DATA{WITHIN}")
 def expect_cut(player, step, host, within):
     player.until(lambda: any(one.cut is not None
@@ -146,6 +162,26 @@ def expect_fetched(player, step, domain, count, within):
                      patience(player, within))
     if player.world.web.fetched(domain) != wanted:
         player.fail(f"{player.world.web.fetched(domain)} times")
+
+
+@sentence(rf"expect policy host of (?P<domain>{NAME}) "
+          rf"(?P<what>saw|did not see) \"(?P<text>[^\"]+)\"{WITHIN}")
+def expect_request(player, step, domain, what, text, within):
+    """In the request line and the header fields, whatever their case."""
+    def seen():
+        return player.world.web.requests(domain)
+
+    def found():
+        return [one for one in seen()
+                if unescape(text).decode("latin-1").lower() in one.lower()]
+
+    player.until(seen, "it saw no request that was recorded: is it one of "
+                 "recorded, chunked, gzip?", patience(player, within))
+    if what == "did not see" and found():
+        player.fail(f"it saw {found()[0]!r}")
+    elif what == "saw":
+        player.until(found, lambda: f"it saw {seen()!r}",
+                     patience(player, within))
 
 
 @sentence(rf"expect dns asked (?P<kind>[A-Z]+) (?P<name>{NAME})"

@@ -11,6 +11,7 @@ home.example, where senders live and where their bounces arrive.
 """
 
 import itertools
+import re
 import threading
 
 from . import collector, culver, dns, exim, mx, opensmtpd, pki, postfix
@@ -111,15 +112,23 @@ class World:
         """A policy host for this domain, with its address record."""
         with self.lock:
             policy = self.web.policy(domain)
-            self.dns.remove(f"mta-sts.{domain}", "A")
-            self.dns.add(f"mta-sts.{domain}", f"A {policy.address}")
+            self.hide_policy(policy)
+            self._point_at(policy)
             return policy
+
+    def hide_policy(self, policy):
+        """Its name has no address any more; how many it had."""
+        name = f"mta-sts.{policy.domain}"
+        return self.dns.remove(name, "A") + self.dns.remove(name, "AAAA")
+
+    def _point_at(self, policy):
+        kind = "AAAA" if ":" in policy.address else "A"
+        self.dns.add(f"mta-sts.{policy.domain}", f"{kind} {policy.address}")
 
     def place_policy(self, policy):
         """Its address record follows the kind of server that serves it."""
-        name = f"mta-sts.{policy.domain}"
-        if self.dns.remove(name, "A"):
-            self.dns.add(name, f"A {policy.address}")
+        if self.hide_policy(policy):
+            self._point_at(policy)
 
     def publish_dns(self, name):
         """The zone of this name becomes what the world sees."""
@@ -127,6 +136,13 @@ class World:
             self.dns.publish(self.dns.zone_of(name).name)
 
     def culver(self, name, settings=()):
+        """In an `environment` line [mx.NAME] is that server's address."""
+        def address(match):
+            return self.mx.hosts[match[1]].addresses[0]
+
+        settings = [re.sub(r"\[([\w.-]+)\]", address, line)
+                    if line.startswith("environment ") else line
+                    for line in map(str.strip, settings)]
         return culver.Culver(name, space.BUILD, self.pki, settings)
 
     # What happened.
