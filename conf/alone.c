@@ -37,12 +37,14 @@ alone_config(const char *file)
 {
 	struct buffer error = { NULL, 0, 0 };
 	struct config *config;
+	char *line, *rest;
 
 	config = config_read(file, NULL, 0, &error);
 	if (config != NULL)
 		return config;
-	fprintf(stderr, "%s\n", error.text != NULL ? error.text :
-	    "the configuration cannot be read");
+	rest = error.text;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		fprintf(stderr, "culverctl: %s\n", line);
 	exit(CONTROL_DATA);
 }
 
@@ -58,9 +60,11 @@ alone_enter(enum program program, const struct config *config,
 	    access(path.text, R_OK | X_OK) != 0) {
 		int error = errno;
 
-		fprintf(stderr, "%s: %s\n", path.text, strerror(error));
+		fprintf(stderr, "culverctl: %s: %s\n", path.text,
+		    strerror(error));
 		buffer_free(&path);
-		return error == ENOENT ? CONTROL_NO : CONTROL_DOWN;
+		return error == EACCES || error == EPERM ? CONTROL_DENIED :
+		    CONTROL_AGAIN;
 	}
 	/* The path stays proc's for the program's life: see proc_path. */
 	proc_confine_alone(program, config, path.text);

@@ -23,8 +23,8 @@ struct config	*alone_config(const char *file);
 /*
  * Go into the program's own folder under the spool, and confine it there as
  * its row says (proc_path is good afterwards).  Local I/O.  Returns 0, or the
- * exit status after a sentence: CONTROL_NO where there is no such folder,
- * CONTROL_DOWN where it is another account's.
+ * exit status after a sentence: CONTROL_DENIED where it is another account's,
+ * CONTROL_AGAIN where there is no such folder (its disk may not be there yet).
  */
 int		 alone_enter(enum program, const struct config *,
 		    const char *folder);

@@ -159,7 +159,7 @@ control_error(struct control *control, const char *format, ...)
 	if (control->link != NULL)
 		link_send(control->link, C_ERROR, &message, NULL);
 	else
-		fprintf(stderr, "%s\n", message.text);
+		fprintf(stderr, "culverctl: %s\n", message.text);
 }
 
 /* It takes long, and goes on. */
@@ -478,7 +478,8 @@ control_run(const struct control_verb *verbs, void *program, int argc,
 
 	log_fd = log != NULL ? atoi(log) : -1;
 	if (argc < 1 || argc > WORDS_MAX) {
-		fprintf(stderr, "A noun and a verb are missing.\n");
+		fprintf(stderr, "culverctl: a noun and a verb are "
+		    "missing\n");
 		return CONTROL_USAGE;
 	}
 	log_to(log_alone, &log_fd);

@@ -27,6 +27,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -135,6 +136,7 @@ struct question {
 	const struct verb	*verb;
 	const char		*file;		/* -c, or NULL */
 	bool			 json;
+	bool			 plain;		/* "--" was there */
 	bool			 syslog;	/* log lines go there */
 	char			**words;	/* noun, verb, arguments */
 	int			 words_n;
@@ -227,18 +229,20 @@ take_options(int argc, char **argv, struct question *question)
 	return i;
 }
 
-/* The words, without a --json among them (but for what follows "--"). */
+/*
+ * The words, without a --json among them.  The first "--" ends all options:
+ * what follows it is taken as it is.
+ */
 static void
 take_words(int argc, char **argv, struct question *question)
 {
-	bool ours = true;
 	int i;
 
 	question->words = mem_alloc(((size_t)argc + 3) * sizeof(*argv));
 	for (i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "--") == 0)
-			ours = false;
-		if (ours && strcmp(argv[i], "--json") == 0)
+		if (!question->plain && strcmp(argv[i], "--") == 0)
+			question->plain = true;
+		else if (!question->plain && strcmp(argv[i], "--json") == 0)
 			question->json = true;
 		else
 			question->words[question->words_n++] = argv[i];
@@ -785,6 +789,63 @@ show_backup(const struct question *question, uint64_t files, uint64_t octets)
 }
 
 /* The queue says what is in the files; we write them. */
+/* Why a folder is not there to be written into: rights, or what may pass. */
+static int
+status_of(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return CONTROL_DENIED;
+	case ENOSPC:
+	case EDQUOT:
+	case EIO:
+	case EMFILE:
+	case ENFILE:
+		return CONTROL_AGAIN;
+	default:
+		return CONTROL_NO;
+	}
+}
+
+/*
+ * The folder above it, as the kernel knows it, NULL where there is none; what
+ * is to be made does not exist yet.
+ */
+static char *
+folder_above(const char *path)
+{
+	char *copy = mem_copy(path), *real;
+	size_t len = strlen(copy);
+
+	while (len > 1 && copy[len - 1] == '/')
+		copy[--len] = '\0';
+	real = realpath(dirname(copy), NULL);
+	free(copy);
+	return real;
+}
+
+/* A backup inside the spool would go with it, and is no file of a queue. */
+static void
+refuse_spool(const struct question *question)
+{
+	struct config *config = read_config(question);
+	char *spool = realpath(config->spool, NULL);
+	char *real = realpath(question->words[2], NULL);
+	size_t len = spool != NULL ? strlen(spool) : 0;
+
+	if (real == NULL)
+		real = folder_above(question->words[2]);
+	if (len > 1 && real != NULL && strncmp(real, spool, len) == 0 &&
+	    (real[len] == '/' || real[len] == '\0'))
+		give_up(CONTROL_USAGE, "%s is inside the spool, %s; wanted is "
+		    "a folder elsewhere", question->words[2], config->spool);
+	free(real);
+	free(spool);
+	config_free(&config);
+}
+
 static int
 make_backup(struct question *question)
 {
@@ -793,14 +854,15 @@ make_backup(struct question *question)
 	int status;
 
 	if (question->words_n != 3 || question->words[2][0] == '\0' ||
-	    question->words[2][0] == '-')
+	    (question->words[2][0] == '-' && !question->plain))
 		give_up(CONTROL_USAGE, "usage: culverctl queue backup DIR; "
 		    "wanted is a folder that is empty or does not exist");
 	question->words[2] = absolute(question->words[2]);
+	refuse_spool(question);
 	question->unpack = unpack_new(question->words[2], error,
 	    sizeof(error));
 	if (question->unpack == NULL)
-		give_up(CONTROL_NO, "%s", error);
+		give_up(status_of(errno), "%s", error);
 	status = ask(question);
 	unpack_count(question->unpack, &files, &octets);
 	if (unpack_end(&question->unpack) && status == CONTROL_OK) {

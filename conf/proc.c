@@ -56,7 +56,7 @@ static const struct row rows[] = {
 	  FILTER_PIPES | FILTER_FILES | FILTER_CONNECT, 1024,
 	  "asks resolvers" },
 	{ PROGRAM_FETCH, false, false,
-	  FILTER_PIPES | FILTER_CONNECT | FILTER_PAIR, 256,
+	  FILTER_PIPES | FILTER_CONNECT | FILTER_PAIR, 1536,
 	  "HTTPS to addresses that policy names" },
 	{ PROGRAM_DELIVERY, false, false,
 	  FILTER_PIPES | FILTER_CONNECT | FILTER_BIND | FILTER_PAIR |

@@ -67,8 +67,17 @@ refuse(const struct unpack *unpack, char *error, size_t size,
 }
 
 static bool
+refuse_full(const struct unpack *unpack, char *error, size_t size)
+{
+	errno = ENOTEMPTY;
+	return refuse(unpack, error, size, "it is not empty; wanted is a "
+	    "folder that is empty or does not exist");
+}
+
+static bool
 open_folder(struct unpack *unpack, char *error, size_t size)
 {
+	errno = 0;
 	unpack->made = mkdir(unpack->dir, 0700) == 0;
 	if (!unpack->made && errno != EEXIST)
 		return refuse(unpack, error, size, strerror(errno));
@@ -79,8 +88,7 @@ open_folder(struct unpack *unpack, char *error, size_t size)
 		    "it is a file; wanted is a folder that is empty or does "
 		    "not exist" : strerror(errno));
 	if (!is_empty(unpack->dir_fd))
-		return refuse(unpack, error, size, "it is not empty; wanted "
-		    "is a folder that is empty or does not exist");
+		return refuse_full(unpack, error, size);
 	return true;
 }
 
@@ -91,22 +99,26 @@ make_file(const struct unpack *unpack, const char *name)
 	    O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
+/* errno stays. */
 static void
 unpack_free(struct unpack *unpack)
 {
+	int error = errno;
+
 	if (unpack->file != -1)
 		close(unpack->file);
 	if (unpack->dir_fd != -1)
 		close(unpack->dir_fd);
 	free(unpack->dir);
 	free(unpack);
+	errno = error;
 }
 
 struct unpack *
 unpack_new(const char *dir, char *error, size_t error_size)
 {
 	struct unpack *unpack = mem_alloc(sizeof(*unpack));
-	int fd;
+	int fd, reason;
 
 	unpack->dir = mem_copy(dir);
 	unpack->dir_fd = unpack->file = -1;
@@ -119,9 +131,11 @@ unpack_new(const char *dir, char *error, size_t error_size)
 		close(fd);
 		return unpack;
 	}
-	refuse(unpack, error, error_size, strerror(errno));
+	reason = errno;
+	refuse(unpack, error, error_size, strerror(reason));
 	if (unpack->made)
 		rmdir(unpack->dir);
+	errno = reason;
 	unpack_free(unpack);
 	return NULL;
 }

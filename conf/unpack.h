@@ -21,7 +21,8 @@ struct unpack;
 
 /*
  * Make the folder (0700), or take one that is empty; UNPACK_INCOMPLETE is in
- * it then.  Local I/O.  NULL, and a sentence in error, when it is not so.
+ * it then.  Local I/O.  NULL, a sentence in error and errno, when it is not
+ * so.
  */
 struct unpack	*unpack_new(const char *dir, char *error, size_t error_size);
 /*

@@ -138,18 +138,20 @@ add_records(SSL *ssl, struct slice records)
  * What usage DANE-TA asks for: DANE-7672-3.2.2-1, DANE-7672-3.2.2-2,
  * DANE-7672-3.2.2-3, DANE-7672-3.2.2-5 RFC 7672 3.2.2, each name as good as
  * another; DANE-7672-3.2.3-1, DANE-7672-3.2.3-2: a wildcard is one whole
- * label, and a common name counts where there is no other.
+ * label, and a common name counts where there is no other.  Each is compared
+ * as a name, and what is none fits no certificate.
  */
 static void
 set_names(SSL *ssl, const struct dane *dane)
 {
+	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
 	size_t i;
 
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	for (i = 0; i < sizeof(dane->others) / sizeof(dane->others[0]); i++)
-		if (dane->others[i] != NULL && dane->others[i][0] != '\0' &&
-		    SSL_add1_host(ssl, dane->others[i]) != 1)
-			bug("no name for DANE: \"%s\"", dane->others[i]);
+		if (dane->others[i] != NULL && dane->others[i][0] != '\0')
+			X509_VERIFY_PARAM_add1_host(param, dane->others[i],
+			    0);
 }
 
 /*

@@ -61,6 +61,7 @@ struct w_socket {
 	bool		sts_report_only;
 	bool		mx_match;
 	bool		mx_secure;
+	bool		dnssec_unjudged;
 	bool		name_given;
 	uint32_t	tlsa;
 	uint64_t	tlsa_mark;

@@ -142,6 +142,33 @@ put_dane(struct d_host *note, const struct w_proof *proof)
 		    sizeof(note->dane));
 }
 
+/*
+ * Had it nothing to compare with?  A comparison that found neither a match
+ * nor a defect has met records that only the library could tell to be none.
+ * DANE-7671-4.1-1 RFC 7671 4.1
+ */
+static bool
+compared_nothing(const struct w_proof *proof)
+{
+	return proof->starttls_known && proof->starttls == STARTTLS_DONE &&
+	    proof->dane == 0 && proof->tlsa_matched[0] == '\0';
+}
+
+/*
+ * Of a host whose records turned out to be none: DANE asks it for TLS alone,
+ * and whoever else asked for proof asks for a certificate.  The rule of its
+ * session tells which.
+ */
+static void
+put_unusable(struct d_host *note, const struct rule *rule)
+{
+	PUT(note->tlsa, tlsa_state_name(TLSA_UNUSABLE));
+	if (strcmp(note->requirement, requirement_name(REQUIRE_NONE)) != 0)
+		PUT(note->requirement, requirement_name(
+		    strcmp(rule->name, "dane-unusable-encrypted") == 0 ?
+		    REQUIRE_ENCRYPT : REQUIRE_PKIX));
+}
+
 void
 facts_session(struct d_host *note, const struct w_proof *proof,
     const struct session_verdict *verdict)
@@ -156,6 +183,9 @@ facts_session(struct d_host *note, const struct w_proof *proof,
 	PUT(note->tls_cipher, proof->tls_cipher);
 	PUT(note->reply, proof->reply);
 	if (verdict != NULL) {
+		if (compared_nothing(proof) && strcmp(note->tlsa,
+		    tlsa_state_name(TLSA_USABLE)) == 0)
+			put_unusable(note, &verdict->rule);
 		put_result(note, verdict->result);
 		put_rule(note, &verdict->rule);
 		return;
@@ -167,19 +197,6 @@ facts_session(struct d_host *note, const struct w_proof *proof,
 	PUT(note->clause, proof->failure == PROOF_REFUSED ?
 	    "RFC 5321 4.2.1" : "RFC 5321 3.8");
 	PUT(note->repair, "");
-}
-
-/*
- * A comparison that found neither a match nor a defect had nothing to compare
- * with: records that only the library could tell to be none.
- * DANE-7671-4.1-1 RFC 7671 4.1
- */
-static bool
-had_no_usable_tlsa(const struct host_facts *host, const struct w_proof *proof)
-{
-	return host->tlsa == TLSA_USABLE && proof->starttls_known &&
-	    proof->starttls == STARTTLS_DONE && proof->dane == 0 &&
-	    proof->tlsa_matched[0] == '\0';
 }
 
 void
@@ -194,6 +211,6 @@ facts_of_proof(const struct host_facts *host, bool clear_retry,
 		.clear_retry = clear_retry,
 		.requiretls = proof->requiretls
 	};
-	if (had_no_usable_tlsa(host, proof))
+	if (host->tlsa == TLSA_USABLE && compared_nothing(proof))
 		facts->host.tlsa = TLSA_UNUSABLE;
 }

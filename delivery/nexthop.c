@@ -220,6 +220,7 @@ nexthop_facts(const struct nexthop *nexthop, const struct nexthop_host *host,
 		.sts_unknown = is_unknown(route),
 		.mx_match = host->mx_match,
 		.mx_secure = route->mx_secure,
+		.dnssec_unjudged = !route->dnssec_judged,
 		.name_given = route->mx_implicit || nexthop->literal ||
 		    nexthop->direct,
 		.tlsa = host->tlsa,

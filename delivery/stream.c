@@ -83,6 +83,47 @@ await(struct stream *stream, int fd, short events, short *got,
 	return true;
 }
 
+/*
+ * Of what TLS itself says a handshake has some dozens of messages and records,
+ * a session a ticket or two behind it and a fresh key now and then.
+ */
+#define IDLE_RECORDS_MAX	256
+
+static bool
+is_flooded(const struct stream *stream)
+{
+	return stream->idle_records > IDLE_RECORDS_MAX;
+}
+
+/*
+ * The library saw something of the peer's.  It does not come back to us before
+ * there are data or nothing is left to be read, so that a peer who sends
+ * KeyUpdate, tickets or HelloRequest as fast as they are read would hold us
+ * past every deadline: above a number of them the library finds an end.
+ */
+static void
+note_record(int written, int version, int type, const void *octets,
+    size_t len, SSL *ssl, void *context)
+{
+	struct stream *stream = context;
+	bool is_record = type == SSL3_RT_HEADER ||
+	    type == SSL3_RT_INNER_CONTENT_TYPE;
+	BIO *nothing;
+
+	(void)version;
+	if (written || len == 0 || is_flooded(stream) ||
+	    (type != SSL3_RT_HANDSHAKE && !is_record) || (is_record &&
+	    *(const uint8_t *)octets == SSL3_RT_APPLICATION_DATA))
+		return;
+	stream->idle_records++;
+	if (!is_flooded(stream))
+		return;
+	nothing = BIO_new(BIO_s_null());
+	if (nothing == NULL)
+		fatal("no memory for TLS");
+	SSL_set0_rbio(ssl, nothing);
+}
+
 /* What a call on the connection came to. */
 enum some { SOME_DONE, SOME_WANTS_READ, SOME_WANTS_WRITE, SOME_FAILED };
 
@@ -109,6 +150,10 @@ tls_error(struct stream *stream, int n)
 	int error = errno;
 	char reason[100];
 
+	if (is_flooded(stream)) {
+		fail(stream, STREAM_TLS, "too many TLS records without data");
+		return SOME_FAILED;
+	}
 	switch (SSL_get_error(stream->ssl, n)) {
 	case SSL_ERROR_WANT_READ:
 		return SOME_WANTS_READ;
@@ -307,6 +352,8 @@ stream_start_tls(struct stream *stream, SSL *ssl, int64_t deadline_ms)
 	stream->ssl = ssl;
 	if (SSL_set_fd(ssl, stream->fd) != 1)
 		return fail(stream, STREAM_TLS, "no memory");
+	SSL_set_msg_callback(ssl, note_record);
+	SSL_set_msg_callback_arg(ssl, stream);
 	for (;;) {
 		ERR_clear_error();
 		errno = 0;

@@ -22,7 +22,8 @@ enum stream_state {
 	STREAM_OK,
 	STREAM_CLOSED,		/* closed or reset; TLS: also without notice */
 	STREAM_TIMEOUT,		/* the deadline passed */
-	STREAM_TLS,		/* the TLS library gave up */
+	STREAM_TLS,		/* the TLS library gave up, or was made to:
+				   too much of TLS that is no data */
 	STREAM_CUT		/* our own program wants us to stop */
 };
 
@@ -35,6 +36,7 @@ struct stream {
 	SSL		*ssl;		/* NULL in clear; the stream's */
 	enum stream_state state;
 	char		 error[128];	/* for people, once state is not OK */
+	unsigned	 idle_records;	/* TLS: came, and brought no data */
 	size_t		 in_at, in_len;	/* what was read lies in between */
 	size_t		 out_len;
 	uint8_t		*in, *out;	/* STREAM_BUFFER each */

@@ -3,9 +3,10 @@
  *
  * Called by main.c (begin), by the spawner (context) and by session.c in a
  * worker.  One floor in both directions: TLS 1.2 (ruling 17).  Where TLS is
- * required, TLS 1.2 offers forward secrecy with AEAD only and the library's
- * security level 2 (112 bits); elsewhere weaker keys are better than clear
- * text.
+ * required, TLS 1.2 offers forward secrecy only, and the library's security
+ * level is 2 (112 bits); elsewhere weaker keys are better than clear text.
+ * What would not do where it is required is a defect in either case
+ * (ruling 10: mode testing counts what enforce would refuse).
  *
  * What a certificate proves to the public CAs is found out here, what to DANE
  * in dane.c, always both where there are TLSA records.  It decides nothing:
@@ -26,13 +27,23 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-/* TLS-9325-4.1-1: nothing under 112 bits; TLS-9325-4.5-1 by level 2. */
-#define SUITES_ANY	"DEFAULT:!aNULL:!eNULL:!LOW:!EXPORT:!RC4:!DES:!3DES:" \
-	"!MD5:!PSK:!SRP:!kECDH:!kDH"
-#define LEVEL_ANY	1
-/* TLS-9325-4.1-2: forward secrecy, no finite-field DHE. */
-#define SUITES_REQUIRED	"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
+/*
+ * TLS-9325-4.1-2 RFC 9325 4.1: forward secrecy by ECDHE; no static RSA or DH,
+ * no finite-field DHE.  RFC 9325 4.2 recommends AEAD, and so CBC comes last;
+ * with SHA-2 it is forbidden nowhere, and a host that has nothing better is
+ * not to lose its mail.
+ */
+#define SUITES_STRONG	"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES+SHA256:" \
+	"ECDHE+AES+SHA384"
+#define SUITES_REQUIRED	SUITES_STRONG ":!aNULL"
 #define LEVEL_REQUIRED	2
+/*
+ * The same first, then what else is not broken.  TLS-9325-4.1-1: nothing
+ * under 112 bits; TLS-9325-4.5-1 by level 2.
+ */
+#define SUITES_ANY	SUITES_STRONG ":ALL:!COMPLEMENTOFDEFAULT:!aNULL:" \
+	"!eNULL:!LOW:!EXPORT:!RC4:!DES:!3DES:!MD5:!PSK:!SRP:!kECDH:!kDH"
+#define LEVEL_ANY	1
 
 /*
  * The whole of fd as memory, whatever others do with its position; NULL:
@@ -206,8 +217,9 @@ tls_judge(SSL_CTX *context, X509 *leaf, STACK_OF(X509) *chain, int level,
 	X509_STORE_CTX_set_default(store, "ssl_server");
 	param = X509_STORE_CTX_get0_param(store);
 	X509_VERIFY_PARAM_set_auth_level(param, level);
+	/* What is no name no certificate bears. */
 	if (!set_name(param, host))
-		bug("no name for a certificate: \"%s\"", host);
+		x509_note(defects, X509_V_ERR_HOSTNAME_MISMATCH);
 	x509_collect(store, defects);
 	X509_STORE_CTX_free(store);
 }
@@ -219,7 +231,6 @@ judge(SSL *ssl, const struct tls_about *about, struct tls_proof *proof)
 	SSL_CTX *context = SSL_get_SSL_CTX(ssl);
 	X509 *leaf = SSL_get0_peer_certificate(ssl);
 	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
-	int level = SSL_get_security_level(ssl);
 
 	if (leaf == NULL) {
 		x509_note(&proof->pkix, X509_V_ERR_UNSPECIFIED);
@@ -229,27 +240,75 @@ judge(SSL *ssl, const struct tls_about *about, struct tls_proof *proof)
 			    X509_V_ERR_DANE_NO_MATCH);
 		return;
 	}
-	tls_judge(context, leaf, chain, level, about->host, &proof->pkix);
+	tls_judge(context, leaf, chain, LEVEL_REQUIRED, about->host,
+	    &proof->pkix);
 	if (about->dane != NULL)
-		dane_judge(context, leaf, chain, level, about->dane,
+		dane_judge(context, leaf, chain, LEVEL_REQUIRED, about->dane,
 		    &proof->dane);
+}
+
+/* Would the suite do where TLS is required? */
+static bool
+has_strong_suite(SSL *ssl)
+{
+	SSL *strong = SSL_new(SSL_get_SSL_CTX(ssl));
+	bool has;
+
+	if (strong == NULL)
+		fatal("no memory for TLS");
+	if (SSL_set_cipher_list(strong, SUITES_REQUIRED) != 1)
+		bug("no suites for TLS");
+	has = sk_SSL_CIPHER_find(SSL_get_ciphers(strong),
+	    SSL_get_current_cipher(ssl)) >= 0;
+	SSL_free(strong);
+	return has;
+}
+
+static void
+print_defects(const struct tls_proof *proof, bool strong, char *text,
+    size_t size)
+{
+	int len = 0;
+
+	if (!strong)
+		len = snprintf(text, size, "weak suite %s%s", proof->cipher,
+		    proof->pkix.errors_n > 0 ? ", " : "");
+	if (proof->pkix.errors_n > 0)
+		x509_print(proof->pkix.errors, proof->pkix.errors_n,
+		    text + len, size - (size_t)len);
+	else if (strong)
+		snprintf(text, size, "valid");
+}
+
+/*
+ * TLS-9325-5.2-1 RFC 9325 5.2: what is too weak where TLS is required proves
+ * nothing elsewhere either.
+ */
+static void
+note_suite(struct tls_proof *proof)
+{
+	x509_note(&proof->pkix, X509_V_ERR_APPLICATION_VERIFICATION);
+	if (proof->dane.usable)
+		x509_note(&proof->dane.defects,
+		    X509_V_ERR_APPLICATION_VERIFICATION);
 }
 
 void
 tls_prove(SSL *ssl, const struct tls_about *about, struct tls_proof *proof)
 {
+	bool strong;
+
 	*proof = (struct tls_proof){ .pkix.set = 0 };
 	snprintf(proof->version, sizeof(proof->version), "%s",
 	    SSL_get_version(ssl));
 	snprintf(proof->cipher, sizeof(proof->cipher), "%s",
 	    SSL_get_cipher_name(ssl));
 	judge(ssl, about, proof);
-	if (proof->pkix.set == 0)
-		snprintf(proof->certificate, sizeof(proof->certificate),
-		    "valid");
-	else
-		x509_print(proof->pkix.errors, proof->pkix.errors_n,
-		    proof->certificate, sizeof(proof->certificate));
+	strong = has_strong_suite(ssl);
+	print_defects(proof, strong, proof->certificate,
+	    sizeof(proof->certificate));
+	if (!strong)
+		note_suite(proof);
 }
 
 bool

@@ -38,11 +38,16 @@ struct tls_about {
 	const struct dane	*dane;
 };
 
-/* What one handshake showed. */
+/*
+ * What one handshake showed.  Defects are those that count where TLS is
+ * required, whether it is or not: a key or a suite that is too weak is one
+ * (ruling 10).
+ */
 struct tls_proof {
 	struct x509_defects	pkix;		/* for the host's name */
 	struct dane_verdict	dane;		/* zero without records */
-	char			certificate[128]; /* "valid", or pkix's */
+	/* "valid", or pkix's defects; before them "weak suite AES256-SHA" */
+	char			certificate[128];
 	char			version[16];
 	char			cipher[64];
 };

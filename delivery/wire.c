@@ -33,6 +33,7 @@ static const struct wire_field socket_fields[] = {
 	WIRE_FIELD(struct w_socket, sts_report_only, WIRE_BOOL, 0),
 	WIRE_FIELD(struct w_socket, mx_match, WIRE_BOOL, 0),
 	WIRE_FIELD(struct w_socket, mx_secure, WIRE_BOOL, 0),
+	WIRE_FIELD(struct w_socket, dnssec_unjudged, WIRE_BOOL, 0),
 	WIRE_FIELD(struct w_socket, name_given, WIRE_BOOL, 0),
 	WIRE_FIELD(struct w_socket, tlsa, WIRE_U32, TLSA_FAILED),
 	WIRE_FIELD(struct w_socket, tlsa_mark, WIRE_U64, 0),
@@ -153,6 +154,7 @@ delivery_facts(const struct w_socket *socket, struct host_facts *facts)
 		.sts_report_only = socket->sts_report_only,
 		.mx_match = socket->mx_match,
 		.mx_secure = socket->mx_secure,
+		.dnssec_unjudged = socket->dnssec_unjudged,
 		.name_given = socket->name_given,
 		.tlsa = (enum tlsa_state)socket->tlsa,
 		.tlsa_mark = socket->tlsa_mark,
@@ -172,6 +174,7 @@ delivery_put_facts(const struct host_facts *facts, struct w_socket *socket)
 	socket->sts_report_only = facts->sts_report_only;
 	socket->mx_match = facts->mx_match;
 	socket->mx_secure = facts->mx_secure;
+	socket->dnssec_unjudged = facts->dnssec_unjudged;
 	socket->name_given = facts->name_given;
 	socket->tlsa = facts->tlsa;
 	socket->tlsa_mark = facts->tlsa_mark;

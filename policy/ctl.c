@@ -273,7 +273,7 @@ open_cache(const struct config *config, struct cache **cache)
 	*cache = cache_open(proc_path(""), error, sizeof(error));
 	if (*cache != NULL)
 		return 0;
-	fprintf(stderr, "%s\n", error);
+	fprintf(stderr, "culverctl: %s\n", error);
 	return CONTROL_AGAIN;
 }
 

@@ -100,7 +100,7 @@ static const struct rule good_rules[] = {
  * certificate in the order that tells (ruling 29), with what EHLO offers.
  */
 enum defect {
-	DEFECT_LOOKUP, DEFECT_OUTSIDE, DEFECT_UNPROVEN,
+	DEFECT_LOOKUP, DEFECT_OUTSIDE, DEFECT_UNPROVEN, DEFECT_UNJUDGED,
 	DEFECT_NO_STARTTLS, DEFECT_STARTTLS_REFUSED, DEFECT_HANDSHAKE,
 	DEFECT_NO_MATCH, DEFECT_NOT_TRUSTED, DEFECT_EXPIRED,
 	DEFECT_HOST_MISMATCH, DEFECT_CERTIFICATE,
@@ -187,6 +187,11 @@ static const struct rule defect_rules[][DEFECT_NONE] = {
 		    "name of this host: the recipient's domain must sign its "
 		    "MX records (DNSSEC) or cover the host by an MTA-STS "
 		    "policy." },
+		[DEFECT_UNJUDGED] = { "requiretls-mx-unjudged",
+		    REQUIRETLS_CLAUSE, "4.7.10", "No resolver here proves "
+		    "that it validates DNSSEC, so nothing can vouch for the "
+		    "name of this host: see trust-resolver in "
+		    "culver.conf(5)." },
 		/* RTLS-4.2.1-13 RFC 8689 4.2.1: 7.10 for want of TLS */
 		TLS_RULES("requiretls-", REQUIRETLS_CLAUSE, "4.7.10",
 		    "4.7.10"),
@@ -238,6 +243,7 @@ static const enum tls_result defect_results[] = {
 	[DEFECT_LOOKUP] = RESULT_DNSSEC_INVALID,	/* RPT-4.3.2.1-2 */
 	[DEFECT_OUTSIDE] = RESULT_VALIDATION_FAILURE,	/* ruling 9 */
 	[DEFECT_UNPROVEN] = RESULT_NONE,
+	[DEFECT_UNJUDGED] = RESULT_NONE,
 	[DEFECT_NO_STARTTLS] = RESULT_STARTTLS_NOT_SUPPORTED,
 	[DEFECT_STARTTLS_REFUSED] = RESULT_VALIDATION_FAILURE,
 	[DEFECT_HANDSHAKE] = RESULT_VALIDATION_FAILURE,
@@ -521,7 +527,8 @@ host_refusal(const struct host_facts *facts, const struct demands *demands)
 	if (demands->sts && !facts->mx_match)
 		return refusal(BY_STS, DEFECT_OUTSIDE);
 	if (demands->requiretls && !is_name_proven(facts))
-		return refusal(BY_REQUIRETLS, DEFECT_UNPROVEN);
+		return refusal(BY_REQUIRETLS, facts->dnssec_unjudged ?
+		    DEFECT_UNJUDGED : DEFECT_UNPROVEN);
 	return refusal(BY_NOBODY, DEFECT_NONE);
 }
 
@@ -576,10 +583,14 @@ skip(const struct host_facts *facts, struct refusal refused)
 		verdict.blocks.tlsa = verdict.result;
 	if (refused.by == BY_STS)
 		verdict.blocks.sts = verdict.result;
-	/* Ruling 16: it may be covered tomorrow, where a policy exists. */
+	/*
+	 * Ruling 16: it may be covered tomorrow, where a policy exists; and
+	 * what was not judged may be secure.
+	 */
 	if (refused.by == BY_REQUIRETLS) {
 		verdict.result = known_failure(facts);
-		verdict.definite = !has_sts(facts) &&
+		verdict.definite = refused.defect == DEFECT_UNPROVEN &&
+		    !has_sts(facts) &&
 		    !(facts->sts == STS_ABSENT && facts->sts_unknown);
 	}
 	return verdict;
@@ -970,6 +981,7 @@ decide_reuse(const struct host_facts *proven, const struct host_facts *now)
 	    proven->sts_report_only == now->sts_report_only &&
 	    proven->mx_match == now->mx_match &&
 	    proven->mx_secure == now->mx_secure &&
+	    proven->dnssec_unjudged == now->dnssec_unjudged &&
 	    proven->name_given == now->name_given &&
 	    proven->tlsa == now->tlsa &&
 	    proven->tlsa_mark == now->tlsa_mark &&

@@ -85,6 +85,11 @@ struct host_facts {
 	bool		mx_match;	/* the policy's patterns cover it */
 	bool		mx_secure;	/* the answer about MX had AD */
 	/*
+	 * Nothing that could be believed looked for AD: that no answer is
+	 * secure tells of our resolver, not of the domain (ruling 16).
+	 */
+	bool		dnssec_unjudged;
+	/*
 	 * The host's name was not learnt from an MX answer: it is the
 	 * recipient's domain itself (implicit MX) or a configured relay.
 	 */

@@ -13,11 +13,16 @@
  * dropped; then the program ends when the other's are over, because culverd
  * gives a fresh one all its links.
  *
+ * Hosts that hang hold up nobody (trap T45): there is room for many of them,
+ * the oldest is given up where there is none left, and the end of the program
+ * is not put off for them.
+ *
  * It ends at any time without harm: culver-policy asks a fresh one once more,
  * culver-reports tries a report again.
  */
 #include "conf/log.h"
 #include "conf/proc.h"
+#include "policy/fetcher.h"
 #include "policy/https.h"
 #include "policy/post.h"
 
@@ -26,10 +31,15 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
-#define GETS_MAX	64
+/* All that policy asks for, but for those that are still to be read. */
+#define GETS_MAX	(FETCHER_ASKED_MAX - FETCHER_FRESH_MAX)
+/* A pipe, a socket, and another while one of them is being connected. */
+#define GET_DESCRIPTORS	3
+#define OTHER_DESCRIPTORS 64
 #define POSTS_MAX	8		/* each may hold POST_SIZE_MAX */
 #define IDLE_MS		60000
 /* libcurl remembers pinned addresses for its life: a fresh one does not. */
@@ -52,6 +62,7 @@ struct job {
 	struct transfer	*transfer;	/* of F_GET */
 	struct post	*post;		/* of F_POST */
 	int		 pipe;
+	int64_t		 begun_ms;
 	int64_t		 gathered_by_ms;
 	CURL		*easy;		/* NULL: gathering */
 };
@@ -81,6 +92,7 @@ job_new(struct fetch *fetch, struct peer *peer, int pipe)
 	job = mem_alloc(sizeof(*job));
 	job->peer = peer;
 	job->pipe = pipe;
+	job->begun_ms = wire_now_ms();
 	job->next = fetch->jobs;
 	fetch->jobs = job;
 	peer->jobs++;
@@ -168,6 +180,48 @@ get_end(struct fetch *fetch, struct job *job, CURLcode code)
 		answer(peer, F_DONE, &done);
 }
 
+/* A policy host that takes its time. */
+static bool
+is_slow(const struct job *job)
+{
+	return job->transfer != NULL &&
+	    wire_now_ms() - job->begun_ms >= FETCHER_FRESH_MS;
+}
+
+/* That peer's slow job which is the oldest; NULL: none is slow. */
+static struct job *
+oldest_slow(const struct fetch *fetch, const struct peer *peer)
+{
+	struct job *job, *oldest = NULL;
+
+	/* The youngest is the first. */
+	for (job = fetch->jobs; job != NULL; job = job->next)
+		if (job->peer == peer && is_slow(job))
+			oldest = job;
+	return oldest;
+}
+
+/* Is there room for one more job of his? */
+static bool
+has_room(const struct fetch *fetch, const struct peer *peer)
+{
+	return peer->jobs < peer->jobs_max ||
+	    oldest_slow(fetch, peer) != NULL;
+}
+
+/* RPT-4.3.2.2-3 RFC 8460 4.3.2.2: as if its time were over. */
+static void
+make_room(struct fetch *fetch, struct peer *peer)
+{
+	struct job *job;
+
+	if (peer->jobs < peer->jobs_max)
+		return;
+	job = oldest_slow(fetch, peer);
+	if (job != NULL)
+		get_end(fetch, job, CURLE_OPERATION_TIMEDOUT);
+}
+
 /* A question that holds no domain or no address is a fault of ours. */
 static void
 get_refuse(struct peer *peer, const struct f_get *get, int pipe)
@@ -195,6 +249,7 @@ get_begin(struct fetch *fetch, struct peer *peer, const struct f_get *get,
 		get_refuse(peer, get, pipe);
 		return;
 	}
+	make_room(fetch, peer);
 	job = job_new(fetch, peer, pipe);
 	job->transfer = transfer;
 	job_begin(fetch, job, transfer->exchange.easy);
@@ -425,7 +480,7 @@ wait_for_work(struct fetch *fetch, bool ready[1 + PEERS_N])
 	fds[0].fd = fetch->parent.fd;
 	for (i = 0; i < PEERS_N; i++)
 		if (fetch->peers[i].linked && takes_jobs(fetch) &&
-		    fetch->peers[i].jobs < fetch->peers[i].jobs_max) {
+		    has_room(fetch, &fetch->peers[i])) {
 			fds[n].fd = fetch->peers[i].port.fd;
 			at[i] = n++;
 		}
@@ -440,6 +495,22 @@ wait_for_work(struct fetch *fetch, bool ready[1 + PEERS_N])
 	ready[0] = fds[0].revents != 0;
 	for (i = 0; i < PEERS_N; i++)
 		ready[1 + i] = at[i] != 0 && fds[at[i]].revents != 0;
+}
+
+/*
+ * Is anything running that the end of this program has to wait for?  Slow
+ * ones are asked once more of a fresh one; a report that is cut off may have
+ * arrived, and would count twice.
+ */
+static bool
+is_needed(const struct fetch *fetch)
+{
+	const struct job *job;
+
+	for (job = fetch->jobs; job != NULL; job = job->next)
+		if (!is_slow(job))
+			return true;
+	return false;
 }
 
 /* Wait for work, and do what is ready.  False: it is time to go. */
@@ -460,15 +531,32 @@ turn(struct fetch *fetch)
 		take_order(fetch);
 	if (fetch->jobs != NULL)
 		fetch->idle_since_ms = wire_now_ms();
-	return fetch->jobs != NULL || (takes_jobs(fetch) &&
-	    wire_now_ms() - fetch->idle_since_ms < IDLE_MS);
+	if (!takes_jobs(fetch))
+		return is_needed(fetch);
+	return fetch->jobs != NULL ||
+	    wire_now_ms() - fetch->idle_since_ms < IDLE_MS;
+}
+
+/* GETS_MAX, or what the limit on descriptors allows. */
+static unsigned
+gets_max(void)
+{
+	struct rlimit limit;
+	rlim_t most;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		fatal("getrlimit");
+	if (limit.rlim_cur <= OTHER_DESCRIPTORS + GET_DESCRIPTORS)
+		return 1;
+	most = (limit.rlim_cur - OTHER_DESCRIPTORS) / GET_DESCRIPTORS;
+	return most < GETS_MAX ? (unsigned)most : GETS_MAX;
 }
 
 int
 main(void)
 {
 	struct fetch fetch = { .peers = {
-		{ .program = PROGRAM_POLICY, .jobs_max = GETS_MAX },
+		{ .program = PROGRAM_POLICY },
 		{ .program = PROGRAM_REPORTS, .jobs_max = POSTS_MAX }
 	} };
 	struct proc_start start;
@@ -481,6 +569,7 @@ main(void)
 	if (fetch.multi == NULL)
 		fatal("libcurl cannot begin");
 	proc_confine(PROGRAM_FETCH, start.config, NULL);
+	fetch.peers[0].jobs_max = gets_max();
 	wire_port_open(&fetch.parent, PROC_PARENT_FD, &proc_wire);
 	proc_send(P_READY, NULL);
 	for (i = 0; i < start.links_n; i++)

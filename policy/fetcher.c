@@ -1,11 +1,11 @@
 /*
  * How does a policy come from culver-fetch?
  *
- * Called by obtain.c.  A job is waiting (no link yet, or enough of them are
- * with fetch), or asked (F_GET was sent; its body comes through a pipe).  When
- * the link closes, what was asked waits once more; a job that has seen two
- * links die ends with "our own failure", and so does one whose link never
- * comes.
+ * Called by obtain.c.  A job is waiting (no link yet, or enough fresh ones are
+ * with fetch), fresh (F_GET was sent; its body comes through a pipe), or slow
+ * (likewise, some seconds ago).  When the link closes, what was asked waits
+ * once more; a job that has seen two links die ends with "our own failure",
+ * and so does one whose link never comes.
  *
  * Does not know what a policy is.
  */
@@ -22,8 +22,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Hosts that hang hold their places for a minute: others need some too. */
-#define ASKED_MAX	64
 #define LINK_WAIT_MS	30000	/* for the program to be started */
 #define DEATHS_MAX	2
 #define READ_OCTETS	16384
@@ -34,7 +32,8 @@ struct job {
 	struct f_get	 get;
 	fetcher_call	*call;
 	void		*context;
-	bool		 asked;
+	bool		 asked;		/* fresh or slow */
+	bool		 fresh;
 	unsigned	 deaths;
 	struct timer	*timer;
 	int		 pipe;		/* read end; -1: none, or at its end */
@@ -49,7 +48,7 @@ struct fetcher {
 	struct link	*link;
 	struct job	*jobs;		/* oldest first */
 	bool		 needed;	/* the parent was asked for one */
-	unsigned	 asked;
+	unsigned	 asked, fresh;
 	uint64_t	 question;
 };
 
@@ -64,6 +63,24 @@ pipe_close(struct job *job)
 	job->pipe = -1;
 }
 
+/* It holds no place any more. */
+static void
+job_stale(struct job *job)
+{
+	if (job->fresh)
+		job->fetcher->fresh--;
+	job->fresh = false;
+}
+
+static void
+job_recall(struct job *job)
+{
+	job_stale(job);
+	if (job->asked)
+		job->fetcher->asked--;
+	job->asked = false;
+}
+
 static void
 job_end(struct job *job, const struct f_done *done)
 {
@@ -74,8 +91,7 @@ job_end(struct job *job, const struct f_done *done)
 	while (*at != job)
 		at = &(*at)->next;
 	*at = job->next;
-	if (job->asked)
-		fetcher->asked--;
+	job_recall(job);
 	pipe_close(job);
 	timer_free(&job->timer);
 	job->call(job->context, done, body);
@@ -127,9 +143,8 @@ on_body(void *context, int what)
 static void
 job_wait(struct job *job)
 {
-	if (job->asked)
-		job->fetcher->asked--;
-	job->asked = job->done = false;
+	job_recall(job);
+	job->done = false;
 	pipe_close(job);
 	buffer_free(&job->body);
 	timer_set(job->timer, LINK_WAIT_MS);
@@ -144,6 +159,12 @@ on_job_timer(void *context)
 	/* Behind others that wait for the same link, time does not count. */
 	if (!job->asked && fetcher->link != NULL) {
 		timer_set(job->timer, LINK_WAIT_MS);
+		return;
+	}
+	if (job->fresh) {
+		job_stale(job);
+		timer_set(job->timer, FETCHER_DEADLINE_MS - FETCHER_FRESH_MS);
+		send_waiting(fetcher);
 		return;
 	}
 	log_line(LOG_LEVEL_ERROR, "fetch: no answer about %s",
@@ -165,10 +186,11 @@ job_ask(struct job *job)
 	job->pipe = ends[0];
 	job->watch = watch_new(fetcher->loop, job->pipe, WATCH_READ, on_body,
 	    job);
-	job->asked = true;
+	job->asked = job->fresh = true;
 	fetcher->asked++;
+	fetcher->fresh++;
 	job->get.question = ++fetcher->question;
-	timer_set(job->timer, FETCHER_DEADLINE_MS);
+	timer_set(job->timer, FETCHER_FRESH_MS);
 	link_send(fetcher->link, F_GET, &job->get, &ends[1]);
 }
 
@@ -184,7 +206,8 @@ send_waiting(struct fetcher *fetcher)
 		return;
 	}
 	for (job = fetcher->jobs; job != NULL; job = job->next)
-		if (!job->asked && fetcher->asked < ASKED_MAX)
+		if (!job->asked && fetcher->asked < FETCHER_ASKED_MAX &&
+		    fetcher->fresh < FETCHER_FRESH_MAX)
 			job_ask(job);
 }
 

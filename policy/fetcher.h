@@ -28,6 +28,15 @@ void	 fetcher_link(struct fetcher *, int fd);
  * question was sent, a start of the program and a second try beside.
  */
 #define FETCHER_DEADLINE_MS	75000	/* fetch's own is 60 s */
+/*
+ * So many at a time are with culver-fetch.  After FETCHER_FRESH_MS a fetch
+ * holds no place any more that a fresh one could have: a host that hangs holds
+ * up its own mail (trap T45).  Where fetch itself has no more room it gives up
+ * the oldest.
+ */
+#define FETCHER_FRESH_MAX	64
+#define FETCHER_FRESH_MS	3000
+#define FETCHER_ASKED_MAX	512	/* fresh or not */
 void	 fetcher_get(struct fetcher *, const struct domain *,
 	    const struct address *addresses, unsigned addresses_n,
 	    fetcher_call *call, void *context);

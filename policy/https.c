@@ -26,6 +26,8 @@
 #define HTTPS_PORT	443
 #define CONNECT_MS	20000
 #define CA_OCTETS_MAX	(8 << 20)
+/* A handshake has some dozens of messages and records. */
+#define IDLE_RECORDS_MAX	256
 
 struct https {
 	X509_STORE	*anchors;
@@ -127,13 +129,40 @@ https_new(int ca_fd, const char *hostname)
  */
 
 /*
+ * OpenSSL saw something of the host's.  It goes on reading, and libcurl with
+ * it, until there are data or nothing is left: a host that sends KeyUpdate or
+ * tickets as fast as they are read would hold all other fetches (T45).  Above
+ * a number of them OpenSSL finds an end.
+ */
+static void
+note_record(int written, int version, int type, const void *octets,
+    size_t len, SSL *ssl, void *context)
+{
+	struct exchange *exchange = context;
+	bool is_record = type == SSL3_RT_HEADER ||
+	    type == SSL3_RT_INNER_CONTENT_TYPE;
+	BIO *nothing;
+
+	(void)version;
+	if (written || len == 0 || exchange->idle_records > IDLE_RECORDS_MAX ||
+	    (type != SSL3_RT_HANDSHAKE && !is_record) || (is_record &&
+	    *(const uint8_t *)octets == SSL3_RT_APPLICATION_DATA) ||
+	    ++exchange->idle_records <= IDLE_RECORDS_MAX)
+		return;
+	nothing = BIO_new(BIO_s_null());
+	if (nothing == NULL)
+		fatal("no memory for TLS");
+	SSL_set0_rbio(ssl, nothing);
+}
+
+/*
  * STS-3.3-1, STS-3.3-2, STS-3.3-3, STS-3.3-4, STS-3.3-5 RFC 8461 3.3: the
  * chain to our anchors, the dates, and a DNS-ID that is the host's name.
  */
 static CURLcode
 on_context(CURL *easy, void *ssl_context, void *context)
 {
-	const struct exchange *exchange = context;
+	struct exchange *exchange = context;
 	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ssl_context);
 	int set;
 
@@ -149,6 +178,8 @@ on_context(CURL *easy, void *ssl_context, void *context)
 		return CURLE_OUT_OF_MEMORY;
 	SSL_CTX_set1_cert_store(ssl_context, exchange->https->anchors);
 	SSL_CTX_set_options(ssl_context, SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_msg_callback(ssl_context, note_record);
+	SSL_CTX_set_msg_callback_arg(ssl_context, exchange);
 	return CURLE_OK;
 }
 
@@ -268,6 +299,7 @@ exchange_open(struct exchange *exchange, const struct https *https,
 	exchange->port = port;
 	exchange->https = https;
 	exchange->error[0] = '\0';
+	exchange->idle_records = 0;
 	exchange->easy = curl_easy_init();
 	if (exchange->easy == NULL)
 		fatal("no memory for an exchange");

@@ -37,6 +37,7 @@ struct exchange {
 	struct address		 addresses[ROUTE_ADDRESSES_MAX];
 	unsigned		 addresses_n;
 	struct curl_slist	*pins;
+	unsigned		 idle_records;	/* TLS, without data */
 	char			 error[CURL_ERROR_SIZE];
 };
 

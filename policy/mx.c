@@ -45,15 +45,17 @@ by_preference(const void *a, const void *b)
 
 /*
  * DANE-7672-2.2-10 RFC 7672 2.2: an address in the place of a name is no
- * host; nor is the root, nor what no host may be called.
+ * host; nor is the root, nor what no host may be called (RFC 5321 4.1.2): DNS
+ * has names like "-mx.example", mail has not, and no certificate.
  */
 static bool
 is_host(const struct domain *name)
 {
 	struct address address;
+	struct domain parsed;
 
-	return name->name[0] != '\0' && !rr_name_is_odd(name) &&
-	    !domain_is_literal(name) &&
+	return domain_parse(slice_of(name->name), &parsed) &&
+	    !domain_is_literal(&parsed) &&
 	    !address_parse(slice_of(name->name), &address);
 }
 

@@ -24,7 +24,10 @@ struct mx_list {
 	struct mx_host	hosts[ROUTE_HOSTS_MAX];
 	unsigned	hosts_n;
 	unsigned	dropped;	/* beyond ROUTE_HOSTS_MAX */
-	/* Records that name no host: "." beside others, addresses, "?". */
+	/*
+	 * Records that name no host: "." beside others, addresses, "?" and
+	 * what domain_parse does not take.
+	 */
 	unsigned	ignored;
 	char		ignored_name[DOMAIN_TEXT_MAX];	/* the first of them */
 };

@@ -119,6 +119,8 @@ static const struct fact all_facts[] = {
 	FLAG("policy-unknown", sts_unknown),
 	{ "mx", { "match", "mismatch" }, HOST(mx_match), 0, NULL, NULL },
 	FLAG("mx-secure", mx_secure),
+	{ "resolver", { "judged", "unjudged" }, HOST(dnssec_unjudged), 1,
+	    NULL, NULL },
 	{ "name", { "mx", "given" }, HOST(name_given), 1, NULL, NULL },
 	{ "dane", { "none", "insecure", "usable", "unusable", "failed" },
 	    0, 0, take_dane, take_dane_defects },

@@ -250,6 +250,25 @@ take_option(struct work *work, const char *word, const char *value)
 	return true;
 }
 
+/* Do the words agree?  False: they were refused. */
+static bool
+check_words(const struct work *work)
+{
+	int ways = (work->ids_n > 0) + work->filtered + work->all;
+	const char *what = NULL;
+
+	if (work->task->change != NULL && ways != 1)
+		what = ways == 0 ? "which? name messages by their ids, a "
+		    "filter, or --all" : "ids, a filter and --all exclude "
+		    "each other";
+	else if (work->warn != 0 && work->crit != 0 &&
+	    work->warn > work->crit)
+		what = "--warn is beyond --crit, and would never be said";
+	if (what != NULL)
+		ctl_refuse(work->control, CONTROL_USAGE, what, "");
+	return what == NULL;
+}
+
 /* All words.  False: one was refused. */
 static bool
 take_words(struct work *work, int argc, char **argv)
@@ -269,12 +288,7 @@ take_words(struct work *work, int argc, char **argv)
 			return false;
 		}
 	}
-	if (work->task->change == NULL || work->ids_n > 0 ||
-	    work->filtered || work->all)
-		return true;
-	ctl_refuse(work->control, CONTROL_USAGE, "which? name messages by "
-	    "their ids, a filter, or --all", "");
-	return false;
+	return check_words(work);
 }
 
 /* ---- many messages ---- */

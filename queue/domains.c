@@ -192,11 +192,27 @@ add_hop(struct request *request, const char *hop)
 }
 
 /*
+ * A list, and what tls-required makes of it.  What is held is held for lines
+ * to come, but with no such line there is nothing to be held.
+ */
+static void
+add_list(struct request *request, const struct config *config, bool holds,
+    const char *list)
+{
+	char required[DOMAIN_TEXT_MAX];
+
+	add_hop(request, list);
+	if ((!holds || config->tls_required_n > 0) &&
+	    relayhost_require(list, required))
+		add_hop(request, required);
+}
+
+/*
  * The domain itself, and each list that leads to a host of that name; or the
  * list that was named.
  */
 static void
-add_hops(struct request *request, const struct config *config)
+add_hops(struct request *request, const struct config *config, bool holds)
 {
 	const struct domain *domain = &request->words.domain;
 	char list[DOMAIN_TEXT_MAX];
@@ -209,7 +225,23 @@ add_hops(struct request *request, const struct config *config)
 	for (size_t i = 0; i < config->relayhosts_n; i++)
 		if (relayhost_list(config, i, list) &&
 		    relayed_leads_to(list, domain))
-			add_hop(request, list);
+			add_list(request, config, holds, list);
+}
+
+/*
+ * Does all mail for the domain go by relays, and the domain is none of these?
+ * A hold of it would hold nothing.  Writes the list that is meant instead.
+ */
+static bool
+goes_elsewhere(const struct request *request, const struct config *config,
+    char list[DOMAIN_TEXT_MAX])
+{
+	/* No sender= fits, so that only lines for all senders count. */
+	const struct mailbox nobody = { .local = "?" };
+
+	return request->words.domain.name[0] != '\0' &&
+	    request->hops_n == 1 && relayhost_choose(config, &nobody,
+	    &request->words.domain, list);
 }
 
 /* False: it was refused. */
@@ -221,11 +253,18 @@ take_words(struct request *request, const struct queue *queue,
 
 	if (domain_words_parse(argc, argv, takes_for, &request->words, why,
 	    sizeof(why))) {
-		add_hops(request, queue->config);
+		add_hops(request, queue->config, takes_for);
 		return true;
 	}
 	ctl_refuse(control, CONTROL_USAGE, why, "");
 	return false;
+}
+
+static const char *
+name_of(const struct request *request)
+{
+	return request->words.domain.name[0] != '\0' ?
+	    request->words.domain.name : request->words.word;
 }
 
 /* Those that are meant are numbered through: next hops, classes of each. */
@@ -288,6 +327,7 @@ domains_show(void *program, struct control *control, int argc, char **argv)
 	struct request request = { .verb = "domain show" };
 	struct destination destination;
 	struct queue *queue = program;
+	char list[DOMAIN_TEXT_MAX];
 	unsigned n = 0;
 
 	if (!take_words(&request, queue, control, false, argc, argv))
@@ -297,6 +337,9 @@ domains_show(void *program, struct control *control, int argc, char **argv)
 			show_destination(queue, control, &destination);
 			n++;
 		}
+	if (goes_elsewhere(&request, queue->config, list))
+		control_error(control, "mail for %s goes to %s",
+		    name_of(&request), list);
 	if (n == 0)
 		ctl_refuse(control, CONTROL_NO, "nothing is known of this "
 		    "domain", request.words.word);
@@ -305,6 +348,22 @@ domains_show(void *program, struct control *control, int argc, char **argv)
 }
 
 /* ---- hold and release ---- */
+
+/* False: it was refused. */
+static bool
+may_hold(const struct request *request, const struct queue *queue,
+    struct control *control)
+{
+	char list[DOMAIN_TEXT_MAX];
+
+	if (!goes_elsewhere(request, queue->config, list))
+		return true;
+	control_error(control, "mail for %s goes to %s: that is the next hop "
+	    "to be held, with all mail that goes there", name_of(request),
+	    list);
+	control_end(control, CONTROL_NO);
+	return false;
+}
 
 /* What a change did to the destinations of a domain. */
 struct outcome_of {
@@ -319,13 +378,6 @@ add_held(struct outcome_of *outcome, struct queue *queue,
 {
 	outcome->numbers[outcome->n++] = destination->number;
 	destination_settle(queue->spool, destination);
-}
-
-static const char *
-name_of(const struct request *request)
-{
-	return request->words.domain.name[0] != '\0' ?
-	    request->words.domain.name : request->words.word;
 }
 
 static void
@@ -386,7 +438,8 @@ domains_hold(void *program, struct control *control, int argc, char **argv)
 	struct destination destination;
 	struct queue *queue = program;
 
-	if (!take_words(&request, queue, control, true, argc, argv))
+	if (!take_words(&request, queue, control, true, argc, argv) ||
+	    !may_hold(&request, queue, control))
 		return;
 	if (request.words.for_ms != 0)
 		outcome.until_ms = (uint64_t)loop_wall_ms() +

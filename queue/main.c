@@ -13,6 +13,7 @@
 #include "conf/log.h"
 #include "conf/parent.h"
 #include "conf/proc.h"
+#include "conf/unpack.h"
 #include "queue/ctl.h"
 #include "queue/turn.h"
 
@@ -33,16 +34,44 @@ struct running {
 	int64_t		 stop_ms;	/* the latest, monotonic */
 };
 
-/* Open the queue in our folder, after confinement. */
+/*
+ * Why it could not be opened, with the path that an operator knows: in a
+ * chroot our folder is "/".
+ */
+static void
+name_folder(const char *folder, const char *error, struct buffer *text)
+{
+	const char *here = proc_path("");
+	size_t len = strlen(here);
+
+	if (strncmp(error, here, len) != 0)
+		buffer_add(text, slice_of(error));
+	else
+		buffer_printf(text, "%s%s%s", folder, error[len] == ' ' ||
+		    error[len] == '/' ? "" : "/", error + len);
+}
+
+/* Open the queue in our folder, after confinement.  NULL, and why. */
 static struct spool *
-open_spool(void)
+open_spool(const char *folder, struct buffer *why)
 {
 	char error[512];
 	struct spool *spool = spool_open(proc_path(""), error, sizeof(error));
 
+	if (spool == NULL)
+		name_folder(folder, error, why);
+	return spool;
+}
+
+static struct spool *
+open_or_end(const char *folder)
+{
+	struct buffer why = { NULL, 0, 0 };
+	struct spool *spool = open_spool(folder, &why);
+
 	errno = 0;
 	if (spool == NULL)
-		fatal("%s", error);
+		fatal("%s", why.text);
 	return spool;
 }
 
@@ -143,7 +172,7 @@ serve(void)
 	folder = folder_of(start.config);
 	proc_confine(PROGRAM_QUEUE, start.config, folder);
 	signal(SIGPIPE, SIG_IGN);
-	spool = open_spool();
+	spool = open_or_end(folder);
 	loop = loop_new();
 	running.queue = turn_new(loop, spool, running.config);
 	running.stop_timer = timer_new(loop, on_stop_timer, &running);
@@ -161,18 +190,31 @@ serve(void)
 
 /* ---- without ---- */
 
+/* Nothing mends a backup that was cut off; what else stops us may pass. */
+static int
+refuse_alone(const struct buffer *why)
+{
+	fprintf(stderr, "culverctl: %s\n", why->text);
+	return access(proc_path(UNPACK_INCOMPLETE), F_OK) == 0 ?
+	    CONTROL_DATA : CONTROL_AGAIN;
+}
+
 static int
 run_alone(int argc, char **argv)
 {
 	struct config *config = alone_config(alone_begin(PROGRAM_QUEUE,
 	    &argc, &argv));
+	struct buffer why = { NULL, 0, 0 };
 	struct spool *spool;
 	struct queue *queue;
 	struct loop *loop;
-	int status;
+	int status = alone_enter(PROGRAM_QUEUE, config, "queue");
 
-	proc_confine_alone(PROGRAM_QUEUE, config, folder_of(config));
-	spool = open_spool();
+	if (status != 0)
+		return status;
+	spool = open_spool(folder_of(config), &why);
+	if (spool == NULL)
+		return refuse_alone(&why);
 	loop = loop_new();
 	queue = turn_new(loop, spool, config);
 	log_set_level(LOG_LEVEL_INFO);

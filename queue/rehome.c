@@ -402,7 +402,8 @@ say_done(struct rehome *rehome)
 	if (rehome->moved > 0)
 		log_line(LOG_LEVEL_INFO, "relayhost or tls-required lines "
 		    "have changed: %llu recipients go by other next hops "
-		    "now, %llu of them are held", (unsigned long long)rehome->moved,
+		    "now, %llu of them are held",
+		    (unsigned long long)rehome->moved,
 		    (unsigned long long)rehome->held);
 }
 

@@ -506,7 +506,7 @@ open_book(const struct config *config, struct book **book)
 	*book = book_open(proc_path(""), error, sizeof(error));
 	if (*book != NULL)
 		return 0;
-	fprintf(stderr, "%s\n", error);
+	fprintf(stderr, "culverctl: %s\n", error);
 	return CONTROL_AGAIN;
 }
 
@@ -523,7 +523,7 @@ run_on_book(const char *file, int argc, char **argv)
 	if (status == 0) {
 		status = control_run(ctl_reports_verbs, &ctl, argc, argv);
 		if (!book_turn_end(ctl.book)) {
-			fprintf(stderr, "the disk did not take it\n");
+			fprintf(stderr, "culverctl: the disk did not take it\n");
 			status = CONTROL_AGAIN;
 		}
 		book_close(&ctl.book);

@@ -32,12 +32,13 @@ static const struct dimension dimensions[] = {
 	{ "mode", 4, { "absent", "none", "testing", "enforce" } },
 	{ "mx", 2, { "match", "mismatch" } },
 	{ "mx-secure", NO_YES }, { "name", 2, { "mx", "given" } },
+	{ "resolver", 2, { "judged", "unjudged" } },
 	{ "policy-unknown", NO_YES },
 	{ "cert", 5, { "valid", "not-trusted", "expired", "host-mismatch",
 	    "other" } },
 	{ "requiretls", 2, { "offered", "absent" } },
 };
-#define COMBINATIONS	(4 * 4 * 10 * 4 * 2 * 2 * 2 * 2 * 5 * 2)
+#define COMBINATIONS	(4 * 4 * 10 * 4 * 2 * 2 * 2 * 2 * 2 * 5 * 2)
 
 /* The n-th combination, the last fact turning fastest. */
 static bool

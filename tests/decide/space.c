@@ -45,6 +45,7 @@ space_host(unsigned n)
 	facts.mx_match = digit(&n, 2);
 	facts.mx_secure = digit(&n, 2);
 	facts.name_given = digit(&n, 2);
+	facts.dnssec_unjudged = digit(&n, 2);
 	operator = digit(&n, 3);
 	facts.tls_required = operator == 1;
 	facts.relayhost_verified = operator == 2;
@@ -262,7 +263,8 @@ project_host(unsigned n, unsigned facts[DIMENSIONS_MAX])
 	facts[4] = policy_value(&host);
 	facts[5] = host.mx_match;
 	facts[6] = name_value(&host);
-	facts[7] = host.sts_unknown;
+	facts[7] = host.dnssec_unjudged;
+	facts[8] = host.sts_unknown;
 	return true;
 }
 
@@ -460,9 +462,10 @@ const struct question questions[QUESTIONS_N] = {
 		"try or skip, requirement, rule, (clause), enhanced code, TLS "
 		"result that is known before any session; exempt: an "
 		"exemption took something away.",
-		HOSTS_ALL, 8,
+		HOSTS_ALL, 9,
 		{ CLASS, OPERATOR, { "exempt", NO_YES }, TLSA, POLICY, MATCH,
 		    { "name", 3, { "insecure", "given", "secure" } },
+		    { "resolver", 2, { "judged", "unjudged" } },
 		    { "sts-unknown", NO_YES } },
 		project_host, judge_host, VERDICT_FORMAT
 	},

@@ -16,7 +16,7 @@
  * decide_reuse and the names look at (tlsa_mark, relayhost) are left as they
  * are.
  */
-#define HOSTS_PER_TLSA		(4 * 4 * 2 * 2 * 2 * 2 * 2 * 3 * 2)
+#define HOSTS_PER_TLSA		(4 * 4 * 2 * 2 * 2 * 2 * 2 * 2 * 3 * 2)
 #define HOSTS_ALL		(5 * HOSTS_PER_TLSA)
 #define SESSIONS_CLEAR		4	/* ways to have no TLS */
 #define SESSIONS_PLAIN		(2 * (SESSIONS_CLEAR + 16))
@@ -29,7 +29,7 @@ struct host_facts	space_host(unsigned n);
 struct session_facts	space_session(unsigned n);
 struct domain_facts	space_domain(unsigned n);
 
-#define DIMENSIONS_MAX	10
+#define DIMENSIONS_MAX	11
 #define VALUES_MAX	24
 #define WORDS_MAX	10
 #define TEXT_MAX	400

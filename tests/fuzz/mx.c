@@ -18,7 +18,44 @@ demand(bool holds)
 		abort();
 }
 
-/* As rr_parse has them: lower case, or the root, or odd. */
+/* ".a", "a..b", "a.": the wire has no such names. */
+static bool
+has_empty_label(struct slice text)
+{
+	struct slice rest = text;
+
+	while (text.len > 0 && rest.at != NULL)
+		if (slice_cut(&rest, '.').len == 0)
+			return true;
+	return false;
+}
+
+/*
+ * As rr_parse has them: letters in lower case, digits, "-" and "_", wherever
+ * they stand; or the root, or odd.
+ */
+static void
+read_name(struct slice text, struct domain *name)
+{
+	static const char octets[] =
+	    "abcdefghijklmnopqrstuvwxyz0123456789-_.";
+	size_t i;
+
+	if (text.len > 253 || has_empty_label(text)) {
+		strcpy(name->name, RR_NAME_ODD);
+		return;
+	}
+	for (i = 0; i < text.len; i++) {
+		name->name[i] = text.at[i];
+		if (name->name[i] == '\0' ||
+		    strchr(octets, name->name[i]) == NULL) {
+			strcpy(name->name, RR_NAME_ODD);
+			return;
+		}
+	}
+	name->name[i] = '\0';
+}
+
 static size_t
 read_records(struct slice rest, struct rr *records)
 {
@@ -35,8 +72,7 @@ read_records(struct slice rest, struct rr *records)
 		    (uint8_t)line.at[1];
 		line.at += 2;
 		line.len -= 2;
-		if (line.len > 0 && !domain_parse(line, &records[n].name))
-			strcpy(records[n].name.name, RR_NAME_ODD);
+		read_name(line, &records[n].name);
 		n++;
 	}
 	return n;
@@ -56,6 +92,7 @@ is_listed(const struct mx_list *list, unsigned n, const struct domain *name)
 static void
 check_list(const struct mx_list *list, size_t records_n)
 {
+	struct domain parsed;
 	unsigned i;
 
 	demand(list->hosts_n <= ROUTE_HOSTS_MAX);
@@ -64,6 +101,10 @@ check_list(const struct mx_list *list, size_t records_n)
 	for (i = 0; i < list->hosts_n; i++) {
 		demand(list->hosts[i].name.name[0] != '\0');
 		demand(!rr_name_is_odd(&list->hosts[i].name));
+		/* What delivery takes for granted of a host's name. */
+		demand(domain_parse(slice_of(list->hosts[i].name.name),
+		    &parsed));
+		demand(domain_equal(&list->hosts[i].name, &parsed));
 		demand(strcmp(list->hosts[i].name.name, "relay.example") != 0);
 		demand(!is_listed(list, i, &list->hosts[i].name));
 		demand(i == 0 || list->hosts[i - 1].preference <=

@@ -715,10 +715,10 @@ test_alone(void **unused)
 	assert_int_equal(seen.released, 1);
 	text = run_alone(3, fail_words, &status);
 	assert_int_equal(status, 1);
-	assert_string_equal(text, "before\nno mail there\n");
+	assert_string_equal(text, "before\nculverctl: no mail there\n");
 	text = run_alone(2, frob_words, &status);
 	assert_int_equal(status, 64);
-	assert_string_equal(text, "there is no queue frob\n");
+	assert_string_equal(text, "culverctl: there is no queue frob\n");
 	text = run_alone(2, wait_words, &status);
 	assert_int_equal(status, 0);
 	assert_string_equal(text, "done\n");

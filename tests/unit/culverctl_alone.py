@@ -36,6 +36,10 @@ WRONG = [
     ("queue hold", "queue hold ID...|FILTER|--all"),
     ("queue release x", "queue release ID...|FILTER|--all"),
     ("queue remove --nonsense", "queue remove ID...|FILTER|--all"),
+    ("queue bounce --all --domain a.example", "exclude each other"),
+    ("queue count --warn 5 --crit 2", "--warn is beyond --crit"),
+    ("queue backup -dir", "queue backup DIR"),
+    ("queue list -- --json", "not understood: --json"),
     ("queue bounce --older", "queue bounce ID...|FILTER|--all"),
     ("domain list x", "domain list"),
     ("domain show", "domain show DOMAIN"),
@@ -125,6 +129,35 @@ def unknown_ids(top):
             yield f"{verb}: {done.returncode}, {done.stderr}"
 
 
+def unopened(top):
+    """A queue that cannot be opened, and folders that take no backup."""
+    queue = top / "spool/queue"
+    (queue / "incomplete").touch()
+    yield from said(top, ["queue", "list"], 65, f"{queue} has a file incom")
+    (queue / "incomplete").unlink()
+    queue.rename(top / "away")
+    yield from said(top, ["queue", "list"], 75, f"{queue}: No such file")
+    (top / "away").rename(queue)
+    inside = top / "spool/backup"
+    yield from said(top, ["queue", "backup", str(inside)], 64,
+                    f"{inside} is inside the spool")
+    yield from said(top, ["queue", "backup", "/sys/backup"], 77, "/sys/backup:")
+    yield from said(top, ["queue", "backup", "/nowhere/at/all"], 1, "No such")
+    yield from said(top, ["queue", "backup", "--", "-dir"], 0, "", cwd=top)
+    if not (top / "-dir").is_dir():
+        yield "-dir was not made"
+    yield from said(top, ["check", "verdict", "--", "mode=enforce"], 0, "")
+
+
+def said(top, words, status, text, cwd=None):
+    done = subprocess.run([CTL, "-c", top / "conf", *words], cwd=cwd,
+                          stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=60)
+    if done.returncode != status or text not in done.stderr or \
+            (status and not done.stderr.startswith("culverctl: ")):
+        yield f"{words}: {done.returncode}, {done.stderr}"
+
+
 def need_a_relay(top):
     for words in NEED_A_RELAY:
         done = ctl(top, words)
@@ -142,6 +175,8 @@ def main():
         tap.check("a change is logged with the caller's uid",
                   list(changes(top)))
         tap.check("unknown ids: 1, and named", list(unknown_ids(top)))
+        tap.check("what cannot be opened, or takes no backup, says why",
+                  list(unopened(top)))
         tap.check("verbs that need a relay: 69", list(need_a_relay(top)))
     finally:
         shutil.rmtree(top)

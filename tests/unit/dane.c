@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <dlfcn.h>
 
 #include "delivery/tls.h"
 #include "policy/rr.h"
@@ -508,6 +509,76 @@ test_undecodable(void **state)
 	pki_free(&leaf);
 }
 
+/* In the place of the library's, which says no word where `mute' is set. */
+static bool mute;
+
+int
+SSL_get0_dane_tlsa(SSL *ssl, uint8_t *usage, uint8_t *selector,
+    uint8_t *matching, const unsigned char **data, size_t *len)
+{
+	int (*real)(SSL *, uint8_t *, uint8_t *, uint8_t *,
+	    const unsigned char **, size_t *);
+
+	if (mute)
+		return -1;
+	*(void **)&real = dlsym(RTLD_NEXT, "SSL_get0_dane_tlsa");
+	return real(ssl, usage, selector, matching, data, len);
+}
+
+/* A comparison that ends well, and names no record: it proves nothing. */
+static void
+test_nothing_matched(void **state)
+{
+	static const struct pki_wish wish = { MX };
+	struct pki_entity leaf = pki_make(&wish, &world.public);
+	struct list list = { .len = 0 };
+	struct dane dane = { .base = "mx.example.com" };
+	struct tls_about about = { "mx.example.com", true, &dane };
+	struct tls_proof proof;
+	X509 *nobody = NULL;
+
+	(void)state;
+	put_tlsa(&list, 3, 1, 1, leaf.certificate, 0);
+	dane.records = slice_of_list(&list);
+	mute = true;
+	meet(&about, &leaf, &nobody, &proof);
+	mute = false;
+	assert_true(proof.dane.usable);
+	assert_string_equal(proof.dane.matched, "");
+	assert_int_equal(proof.dane.defects.set, MATCH);
+	pki_free(&leaf);
+}
+
+/* Names that are none: what bears the record is good, and nothing ends. */
+static void
+test_odd_names(void **state)
+{
+	static const char *const names[] = { "-mx.example.com",
+	    "mx..example.com", "192.0.2.1", "?" };
+	static const struct pki_wish wish = { MX };
+	struct pki_entity leaf = pki_make(&wish, &world.root);
+	struct list list = { .len = 0 };
+	struct dane dane = { .base = "mx.example.com" };
+	struct tls_about about = { "mx.example.com", true, &dane };
+	X509 *sent[] = { world.root.certificate, NULL };
+	struct tls_proof proof;
+	size_t i;
+
+	(void)state;
+	put_tlsa(&list, 2, 0, 1, world.root.certificate, 0);
+	dane.records = slice_of_list(&list);
+	for (i = 0; i < N(names); i++) {
+		dane.others[0] = dane.others[1] = names[i];
+		meet(&about, &leaf, sent, &proof);
+		assert_int_equal(proof.dane.defects.set, 0);
+		dane.base = names[i];
+		meet(&about, &leaf, sent, &proof);
+		assert_int_equal(proof.dane.defects.set, NAME);
+		dane.base = "mx.example.com";
+	}
+	pki_free(&leaf);
+}
+
 /* Lists that are cut, empty, or promise more than they hold. */
 static void
 test_lists(void **state)
@@ -695,6 +766,9 @@ main(void)
 		    unusable),
 		TEST("DANE-7671-4.1-1 what does not decode is unusable",
 		    test_undecodable),
+		TEST("DANE-7672-3.2-1 no match, no proof",
+		    test_nothing_matched),
+		TEST("DANE-7672-3.2.2-3 names that are none", test_odd_names),
 		TEST("lists of records", test_lists),
 		TEST("DANE-7671-4.1-1, DANE-6698-2.1-1 usable is what policy "
 		    "calls so", test_agreement),

@@ -369,6 +369,35 @@ test_server(void **state)
 	}
 }
 
+/*
+ * A hundred thousand KeyUpdate in a row, all there at once: as long as they
+ * were taken, no other fetch would go on.
+ */
+static void
+test_rekeys(void **state)
+{
+	const struct web_script few = {
+		.certificate = "good", .answer = HTTP("200 OK", ""),
+		.rekeys = 20
+	}, many = {
+		.certificate = "good", .answer = HTTP("200 OK", ""),
+		.rekeys = 100000
+	};
+	struct f_done done;
+	struct web *web;
+
+	(void)state;
+	web = get_from(&few, &done);
+	assert_string_equal(done.text, "");
+	assert_int_equal(done.outcome, FETCH_BODY);
+	web_free(&web);
+	web = get_from(&many, &done);
+	assert_int_equal(done.outcome, FETCH_ERROR);
+	assert_string_equal(done.text,
+	    curl_easy_strerror(CURLE_RECV_ERROR));
+	web_free(&web);
+}
+
 int
 main(void)
 {
@@ -394,6 +423,8 @@ main(void)
 		{ "T7 T9 STS-3.3-1 STS-3.3-4 STS-3.3-8 STS-7.2-1 a real "
 		    "server: statuses, sizes, names, TLS", test_server, NULL,
 		    NULL, NULL },
+		{ "T45 a server that sends TLS records without end",
+		    test_rekeys, NULL, NULL, NULL },
 	};
 
 	web_make_root();

@@ -141,6 +141,12 @@ test_no_names(void **state)
 		{ "10 [192.0.2.1],20 mx", MX_HOSTS, "20 mx", 1 },
 		{ "10 ?,20 mx", MX_HOSTS, "20 mx", 1 },
 		{ "10 ?", MX_UNUSABLE, "", 1 },
+		/* Names of DNS, and none of mail. */
+		{ "10 -mx.example", MX_UNUSABLE, "", 1 },
+		{ "10 mx-.example,20 mx", MX_HOSTS, "20 mx", 1 },
+		{ "10 mx.-x.example,20 mx", MX_HOSTS, "20 mx", 1 },
+		{ "10 -,20 mx", MX_HOSTS, "20 mx", 1 },
+		{ "10 _mx.a-b.example", MX_HOSTS, "10 _mx.a-b.example", 0 },
 		{ "10 1.2.3.4.in-addr.arpa", MX_HOSTS,
 		    "10 1.2.3.4.in-addr.arpa", 0 },
 	};

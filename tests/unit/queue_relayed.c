@@ -161,6 +161,59 @@ marks(void **state)
 	config_free(&plain.config);
 }
 
+/* A domain whose mail goes elsewhere cannot be held: its next hop is named. */
+static void
+holds(void **state)
+{
+	static const char *const lines[] = { RELAY,
+		OTHER " for=some.example sender=eve@near.example",
+		"tls-required=secret.example", NULL };
+	static const char *const some[] = {
+		OTHER " sender=eve@near.example", NULL };
+	static const struct {
+		const char	*words;
+		int		status;
+		const char	*error;
+	} rows[] = {
+		{ "domain hold far.example", 1,
+		  "far.example goes to " RELAY ": that is the next hop" },
+		{ "domain hold secret.example --for 1h", 1,
+		  "goes to smtp+tls://relay.example: that" },
+		{ "domain hold some.example", 1, "goes to " RELAY },
+		{ "domain show far.example", 1, "nothing is known" },
+		{ "domain release far.example", 1, "is not held" },
+		{ "domain hold relay.example", 0, "" },
+		{ "domain hold smtp+tls://relay.example", 0, "" },
+		{ "domain hold other.example", 0, "" },
+	};
+	struct world *world = new_world(NULL, 0);
+	struct answer answer;
+
+	(void)state;
+	set_lines(world, lines);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		answer = ask(world, 0, true, rows[i].words);
+		if (answer.status != rows[i].status ||
+		    strstr(answer.error, rows[i].error) == NULL)
+			fail_msg("%s: %d %s", rows[i].words, answer.status,
+			    answer.error);
+		forget(&answer);
+	}
+	/* both forms of the relay */
+	answer = ask(world, 0, true, "domain show relay.example");
+	assert_int_equal(answer.status, 0);
+	assert_non_null(strstr(answer.out.text, "\"" RELAY "\""));
+	assert_non_null(strstr(answer.out.text,
+	    "\"smtp+tls://relay.example\""));
+	forget(&answer);
+	/* Some of its mail goes to the domain itself: that is held. */
+	set_lines(world, some);
+	answer = ask(world, 0, true, "domain hold far.example");
+	assert_int_equal(answer.status, 0);
+	forget(&answer);
+	end_world(&world);
+}
+
 /* Exemptions of the domain itself, or of a relay of the list. */
 static void
 exemptions(void **state)
@@ -888,8 +941,8 @@ domain_verbs(void **state)
 	COMMAND(world, 64, "domain hold nonsense!");
 	COMMAND(world, 64, "domain hold relay.example other.example");
 	COMMAND(world, 64, "domain hold relay.example --for ever");
-	/* the recipient's domain is a next hop of its own */
-	COMMAND(world, 0, "domain hold far.example");
+	/* the recipient's domain is no next hop */
+	COMMAND(world, 1, "domain hold far.example");
 	take_message(world, "a@near.example", "b@far.example");
 	assert_int_equal(deliver_all(world, list), 1);
 	end_world(&world);
@@ -902,6 +955,8 @@ main(void)
 		{ "the next hop of a message", next_hops, NULL, NULL, NULL },
 		{ "lines that differ have another mark", marks, NULL, NULL,
 		    NULL },
+		{ "domain hold: not where the mail goes by a relay", holds,
+		    NULL, NULL, NULL },
 		{ "which next hops are exempt now", exemptions, NULL, NULL,
 		    NULL },
 		{ "which next hops a host's name means", who_is_meant, NULL,

@@ -404,10 +404,10 @@ show_nothing(void **state)
 	(void)state;
 	count_some();
 	expect("report show c.example", false, 1,
-	    "nothing was counted for c.example\n");
+	    "culverctl: nothing was counted for c.example\n");
 	expect("report show a.example --day 2001-02-03", false, 1,
-	    "nothing was counted for a.example on 2001-02-03\n");
-	expect("report show", false, 64, "a domain is wanted\n");
+	    "culverctl: nothing was counted for a.example on 2001-02-03\n");
+	expect("report show", false, 64, "culverctl: a domain is wanted\n");
 }
 
 /* ---- send ---- */
@@ -548,9 +548,9 @@ send_with_reports_off(void **state)
 	count_some();
 	more_settings = "tls-report off\n";
 	expect("report send a.example", true, 1,
-	    "tls-report is off: no report leaves\n");
+	    "culverctl: tls-report is off: no report leaves\n");
 	expect("report send a.example", false, 1,
-	    "tls-report is off: no report leaves\n");
+	    "culverctl: tls-report is off: no report leaves\n");
 	expect_status("report list", true, 0);
 	assert_null(strstr(output, "asking"));
 	more_settings = "";
@@ -596,13 +596,13 @@ static void
 send_nothing(void **state)
 {
 	(void)state;
-	expect("report send", true, 1, "there is no report to send\n");
-	expect("report send", false, 1, "there is no report to send\n");
+	expect("report send", true, 1, "culverctl: there is no report to send\n");
+	expect("report send", false, 1, "culverctl: there is no report to send\n");
 	count_some();
 	expect("report send c.example", false, 1,
-	    "there is no report to send\n");
+	    "culverctl: there is no report to send\n");
 	expect("report send --day 2001-02-03", false, 1,
-	    "there is no report to send\n");
+	    "culverctl: there is no report to send\n");
 }
 
 /* ---- words ---- */

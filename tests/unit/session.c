@@ -436,6 +436,10 @@ static const struct scene testing[] = {
 	  .is = "ready:done" },
 	{ "another name", TESTING,
 	  { OFFER, ">220 go", "tls other", INSIDE, BYE }, .is = "ready:done" },
+	/* Enforce has no handshake with it. */
+	{ "a suite that is too weak", TESTING,
+	  { OFFER, ">220 go", "tls static", INSIDE, BYE },
+	  .is = "ready:done" },
 	{ "no STARTTLS", TESTING, { HELLO, BYE }, .is = "ready:absent" },
 	{ "454", TESTING, { OFFER, ">454 not now", BYE },
 	  .is = "ready:refused" },
@@ -1173,6 +1177,9 @@ test_proofs(void **state)
 		  "", { X509_V_ERR_HOSTNAME_MISMATCH } },
 		{ ENFORCE, { OFFER, ">220 go", "tls self", BYE }, "mx.test",
 		  "", { X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT } },
+		/* ruling 10: mail goes, and it counts as under enforce */
+		{ TESTING, { OFFER, ">220 go", "tls static", INSIDE, BYE },
+		  "mx.test", "", { X509_V_ERR_APPLICATION_VERIFICATION } },
 		{ ENFORCE, { OFFER, ">454-4.7.0 a", ">454 4.7.0 b", BYE },
 		  "mx.test", "454-4.7.0 a\n454 4.7.0 b", { 0 } },
 		{ ENFORCE, { OFFER, ">220 go", "clear", "drain" }, "mx.test",
@@ -1286,6 +1293,91 @@ test_stop(void **state)
 	}
 }
 
+/*
+ * A server that sends so many TLS messages for which nobody asked, KeyUpdate
+ * under TLS 1.3 or HelloRequest under 1.2, and then an octet.
+ */
+struct flooder {
+	int		 fd;
+	const char	*certificate;
+	unsigned	 messages;
+};
+
+/* Made beforehand: they are to come as fast as they are read. */
+static void *
+flood(void *argument)
+{
+	struct flooder *flooder = argument;
+	SSL *ssl = SSL_new(server_named(flooder->certificate));
+	BIO *memory = BIO_new(BIO_s_mem());
+	char *octets;
+	long len, at = 0;
+	ssize_t sent;
+	unsigned i;
+
+	SSL_set_fd(ssl, flooder->fd);
+	if (SSL_accept(ssl) != 1)
+		abort();
+	BIO_up_ref(memory);
+	SSL_set0_wbio(ssl, memory);
+	for (i = 0; i < flooder->messages; i++)
+		if ((SSL_version(ssl) == TLS1_3_VERSION ?
+		    SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) :
+		    SSL_renegotiate(ssl)) != 1 || SSL_do_handshake(ssl) != 1)
+			abort();
+	if (SSL_version(ssl) == TLS1_3_VERSION)
+		SSL_write(ssl, "x", 1);
+	len = BIO_get_mem_data(memory, &octets);
+	while (at < len && (sent = write(flooder->fd, octets + at,
+	    (size_t)(len - at))) > 0)
+		at += sent;
+	SSL_free(ssl);
+	BIO_free(memory);
+	close(flooder->fd);
+	return NULL;
+}
+
+/* What came of reading from it. */
+static enum stream_state
+read_flood(struct flooder *flooder, char error[128])
+{
+	struct tls_about about = { .host = HOST };
+	struct stream stream;
+	pthread_t thread;
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	flooder->fd = ends[1];
+	pthread_create(&thread, NULL, flood, flooder);
+	stream_open(&stream, ends[0], -1);
+	assert_true(stream_start_tls(&stream, tls_new(client_context, &about),
+	    wire_now_ms() + 10000));
+	stream_read(&stream, wire_now_ms() + 20000);
+	strcpy(error, stream.error);
+	enum stream_state state = stream.state;
+	stream_close(&stream);
+	pthread_join(thread, NULL);
+	return state;
+}
+
+/* The library takes them without coming back to a deadline. */
+static void
+test_flood(void **state)
+{
+	struct flooder many = { .certificate = "good", .messages = 100000 },
+	    many12 = { .certificate = "good12", .messages = 100000 },
+	    few = { .certificate = "good", .messages = 20 };
+	char error[128];
+
+	(void)state;
+	assert_int_equal(read_flood(&few, error), STREAM_OK);
+	assert_int_equal(read_flood(&many, error), STREAM_TLS);
+	assert_string_equal(error, "too many TLS records without data");
+	assert_int_equal(read_flood(&many12, error), STREAM_TLS);
+	assert_string_equal(error, "too many TLS records without data");
+}
+
 /* RFC 5321 4.5.3.2, to the second. */
 static void
 test_limits(void **state)
@@ -1360,6 +1452,8 @@ main(void)
 		TEST("RPT-4.4-14, RPT-4.3.1-7, RPT-4.3.1-5 what is told of a "
 		    "session", test_proofs),
 		TEST("a session stops when it is told to", test_stop),
+		TEST("SMTP-4.5.3.2-1 TLS messages without end",
+		    test_flood),
 		TEST("SMTP-4.5.3.2.1-1, SMTP-4.5.3.2.2-1, SMTP-4.5.3.2.3-1, "
 		    "SMTP-4.5.3.2.4-1, SMTP-4.5.3.2.5-1, SMTP-4.5.3.2.6-1 "
 		    "the RFC's limits", test_limits),

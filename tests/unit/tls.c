@@ -355,6 +355,58 @@ test_versions(void **state)
 	}
 }
 
+/*
+ * The floor is the context's own, not what the library's level makes of the
+ * digests of old versions.
+ */
+static void
+test_floor(void **state)
+{
+	static const int versions[] = { TLS1_VERSION, TLS1_1_VERSION,
+	    TLS1_2_VERSION };
+	struct tls_about about = { "mx.example.com", false, NULL };
+	SSL *server, *client;
+	SSL_CTX *serving;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(SSL_CTX_get_min_proto_version(world.client),
+	    TLS1_2_VERSION);
+	for (i = 0; i < N(versions); i++) {
+		serving = pki_server(&rsa_leaf, NULL);
+		SSL_CTX_set_min_proto_version(serving, versions[i]);
+		SSL_CTX_set_max_proto_version(serving, versions[i]);
+		SSL_CTX_set_cipher_list(serving, "ALL:@SECLEVEL=0");
+		server = SSL_new(serving);
+		client = tls_new(world.client, &about);
+		SSL_set_security_level(client, 0);
+		assert_int_equal(shake(client, server),
+		    versions[i] == TLS1_2_VERSION);
+		ERR_clear_error();
+		SSL_free(client);
+		SSL_free(server);
+		SSL_CTX_free(serving);
+	}
+}
+
+/* Nothing that reaches us as a host's name ends the program. */
+static void
+test_no_names(void **state)
+{
+	static const char *const hosts[] = { "-mx.example.com",
+	    "mx-.example.com", "mx..example.com", "?", "", "[nonsense]" };
+	struct x509_defects defects;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(hosts); i++) {
+		memset(&defects, 0, sizeof(defects));
+		tls_judge(world.client, ec_leaf.certificate, NULL, 2,
+		    hosts[i], &defects);
+		assert_int_equal(defects.set, NAME);
+	}
+}
+
 struct suite_row {
 	const char	*suite;		/* of TLS 1.2 */
 	bool		 rsa;
@@ -367,8 +419,12 @@ static const struct suite_row suite_rows[] = {
 	{ "ECDHE-RSA-AES128-GCM-SHA256", true, true, true },
 	{ "ECDHE-RSA-AES256-GCM-SHA384", true, true, true },
 	{ "ECDHE-RSA-CHACHA20-POLY1305", true, true, true },
-	/* CBC: forward secrecy, no AEAD */
-	{ "ECDHE-RSA-AES128-SHA256", true, true, false },
+	/* CBC: forward secrecy, no AEAD; with SHA-2 and without */
+	{ "ECDHE-RSA-AES128-SHA256", true, true, true },
+	{ "ECDHE-RSA-AES256-SHA384", true, true, true },
+	{ "ECDHE-ECDSA-AES128-SHA256", false, true, true },
+	{ "ECDHE-ECDSA-AES256-SHA384", false, true, true },
+	{ "ECDHE-ECDSA-AES256-SHA", false, true, false },
 	{ "ECDHE-RSA-AES256-SHA", true, true, false },
 	/* static RSA */
 	{ "AES256-SHA", true, true, false },
@@ -382,6 +438,21 @@ static const struct suite_row suite_rows[] = {
 	{ "ADH-AES256-GCM-SHA384:@SECLEVEL=0", true, false, false },
 	{ "AECDH-AES256-SHA:@SECLEVEL=0", true, false, false },
 };
+
+/* What required TLS refuses is a defect elsewhere (ruling 10). */
+static void
+check_suite(const struct suite_row *row, const struct pki_entity *leaf)
+{
+	struct tls_proof proof;
+	char says[100];
+
+	assert_true(negotiate(false, TLS1_2_VERSION, TLS1_2_VERSION,
+	    row->suite, leaf, &proof));
+	assert_int_equal(proof.pkix.set, row->required ? 0 : OTHER);
+	snprintf(says, sizeof(says), "weak suite %s", row->suite);
+	assert_string_equal(proof.certificate,
+	    row->required ? "valid" : says);
+}
 
 static void
 test_suites(void **state)
@@ -403,6 +474,30 @@ test_suites(void **state)
 			    any, required);
 			fail();
 		}
+		if (any)
+			check_suite(row, leaf);
+	}
+}
+
+/* AEAD before CBC, forward secrecy before all, whatever else is there. */
+static void
+test_suite_order(void **state)
+{
+	struct tls_proof proof;
+	int required;
+
+	(void)state;
+	for (required = 0; required < 2; required++) {
+		assert_true(negotiate(required, TLS1_2_VERSION,
+		    TLS1_2_VERSION, "AES256-SHA:DHE-RSA-AES256-GCM-SHA384:"
+		    "AES128-GCM-SHA256:ECDHE-RSA-AES256-SHA384:"
+		    "ECDHE-RSA-AES128-GCM-SHA256", &rsa_leaf, &proof));
+		assert_string_equal(proof.cipher,
+		    "ECDHE-RSA-AES128-GCM-SHA256");
+		assert_true(negotiate(required, TLS1_2_VERSION,
+		    TLS1_2_VERSION, "AES256-SHA:DHE-RSA-AES256-GCM-SHA384:"
+		    "ECDHE-RSA-AES256-SHA384", &rsa_leaf, &proof));
+		assert_string_equal(proof.cipher, "ECDHE-RSA-AES256-SHA384");
 	}
 }
 
@@ -422,7 +517,14 @@ test_weak_keys(void **state)
 	/* A 1024-bit RSA key is a defect where TLS is required. */
 	assert_true(negotiate(true, 0, 0, NULL, &weak_leaf, &proof));
 	assert_int_equal(proof.pkix.set, CERT_NOT_TRUSTED);
+	/* And elsewhere is what it would be there (ruling 10). */
 	assert_true(negotiate(false, 0, 0, NULL, &weak_leaf, &proof));
+	assert_int_equal(proof.pkix.set, CERT_NOT_TRUSTED);
+	assert_non_null(strstr(proof.certificate, "key too weak"));
+	assert_true(negotiate(false, TLS1_2_VERSION, TLS1_2_VERSION,
+	    "AES256-SHA:@SECLEVEL=0", &weak_leaf, &proof));
+	assert_int_equal(proof.pkix.set, CERT_NOT_TRUSTED | OTHER);
+	assert_non_null(strstr(proof.certificate, "weak suite AES256-SHA, "));
 	/* 1024-bit DH: only where clear text would do as well. */
 	for (required = 0; required < 2; required++) {
 		serving = pki_server(&rsa_leaf, NULL);
@@ -929,6 +1031,12 @@ main(void)
 		    literals),
 		TEST("STS-7.2-1, TLS-9325-3.1.1-1, TLS-9325-3.1.1-2 TLS 1.2 "
 		    "and 1.3, nothing less", test_versions),
+		TEST("TLS-9325-3.1.1-2 TLS 1.2 at any security level",
+		    test_floor),
+		TEST("DANE-7672-2.2-10 what is no name is no host's",
+		    test_no_names),
+		TEST("TLS-9325-4.1-2 the better suites first",
+		    test_suite_order),
 		TEST("TLS-9325-4.1-1, TLS-9325-4.1-2 suites, where TLS is "
 		    "required and where not", test_suites),
 		TEST("TLS-9325-4.5-1 keys and groups of 1024 bits",

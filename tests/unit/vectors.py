@@ -25,6 +25,7 @@ FACTS = {
     "class": ["mail", "requiretls", "tls-optional", "report"],
     "mode": ["absent", "none", "testing", "enforce"],
     "policy-unknown": ["no", "yes"],
+    "resolver": ["judged", "unjudged"],
     "mx": ["match", "mismatch"],
     "mx-secure": ["no", "yes"],
     "name": ["mx", "given"],
@@ -147,6 +148,8 @@ def meant(facts, requirement):
         meant["policy-unknown"] = "no"
     if facts["mode"] in ("absent", "none"):
         meant["mx"] = "match"
+    if facts["mx-secure"] == "yes":
+        meant["resolver"] = "judged"
     return meant
 
 

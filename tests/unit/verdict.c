@@ -91,6 +91,8 @@ test_verdicts(void **state)
 		    "fail requiretls-mx-unproven 5.7.10 domain" },
 		{ "class=requiretls policy-unknown=yes",
 		    "defer requiretls-mx-unproven 4.7.10 host" },
+		{ "class=requiretls resolver=unjudged",
+		    "defer requiretls-mx-unjudged 4.7.10 host" },
 		{ "class=requiretls mx-secure=yes",
 		    "send requiretls-verified session" },
 		{ "class=requiretls mx-secure=yes requiretls=absent",
@@ -200,7 +202,7 @@ test_list(void **state)
 		}
 		assert_in_range(n, 2, 8);
 	}
-	assert_int_equal(facts_n, 14);
+	assert_int_equal(facts_n, 15);
 	buffer_free(&text);
 }
 

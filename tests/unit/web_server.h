@@ -9,6 +9,7 @@
  *	answer		send these octets (NULL: close without a word)
  *	endless		then send on for ever
  *	hang		then wait for the client to close
+ *	rekeys		instead of an answer so many KeyUpdate at once (TLS 1.3)
  *
  * Certificates are signed by a root that the client trusts.
  */
@@ -33,6 +34,7 @@ struct web_script {
 	const char	*certificate;	/* "good", ...; NULL: no TLS */
 	const char	*answer;
 	bool		 deaf, half, endless, hang;
+	unsigned	 rekeys;
 };
 
 struct web {
@@ -153,6 +155,30 @@ web_deaf(int fd)
 	poll(&closed, 1, 3000);
 }
 
+/* Made beforehand: they are to come as fast as the client reads. */
+static void
+web_rekey(SSL *ssl, int fd, unsigned n)
+{
+	BIO *memory = BIO_new(BIO_s_mem());
+	char *octets;
+	long len, at = 0;
+	ssize_t sent;
+
+	BIO_up_ref(memory);
+	SSL_set0_wbio(ssl, memory);
+	while (n-- > 0)
+		if (SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1 ||
+		    SSL_do_handshake(ssl) != 1)
+			abort();
+	len = BIO_get_mem_data(memory, &octets);
+	while (at < len && (sent = write(fd, octets + at,
+	    (size_t)(len - at))) > 0)
+		at += sent;
+	BIO_up_ref(SSL_get_rbio(ssl));
+	SSL_set0_wbio(ssl, SSL_get_rbio(ssl));
+	BIO_free(memory);
+}
+
 static void
 web_play(struct web *web, SSL *ssl, int fd)
 {
@@ -170,6 +196,8 @@ web_play(struct web *web, SSL *ssl, int fd)
 	if (!web_read(web, ssl))
 		return;
 	web->requests++;
+	if (script->rekeys > 0)
+		web_rekey(ssl, fd, script->rekeys);
 	if (script->answer != NULL)
 		SSL_write(ssl, script->answer, (int)strlen(script->answer));
 	memset(octets, 'x', sizeof(octets));
