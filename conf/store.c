@@ -17,12 +17,13 @@
 #include "conf/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* Of the pages in the cache this many percent are kept clean. */
-#define CLEAN_PERCENT	60
+#define CLEAN_PERCENT	85
 
 /*
  * Around the octets of a value: version before, CRC behind.  With KEYED in
@@ -369,6 +370,21 @@ commit(struct store *store, bool flush)
 }
 
 /*
+ * What was written of the tables begins its way to the disk beside us, so that
+ * the checkpoint's flush finds little left.
+ */
+static void
+begin_writeback(const struct store *store)
+{
+	const struct store_table *table;
+	int fd;
+
+	for (table = store->tables; table != NULL; table = table->next)
+		if (table->db->fd(table->db, &fd) == 0)
+			sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+/*
  * Checkpoint when a log file's worth was written.  Some of the work is done
  * before, right after a flush when the pages' log records are safe already,
  * so that the checkpoint itself does not hold up a turn for long.  A failure
@@ -384,6 +400,8 @@ write_back(struct store *store, bool flushed)
 	    store->options.log_file_bytes / 8) {
 		store->changed_octets = 0;
 		error = env->memp_trickle(env, CLEAN_PERCENT, &written);
+		if (error == 0)
+			begin_writeback(store);
 	}
 	/* Asking in vain costs a look at all log files. */
 	if (error == 0 && (!flushed ||
