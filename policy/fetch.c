@@ -35,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* All that policy asks for, but for those that are still to be read. */
+/* All that policy asks for, but for what is still to be read; 130 KiB each. */
 #define GETS_MAX	(FETCHER_ASKED_MAX - FETCHER_FRESH_MAX)
 /* A pipe, a socket, and another while one of them is being connected. */
 #define GET_DESCRIPTORS	3

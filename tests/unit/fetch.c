@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -43,11 +44,18 @@ find_program(char path[4096])
 	strcpy(strrchr(path, '/'), "/libexec/culver-fetch");
 }
 
+/* Descriptors that the program may have; 0: as many as we. */
+static rlim_t descriptors;
+
 /* As children.c does it: an account of its own, an empty folder. */
 static void
 become_fetch(const char *dir, int link)
 {
+	struct rlimit limit = { descriptors, descriptors };
 	char path[4096];
+
+	if (descriptors > 0 && setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		_exit(97);
 
 	find_program(path);
 	if (chdir(dir) != 0 || dup2(link, PROC_PARENT_FD) == -1 ||
@@ -79,11 +87,12 @@ link_peer(struct world *world, enum program peer, struct wire_port *port)
 	struct p_program message = { .program = peer };
 	int ends[2];
 
+	/* First: who is alone with a link that is lost ends at once. */
 	make_link(ends);
-	wire_port_close(port);
-	wire_port_open(port, ends[0], &fetch_wire);
 	order(world, P_LINK, &message, ends[1]);
 	close(ends[1]);
+	wire_port_close(port);
+	wire_port_open(port, ends[0], &fetch_wire);
 }
 
 static void
@@ -366,6 +375,94 @@ test_fresh_link(void **state)
 	web_free(&web);
 }
 
+/* ---- hosts that hang ---- */
+
+/* Room for four policies at a time. */
+static int
+begin_small(void **state)
+{
+	int begun;
+
+	descriptors = 64 + 4 * 3;
+	begun = begin(state);
+	descriptors = 0;
+	return begun;
+}
+
+/* A policy host that says nothing.  -1: only root may listen there. */
+static int
+listen_mute(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+	    .sin_port = htons(443) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	address.sin_addr.s_addr = htonl(0x7f00002b);	/* 127.0.0.43 */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    listen(fd, 64) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void
+ask_mute(struct world *world, uint64_t question)
+{
+	struct f_get get = { .question = question, .domain = "a.test" };
+	struct address address;
+	int ends[2];
+
+	address_parse(SLICE("127.0.0.43"), &address);
+	route_put_address(get.addresses, &get.addresses_len,
+	    sizeof(get.addresses), &address);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(wire_port_send(&world->policy, F_GET, &get, &ends[1],
+	    wire_now_ms() + PATIENCE_MS), 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* The question that is given up next, before so much time is over; 0: none. */
+static uint64_t
+given_up(struct world *world, int64_t within_ms)
+{
+	const struct f_done *done;
+	const void *message;
+
+	if (wire_port_receive(&world->policy, &message, NULL,
+	    wire_now_ms() + within_ms) != F_DONE)
+		return 0;
+	done = message;
+	assert_int_equal(done->outcome, FETCH_ERROR);
+	assert_string_equal(done->text, "timeout");
+	return done->question;
+}
+
+static void
+test_slow(void **state)
+{
+	struct world *world = *state;
+	int listener = listen_mute();
+	uint64_t i;
+
+	if (listener == -1)
+		skip();
+	for (i = 1; i <= 6; i++)
+		ask_mute(world, i);
+	/* All places are taken, and the fifth waits while none is slow. */
+	assert_int_equal(given_up(world, 1000), 0);
+	assert_int_equal(given_up(world, PATIENCE_MS), 1);
+	assert_int_equal(given_up(world, PATIENCE_MS), 2);
+	assert_int_equal(given_up(world, 500), 0);
+	ask_mute(world, 7);
+	assert_int_equal(given_up(world, 500), 3);
+	/* New settings: what hangs does not hold up the next program. */
+	order(world, P_SETTINGS_END, NULL, -1);
+	assert_int_equal(given_up(world, PATIENCE_MS), 0);
+	close(listener);
+}
+
 int
 main(void)
 {
@@ -382,6 +479,8 @@ main(void)
 		    NULL },
 		{ "a fresh link drops what the old one wanted",
 		    test_fresh_link, begin, end, NULL },
+		{ "T45 the oldest of hosts that hang makes room", test_slow,
+		    begin_small, end, NULL },
 	};
 
 	web_make_root();

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +20,18 @@
 #include "conf/log.h"
 #include "conf/parent.h"
 #include "policy/sts.h"
+
+/* Every clock is so far ahead. */
+static time_t ahead_s;
+
+int
+clock_gettime(clockid_t id, struct timespec *now)
+{
+	long made = syscall(SYS_clock_gettime, id, now);
+
+	now->tv_sec += ahead_s;
+	return (int)made;
+}
 
 static unsigned needed;
 
@@ -404,6 +418,77 @@ test_many(void **state)
 	assert_string_equal(world->text, "ours");
 }
 
+static unsigned
+hear_all(struct world *world)
+{
+	unsigned n = 0;
+
+	while (hear(world))
+		n++;
+	return n;
+}
+
+static void
+time_passes(struct world *world, int64_t ms)
+{
+	ahead_s += (time_t)((ms + 999) / 1000);
+	turn(world);
+}
+
+/*
+ * Hosts that hang: after a while others have their places, as long as there
+ * is room for all of them with fetch.
+ */
+static void
+test_slow(void **state)
+{
+	struct world *world = *state;
+	struct f_get first;
+	unsigned i, asked;
+	char name[32];
+
+	start_fetch(world);
+	for (i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "d%u.t", i);
+		ask(world, name);
+	}
+	assert_true(hear(world));
+	first = world->get;
+	close_pipe(world);
+	assert_int_equal(hear_all(world), FETCHER_FRESH_MAX - 1);
+	time_passes(world, FETCHER_FRESH_MS / 2);
+	assert_int_equal(hear_all(world), 0);
+	for (asked = FETCHER_FRESH_MAX; asked < FETCHER_ASKED_MAX;
+	    asked += FETCHER_FRESH_MAX) {
+		time_passes(world, FETCHER_FRESH_MS);
+		assert_int_equal(hear_all(world), FETCHER_FRESH_MAX);
+	}
+	time_passes(world, FETCHER_FRESH_MS);
+	assert_int_equal(hear_all(world), 0);
+	assert_int_equal(world->answers, 0);
+	/* Fetch gives up the oldest: there is room for one more. */
+	world->get = first;
+	done(world, FETCH_ERROR, 0, "timeout");
+	assert_string_equal(world->text, "timeout");
+	assert_int_equal(hear_all(world), 1);
+	/* Slow or not, the deadline stands. */
+	time_passes(world, FETCHER_DEADLINE_MS);
+	assert_true(world->answers >= FETCHER_ASKED_MAX);
+	assert_string_equal(world->text, "ours");
+	assert_int_equal(hear_all(world), FETCHER_FRESH_MAX);
+	/* With fetch go the slow ones, too, and wait for the next. */
+	time_passes(world, FETCHER_FRESH_MS);
+	assert_int_equal(hear_all(world), FETCHER_FRESH_MAX);
+	i = world->answers;
+	start_fetch(world);
+	assert_int_equal(world->answers, i);
+	assert_int_equal(hear_all(world), FETCHER_FRESH_MAX);
+	while (world->answers < 1000) {
+		hear_all(world);
+		start_fetch(world);
+	}
+}
+
 int
 main(void)
 {
@@ -422,7 +507,10 @@ main(void)
 		    end, NULL },
 		{ "an idle end is none", test_idle_end, begin, end, NULL },
 		{ "nonsense is a death", test_nonsense, begin, end, NULL },
-		{ "T45 sixty-four at a time, in order", test_many, begin, end, NULL },
+		{ "T45 sixty-four at a time, in order", test_many, begin, end,
+		    NULL },
+		{ "T45 slow hosts hold no places", test_slow, begin, end,
+		    NULL },
 	};
 
 	log_to(no_log, NULL);

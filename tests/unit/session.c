@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "delivery/facts.h"
 #include "delivery/session.h"
 
 #include "delivery_server.h"
@@ -1219,6 +1220,54 @@ test_proofs(void **state)
 	}
 }
 
+/*
+ * Records that only the library could tell to be none: what is asked of the
+ * host is told as it was then.
+ */
+static void
+test_unusable(void **state)
+{
+	static const struct {
+		const char	*requirement, *rule, *matched, *told, *tlsa;
+	} rows[] = {
+		{ "dane", "dane-unusable-encrypted", "", "encrypt",
+		    "unusable" },
+		{ "dane", "sts-verified", "", "pkix", "unusable" },
+		{ "dane-pkix", "sts-verified", "", "pkix", "unusable" },
+		{ "dane", "tls-required-certificate-expired", "", "pkix",
+		    "unusable" },
+		{ "none", "exempt", "", "none", "unusable" },
+		{ "dane", "dane-verified", "3 1 1 00", "dane", "usable" },
+	};
+	struct w_proof proof = { .starttls_known = true,
+	    .starttls = STARTTLS_DONE };
+	struct session_verdict verdict = { .action = SESSION_SEND };
+	struct d_host note;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N(rows); i++) {
+		memset(&note, 0, sizeof(note));
+		strcpy(note.tlsa, "usable");
+		strcpy(note.requirement, rows[i].requirement);
+		strcpy(proof.tlsa_matched, rows[i].matched);
+		verdict.rule = (struct rule){ rows[i].rule, "", "", "" };
+		facts_session(&note, &proof, &verdict);
+		assert_string_equal(note.requirement, rows[i].told);
+		assert_string_equal(note.tlsa, rows[i].tlsa);
+	}
+	/* Another key is no want of records; nor is a session without TLS. */
+	strcpy(note.requirement, "dane");
+	strcpy(note.tlsa, "usable");
+	proof.dane = CERT_DANE_NO_MATCH;
+	facts_session(&note, &proof, &verdict);
+	assert_string_equal(note.requirement, "dane");
+	proof.dane = 0;
+	proof.starttls = STARTTLS_BROKEN;
+	facts_session(&note, &proof, &verdict);
+	assert_string_equal(note.requirement, "dane");
+}
+
 struct stopper {
 	int	fd;
 	int	delay_ms;
@@ -1451,6 +1500,8 @@ main(void)
 		    test_long_replies),
 		TEST("RPT-4.4-14, RPT-4.3.1-7, RPT-4.3.1-5 what is told of a "
 		    "session", test_proofs),
+		TEST("DANE-7671-4.1-1 what was asked of records that are none",
+		    test_unusable),
 		TEST("a session stops when it is told to", test_stop),
 		TEST("SMTP-4.5.3.2-1 TLS messages without end",
 		    test_flood),

@@ -319,6 +319,7 @@ negotiate(bool required, int min, int max, const char *suites,
 	SSL_CTX_set_max_proto_version(serving, max);
 	if (suites != NULL && SSL_CTX_set_cipher_list(serving, suites) != 1)
 		fail_msg("no such suites: %s", suites);
+	SSL_CTX_clear_options(serving, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_dh_auto(serving, 1);
 	server = SSL_new(serving);
 	client = tls_new(world.client, &about);
