@@ -31,6 +31,11 @@
 
 /* How long the death of a worker is remembered. */
 #define DEATH_MS	(24 * 3600 * (int64_t)1000)
+/* A question that waits longer waits for somebody's web server. */
+#define ASK_YOUNG_MS	2000
+/* Until policy and we have the same settings, after a reload. */
+#define REPEAT_MS	200
+#define REPEATS_MAX	15
 
 /* ---- making, finding, marking ---- */
 
@@ -122,9 +127,14 @@ forget_question(struct attempt *attempt)
 	if (attempt->question == 0)
 		return;
 	attempt->question = 0;
+	attempt->repeat_ms = 0;
 	nexthop_free(&attempt->coming);
 	TAILQ_REMOVE(&attempt->manager->asking, attempt, ask);
-	attempt->manager->asks_n--;
+	if (attempt->slow)
+		attempt->manager->slow_asks_n--;
+	else
+		attempt->manager->asks_n--;
+	attempt->slow = false;
 }
 
 static void
@@ -152,6 +162,7 @@ put_question(struct attempt *attempt)
 	};
 
 	memcpy(ask.domain, attempt->target, sizeof(ask.domain));
+	attempt->repeat_ms = 0;
 	if (attempt->manager->policy != NULL)
 		link_send(attempt->manager->policy, R_ASK, &ask, NULL);
 }
@@ -164,9 +175,31 @@ ask(struct attempt *attempt)
 	if (attempt->question != 0)
 		return;
 	attempt->question = ++manager->last_question;
+	attempt->asked_ms = loop_now_ms();
+	if (TAILQ_EMPTY(&manager->asking))
+		timer_set(manager->ask_timer, REPEAT_MS);
 	TAILQ_INSERT_TAIL(&manager->asking, attempt, ask);
 	manager->asks_n++;
 	put_question(attempt);
+}
+
+void
+attempt_look_at_questions(struct manager *manager)
+{
+	int64_t now_ms = loop_now_ms();
+	struct attempt *attempt;
+
+	TAILQ_FOREACH(attempt, &manager->asking, ask) {
+		if (attempt->repeat_ms != 0 && now_ms >= attempt->repeat_ms)
+			put_question(attempt);
+		if (attempt->slow || now_ms - attempt->asked_ms < ASK_YOUNG_MS)
+			continue;
+		attempt->slow = true;
+		manager->asks_n--;
+		manager->slow_asks_n++;
+	}
+	if (!TAILQ_EMPTY(&manager->asking))
+		timer_set(manager->ask_timer, REPEAT_MS);
 }
 
 /*
@@ -285,6 +318,52 @@ end_without_route(struct attempt *attempt, const struct r_route *route)
 	ended->policy_checked = !attempt->unchecked && !route->sts_cached;
 }
 
+/* What is said of a failure of our own programs. */
+static void
+blame_us(struct d_ended *ended, const char *repair, const char *text)
+{
+	ended->outcome = OUTCOME_DEFERRED;
+	snprintf(ended->enhanced, sizeof(ended->enhanced), "4.3.0");
+	snprintf(ended->rule, sizeof(ended->rule), "own-failure");
+	snprintf(ended->clause, sizeof(ended->clause), "RFC 3463 3.4");
+	snprintf(ended->repair, sizeof(ended->repair), "%s", repair);
+	snprintf(ended->text, sizeof(ended->text), "%s", text);
+}
+
+/* What was refused without any look-up is of no settings. */
+static bool
+has_our_settings(const struct manager *manager, const struct r_route *route)
+{
+	return route->settings == manager->settings ||
+	    (route->settings == 0 && route->outcome != ROUTE_OK);
+}
+
+/*
+ * After a reload policy has the new settings a moment sooner or later than
+ * we, and what it began before is of the old ones.  STS-5-3 RFC 8461 5,
+ * DANE-7672-2.2-2 RFC 7672 2.2: such a route may lack the policy that counts
+ * now.
+ */
+static void
+repeat_question(struct attempt *attempt)
+{
+	nexthop_free(&attempt->coming);
+	if (attempt->repeats++ < REPEATS_MAX) {
+		attempt->repeat_ms = loop_now_ms() + REPEAT_MS;
+		return;
+	}
+	log_line(LOG_LEVEL_ERROR, "%s: policy answers by other settings than "
+	    "delivery has", attempt->target);
+	forget_question(attempt);
+	attempt->over = true;
+	if (!attempt->proven)
+		blame_us(&attempt->ended, "This relay failed, not the "
+		    "domain's hosts: its programs did not agree on their "
+		    "settings; a reload or restart mends it.",
+		    "this relay's programs do not have the same settings");
+	attempt_mark(attempt);
+}
+
 void
 attempt_take_end(struct manager *manager, const struct r_end *end)
 {
@@ -292,6 +371,11 @@ attempt_take_end(struct manager *manager, const struct r_end *end)
 
 	if (attempt == NULL || attempt->coming == NULL)
 		return;
+	if (!has_our_settings(manager, &attempt->coming->route)) {
+		repeat_question(attempt);
+		return;
+	}
+	attempt->repeats = 0;
 	nexthop_free(&attempt->route);
 	attempt->route = attempt->coming;
 	attempt->coming = NULL;
@@ -302,14 +386,29 @@ attempt_take_end(struct manager *manager, const struct r_end *end)
 	attempt_mark(attempt);
 }
 
+/* Is there a route, and do the settings that it was found under count? */
+static bool
+has_current_route(const struct attempt *attempt)
+{
+	return attempt->route != NULL &&
+	    has_our_settings(attempt->manager, &attempt->route->route);
+}
+
+bool
+attempt_route_holds(const struct attempt *attempt)
+{
+	return attempt->question == 0 && has_current_route(attempt) &&
+	    loop_wall_s() <= attempt->route->route.valid_until;
+}
+
 bool
 attempt_route_is_old(struct attempt *attempt)
 {
-	if (attempt->question != 0 || attempt->route == NULL)
+	if (attempt->question != 0)
 		return true;
 	/* One step is made on every answer, however short its life. */
-	if (attempt->route_unused ||
-	    loop_wall_s() <= attempt->route->route.valid_until) {
+	if (attempt_route_holds(attempt) ||
+	    (attempt->route_unused && has_current_route(attempt))) {
 		attempt->route_unused = false;
 		return false;
 	}
@@ -398,7 +497,7 @@ search(struct attempt *attempt, struct job *job)
 	struct walk_step step;
 
 	for (;;) {
-		if (attempt->route == NULL) {
+		if (!has_current_route(attempt)) {
 			ask(attempt);
 			return true;
 		}
@@ -702,14 +801,9 @@ judge_ours(struct attempt *attempt)
 		ended->ours = true;
 		return;
 	}
-	ended->outcome = OUTCOME_DEFERRED;
-	snprintf(ended->enhanced, sizeof(ended->enhanced), "4.3.0");
-	snprintf(ended->rule, sizeof(ended->rule), "own-failure");
-	snprintf(ended->clause, sizeof(ended->clause), "RFC 3463 3.4");
-	snprintf(ended->repair, sizeof(ended->repair), "This relay failed, "
-	    "not the domain's hosts: its log says what ended its worker.");
-	snprintf(ended->text, sizeof(ended->text), "a worker of this relay "
-	    "ended again while it talked to a host of the domain");
+	blame_us(ended, "This relay failed, not the domain's hosts: its log "
+	    "says what ended its worker.", "a worker of this relay ended "
+	    "again while it talked to a host of the domain");
 }
 
 /* A message broke each connection: the rest of the mail had better wait. */

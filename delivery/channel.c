@@ -416,8 +416,7 @@ open_again(struct channel *channel, bool clear)
 	};
 
 	plan.host = nexthop_find(attempt->route, channel->host);
-	if (plan.host == NULL ||
-	    loop_wall_s() > attempt->route->route.valid_until) {
+	if (plan.host == NULL || !attempt_route_holds(attempt)) {
 		/* What it had to prove may not be what counts by now. */
 		walk_note_end(&attempt->walk, channel->host, END_TEMPORARY,
 		    false, NULL, "what is known of the domain ran out");
@@ -693,9 +692,8 @@ channel_still_good(const struct channel *channel)
 {
 	const struct attempt *attempt = channel->attempt;
 
-	return attempt->question == 0 && attempt->route != NULL &&
-	    loop_wall_s() <= attempt->route->route.valid_until &&
-	    !is_worn(channel) && what_changed(channel) == NULL;
+	return attempt_route_holds(attempt) && !is_worn(channel) &&
+	    what_changed(channel) == NULL;
 }
 
 /* A message that left another host and may go here. */

@@ -22,7 +22,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Questions that were put just now; and all that have no answer. */
 #define ASKS_MAX	100
+#define ALL_ASKS_MAX	3000
 /* A server that said 354 waits for some minutes at least. */
 #define BODY_MS		(60 * 1000)
 #define STOP_MS		(20 * 1000)
@@ -33,6 +35,7 @@
 #define STOP_TICK_MS	250
 
 static void	on_stop_tick(void *context);
+static void	on_ask_tick(void *context);
 
 /* ---- links ---- */
 
@@ -222,11 +225,16 @@ manager_is_short(const struct manager *manager)
 	    !TAILQ_EMPTY(&manager->fresh));
 }
 
-/* A question is worth asking when its answer can be used soon. */
+/*
+ * A question is worth asking when its answer can be used soon.  T45: one whose
+ * answer is long in coming, for a policy host says nothing, keeps nobody from
+ * asking.
+ */
 static bool
 may_ask(const struct manager *manager)
 {
 	return !manager->stopping && manager->asks_n < ASKS_MAX &&
+	    manager->asks_n + manager->slow_asks_n < ALL_ASKS_MAX &&
 	    manager->channels_n + manager->asks_n < manager->config->workers;
 }
 
@@ -244,6 +252,12 @@ manager_load(struct manager *manager, const struct address *address)
 	LIST_INSERT_HEAD(&manager->loads, load, entry);
 	manager->loads_changed = true;
 	return load;
+}
+
+static void
+on_ask_tick(void *context)
+{
+	attempt_look_at_questions(context);
 }
 
 /* Wake who waits for an address that has room; drop loads without use. */
@@ -360,6 +374,8 @@ manager_new(struct loop *loop, struct config *config, int spawner_fd)
 	TAILQ_INIT(&manager->jobs);
 	TAILQ_INIT(&manager->unsettled);
 	manager->stop_timer = timer_new(loop, on_stop_tick, manager);
+	manager->ask_timer = timer_new(loop, on_ask_tick, manager);
+	manager->settings = policy_settings_mark(config);
 	tell_settings(manager);
 	pool_begin(manager, spawner_fd);
 	loop_at_turn_end(loop, manager_turn, manager);
@@ -372,6 +388,7 @@ manager_settings(struct manager *manager, struct config *config,
 {
 	config_free(&manager->config);
 	manager->config = config;
+	manager->settings = policy_settings_mark(config);
 	manager->loads_changed = true;
 	tell_settings(manager);
 	if (bundle_fd >= 0)

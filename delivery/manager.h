@@ -75,7 +75,11 @@ struct manager {
 	struct attempts		 fresh;		/* wait to ask for a route */
 	struct attempts		 for_slot;	/* wait for a connection */
 	struct attempts		 asking;	/* wait for policy's answer */
-	unsigned		 asks_n;
+	unsigned		 asks_n;	/* of these, that are young */
+	unsigned		 slow_asks_n;	/* and all others */
+	struct timer		*ask_timer;	/* runs while any asks */
+	/* Of the configuration: a route found under another is none. */
+	uint64_t		 settings;	/* policy_settings_mark */
 
 	TAILQ_HEAD(, channel)	 channels;
 	unsigned		 channels_n;	/* slots in use */
@@ -149,6 +153,10 @@ struct attempt {
 	char			 target[DOMAIN_TEXT_MAX];	/* of R_ASK */
 
 	uint64_t		 question;	/* 0: none is put */
+	int64_t			 asked_ms;	/* when it was put first */
+	bool			 slow;		/* it is not young any more */
+	int64_t			 repeat_ms;	/* put it again then; 0: no */
+	unsigned		 repeats;	/* in a row */
 	struct nexthop		*route;		/* NULL: not known yet */
 	struct nexthop		*coming;	/* between R_ROUTE and R_END */
 	bool			 route_unused;	/* came, and no step was made */
@@ -193,14 +201,26 @@ void	 attempt_advance(struct attempt *);
 void	 attempt_stop(struct attempt *);
 /* Drop it without a word (queue is gone): its channels are orphans. */
 void	 attempt_drop(struct attempt *);
-/* policy's answers; and all questions once more, on a fresh link. */
+/*
+ * policy's answers.  One found under other settings than ours is not taken;
+ * the question is put again a moment later, for they may be under way, and
+ * some times only.
+ */
 void	 attempt_take_route(struct manager *, const struct r_route *);
 void	 attempt_take_host(struct manager *, const struct r_host *);
 void	 attempt_take_end(struct manager *, const struct r_end *);
+/* All questions once more, on a fresh link. */
 void	 attempt_ask_again(struct manager *);
+/* Those that are due to be put again, and those that grow old. */
+void	 attempt_look_at_questions(struct manager *);
 /* Leave whatever list it waits in. */
 void	 attempt_stop_waiting(struct attempt *);
-/* Is the route past its time?  Then it is asked for (once) from here. */
+/* Is the route known, in its time, and found under the settings we have? */
+bool	 attempt_route_holds(const struct attempt *);
+/*
+ * Is it past its time, or of other settings?  Then it is asked for (once)
+ * from here.
+ */
 bool	 attempt_route_is_old(struct attempt *);
 /* The channel that was sought is ready; or is not: the caller lets it go. */
 void	 attempt_found(struct attempt *, struct channel *);

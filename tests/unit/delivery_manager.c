@@ -325,11 +325,12 @@ hold(uint64_t destination)
  * policy's patterns, numbers are last octets of 192.0.2.N.
  */
 static void
-route_for(uint64_t question, const char *hosts, enum sts_mode sts,
-    int64_t life_s)
+route_under(uint64_t settings, uint64_t question, const char *hosts,
+    enum sts_mode sts, int64_t life_s)
 {
 	struct r_route route = { .question = question, .sts = sts,
-	    .outcome = ROUTE_OK, .valid_until = loop_wall_s() + life_s };
+	    .outcome = ROUTE_OK, .valid_until = loop_wall_s() + life_s,
+	    .settings = settings };
 	static struct r_host host;
 	struct r_end end = { question };
 	struct slice rest = slice_of(hosts), count = rest, word, name;
@@ -363,6 +364,14 @@ route_for(uint64_t question, const char *hosts, enum sts_mode sts,
 		say(&world.policy, R_HOST, &host);
 	}
 	say(&world.policy, R_END, &end);
+}
+
+/* The same, by the settings that the manager has. */
+static void
+route_for(uint64_t question, const char *hosts, enum sts_mode sts,
+    int64_t life_s)
+{
+	route_under(world.manager->settings, question, hosts, sts, life_s);
 }
 
 /* Policy is asked, and answers. */
@@ -783,6 +792,7 @@ answer_signed(uint64_t question, const struct signed_route *from)
 	struct r_route route = { .question = question,
 	    .outcome = ROUTE_OK, .hosts = 1,
 	    .valid_until = loop_wall_s() + from->life_s,
+	    .settings = world.manager->settings, .dnssec_judged = true,
 	    .mx_secure = from->mx_secure, .mx_implicit = from->mx_implicit,
 	    .sts = from->sts, .sts_error = from->sts_error };
 	struct address address = { .family = 4, .ip = { 192, 0, 2, 1 } };
@@ -2323,6 +2333,7 @@ test_relay_socket(void **state)
 		{ "smtps://[relay.test]", true, true },
 	};
 	struct r_route route = { .outcome = ROUTE_OK, .hosts = 1,
+	    .settings = world.manager->settings,
 	    .valid_until = loop_wall_s() + 600,
 	    .policy_domain = "relay.test" };
 	struct address address = { .family = 4, .ip = { 192, 0, 2, 1 } };
@@ -2610,6 +2621,7 @@ test_relay_port(void **state)
 {
 	static struct r_host host;
 	struct r_route route = { .outcome = ROUTE_OK, .hosts = 1,
+	    .settings = world.manager->settings,
 	    .valid_until = loop_wall_s() + 600 };
 	struct address address = { .family = 4,
 	    .ip = { 192, 0, 2, IS_SILENT } };
@@ -2682,7 +2694,8 @@ test_no_route(void **state)
 static void
 test_policy_dies(void **state)
 {
-	struct r_route route = { .outcome = ROUTE_OK, .hosts = 1 };
+	struct r_route route = { .outcome = ROUTE_OK, .hosts = 1,
+	    .settings = world.manager->settings };
 	const struct r_ask *ask;
 	uint64_t session;
 
@@ -2706,6 +2719,351 @@ test_policy_dies(void **state)
 	give_link(&world.policy, PROGRAM_POLICY, &route_wire);
 	answer_route("a=2", STS_ABSENT, 600);
 	ready(new_worker(), "a");
+}
+
+/* ---- routes that run out, and reloads, in between ---- */
+
+/* What is known of this destination is past its time from now on. */
+static void
+outdate(uint64_t destination)
+{
+	attempt_find(world.manager, destination)->route->route.valid_until =
+	    loop_wall_s() - 1;
+}
+
+/*
+ * New settings, under which routes are looked for otherwise; of a host that
+ * has no TLSA records they ask the same.
+ */
+static void
+reload(void)
+{
+	struct config *config = config_new();
+	bool trusts = world.config->trust_resolver != CONFIG_TRUST_NO;
+
+	config->workers = 8;
+	config->per_domain = 20;
+	config->per_host = 10;
+	config->connect_timeout_s = 1;
+	config->trust_resolver = trusts ? CONFIG_TRUST_NO :
+	    CONFIG_TRUST_AUTO;
+	manager_settings(world.manager, config, -1);
+	world.config = config;
+}
+
+/* What makes a route old: its time is over, or the settings are others. */
+static void
+make_old(uint64_t destination, bool by_reload)
+{
+	if (by_reload)
+		reload();
+	else
+		outdate(destination);
+}
+
+/* Drawn, but the route ran out before it was all there: it goes back. */
+static void
+test_old_before_message(void **state)
+{
+	struct d_job about = { .job = 900, .message = 77, .size_bytes = 3,
+	    .sender = "s@a.test", .recipients = 1 };
+	struct d_rcpt rcpt = { .job = 900, .recipient = "r0@" DOMAIN };
+	uint64_t destination, session;
+	struct wire_port *worker;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		worker = begin(&destination, &session, "a=1");
+		about.destination = destination;
+		about.session = session;
+		/* Between D_NEXT and D_JOB, or D_JOB and its recipient. */
+		if (i < 2)
+			make_old(destination, i == 1);
+		say(&world.queue, D_JOB, &about);
+		if (i >= 2)
+			make_old(destination, i == 3);
+		say(&world.queue, D_RCPT, &rcpt);
+		assert_int_equal(((const struct d_return *)expect(
+		    &world.queue, D_RETURN))->job, 900);
+		expect(worker, W_QUIT);
+		silence(worker);
+		expect_ended(destination, 0, false);
+		wire_port_close(worker);
+		turns(5);
+	}
+}
+
+/*
+ * A session that has nothing else to do is not what the route asks for any
+ * more: the message that another host refused is not sent on it.
+ */
+static void
+test_old_before_homeless(void **state)
+{
+	uint64_t destination, session, spare, third, job;
+	struct wire_port *first, *second, *last;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		world.config->per_domain = 1;
+		first = begin(&destination, &session, "a=1 b=2");
+		job = job_for(destination, session, 1, 50, BODY_7BIT, 3);
+		expect_job(first, job, 1);
+		expect_body(job);
+		expect_next(session);		/* ahead */
+		done(first, job, DONE_REFUSED, false);
+		none_for(destination, session);
+		second = new_worker();
+		spare = ready(second, "b");
+		expect_job(second, job, 1);
+		result(second, job, 0, OUTCOME_DELIVERED);
+		done(second, job, DONE_SERVED, true);
+		expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "b");
+		expect_next(spare);
+		/* One more with the better host, which refuses again. */
+		world.config->per_domain = 20;
+		attempt_mark(attempt_find(world.manager, destination));
+		last = new_worker();
+		third = ready(last, "a");
+		expect_next(third);
+		job = job_for(destination, third, 1, 0, BODY_7BIT, 3);
+		expect_job(last, job, 1);
+		done(last, job, DONE_REFUSED, true);
+		expect_next(third);
+		make_old(destination, i == 1);
+		none_for(destination, spare);
+		expect(second, W_QUIT);
+		if (i == 1)
+			answer_route("a=1 b=2", STS_ABSENT, 600);
+		expect_result("r0@" DOMAIN, OUTCOME_DEFERRED, "a");
+		none_for(destination, third);
+		expect(last, W_QUIT);
+		expect_ended(destination, 0, false);
+		wire_port_close(first);
+		wire_port_close(second);
+		wire_port_close(last);
+		turns(5);
+	}
+}
+
+/* STS-5-3: a failed handshake on a route of old is no way to clear text. */
+static void
+test_old_before_clear_retry(void **state)
+{
+	struct wire_port *worker;
+	uint64_t destination;
+	struct d_ended ended;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		destination = due(DOMAIN);
+		answer_route("a=1", STS_ABSENT, 600);
+		worker = new_worker();
+		turns(5);
+		make_old(destination, i == 1);
+		broken_tls(worker, "a");
+		expect_host("a", "192.0.2.1", "reconnect");
+		if (i == 1)
+			answer_route("a=1", STS_ENFORCE, 600);
+		ended = expect_ended(destination, OUTCOME_DEFERRED, false);
+		assert_string_equal(ended.text, "a: what is known of the "
+		    "domain ran out");
+		silence(&world.spawner);
+		wire_port_close(worker);
+		turns(5);
+	}
+}
+
+/*
+ * A reload binds what is open: the session carries no message before policy
+ * has been asked anew, and none by an answer of the old settings.
+ */
+static void
+test_reload_open_session(void **state)
+{
+	uint64_t destination, session, job, old, question;
+	struct wire_port *worker;
+
+	(void)state;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 0, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	old = world.manager->settings;
+	reload();
+	assert_int_not_equal(world.manager->settings, old);
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	done(worker, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+	question = expect_ask(DOMAIN);
+	silence(&world.queue);
+	/* Policy has not heard of them yet. */
+	route_under(old, question, "a=1", STS_ABSENT, 600);
+	silence(&world.queue);
+	silence(worker);
+	assert_int_equal(expect_ask(DOMAIN), question);
+	route_for(question, "a=1", STS_ABSENT, 600);
+	expect_next(session);
+	assert_int_equal(attempt_find(world.manager, destination)->repeats,
+	    0);
+	none_for(destination, session);
+	expect(worker, W_QUIT);
+	expect_ended(destination, 0, false);
+}
+
+/* An answer that no step was made on yet is as old as any. */
+static void
+test_reload_unused_route(void **state)
+{
+	uint64_t destination, session, job;
+	struct wire_port *worker;
+
+	(void)state;
+	world.config->per_domain = 1;
+	worker = begin(&destination, &session, "a=1");
+	job = job_for(destination, session, 1, 50, BODY_7BIT, 3);
+	expect_job(worker, job, 1);
+	expect_body(job);
+	expect_next(session);
+	none_for(destination, session);
+	attempt_find(world.manager, destination)->drained = false;
+	outdate(destination);
+	world.config->per_domain = 20;
+	attempt_mark(attempt_find(world.manager, destination));
+	turns(3);
+	/* Asked for one more session, which there is no room for by now. */
+	world.config->per_host = 1;
+	answer_route("a=1", STS_ABSENT, 600);
+	assert_true(attempt_find(world.manager, destination)->route_unused);
+	reload();
+	result(worker, job, 0, OUTCOME_DELIVERED);
+	done(worker, job, DONE_SERVED, true);
+	expect_result("r0@" DOMAIN, OUTCOME_DELIVERED, "a");
+	expect_ask(DOMAIN);
+	silence(&world.queue);
+}
+
+/*
+ * The same while a host is proven, before one is known, and while one waits
+ * for its turn: nothing is opened by the old answer.
+ */
+static void
+test_reload_without_session(void **state)
+{
+	uint64_t destination, session, old, question;
+	struct wire_port *worker;
+
+	(void)state;
+	destination = due(DOMAIN);
+	question = expect_ask(DOMAIN);
+	old = world.manager->settings;
+	reload();
+	route_under(old, question, "a=1", STS_ABSENT, 600);
+	silence(&world.spawner);
+	assert_int_equal(expect_ask(DOMAIN), question);
+	route_for(question, "a=1", STS_ABSENT, 600);
+	worker = new_worker();
+	reload();
+	ready(worker, "a");
+	question = expect_ask(DOMAIN);
+	silence(worker);
+	route_for(question, "a=1", STS_ENFORCE, 600);
+	/* By now something else is asked of it. */
+	expect(worker, W_QUIT);
+	carry_anew(destination, "a");
+	expect_ended(destination, 0, false);
+	wire_port_close(worker);
+	turns(5);
+	/* All connections are taken. */
+	world.config->workers = 1;
+	worker = begin(&destination, &session, "a=1");
+	world.config->workers = 2;
+	due("c.test");
+	question = expect_ask("c.test");
+	world.config->workers = 1;
+	route_for(question, "c=3", STS_ABSENT, 600);
+	silence(&world.spawner);
+	reload();
+	question = expect_ask("c.test");
+	silence(&world.spawner);
+	route_for(question, "c=3", STS_ENFORCE, 600);
+	expect_socket(new_worker(), "c");
+}
+
+/*
+ * Policy that never has our settings: some questions, at their distance, and
+ * the mail waits; its domain is not blamed.
+ */
+static void
+test_settings_at_odds(void **state)
+{
+	int64_t begun_ms = wire_now_ms();
+	uint64_t destination, question;
+	struct d_ended ended;
+	unsigned i;
+
+	(void)state;
+	destination = due(DOMAIN);
+	for (i = 0; i <= 15; i++) {
+		question = expect_ask(DOMAIN);
+		route_under(4711, question, "a=1", STS_ABSENT, 600);
+	}
+	ended = expect_ended(destination, OUTCOME_DEFERRED, false);
+	assert_string_equal(ended.rule, "own-failure");
+	assert_string_equal(ended.enhanced, "4.3.0");
+	silence(&world.policy);
+	silence(&world.spawner);
+	assert_in_range(wire_now_ms() - begun_ms, 15 * 200, 30000);
+	assert_int_equal(log_count("other settings"), 1);
+	/* What needed no look-up has none. */
+	destination = due("[nonsense");
+	no_way(expect_ask("[nonsense"), ROUTE_FAIL, "5.1.2");
+	expect_ended(destination, OUTCOME_FAILED, false);
+}
+
+/*
+ * T45: questions that wait for somebody's web server keep nobody from asking;
+ * there is an end to them all the same.
+ */
+static void
+test_slow_questions(void **state)
+{
+	const unsigned young = 100, all = 3000;
+	struct attempt *attempt;
+	uint64_t question = 0;
+	char domain[32];
+	unsigned i;
+
+	(void)state;
+	world.config->workers = 500;
+	for (i = 0; i < young; i++) {
+		snprintf(domain, sizeof(domain), "s%u.test", i);
+		due(domain);
+		question = expect_ask(domain);
+	}
+	due("late.test");
+	silence(&world.policy);
+	TAILQ_FOREACH(attempt, &world.manager->asking, ask)
+		attempt->asked_ms -= 1500;
+	silence(&world.policy);
+	/* Two seconds old. */
+	TAILQ_FOREACH(attempt, &world.manager->asking, ask)
+		attempt->asked_ms -= 600;
+	expect_ask("late.test");
+	assert_int_equal(world.manager->asks_n, 1);
+	assert_int_equal(world.manager->slow_asks_n, young);
+	/* The answer to one of them. */
+	no_way(question, ROUTE_AGAIN, "4.4.3");
+	expect_ended(young, OUTCOME_DEFERRED, false);
+	assert_int_equal(world.manager->slow_asks_n, young - 1);
+	world.manager->slow_asks_n = all - 1;
+	due("no.test");
+	silence(&world.policy);
+	world.manager->slow_asks_n--;
+	expect_ask("no.test");
+	world.manager->slow_asks_n = young - 1;
 }
 
 /* ---- queue's death ---- */
@@ -3705,6 +4063,7 @@ test_told_both(void **state)
 	struct wire_port *worker;
 	struct w_proof proof;
 	struct r_route route = { .outcome = ROUTE_OK, .hosts = 1,
+	    .settings = world.manager->settings,
 	    .sts = STS_ENFORCE, .sts_id = "id1", .sts_text = 4711,
 	    .valid_until = loop_wall_s() + 600, .mx_secure = true };
 	struct address address = { .family = 4, .ip = { 192, 0, 2, 1 } };
@@ -3747,6 +4106,7 @@ static void
 test_told_relay(void **state)
 {
 	struct r_route route = { .outcome = ROUTE_OK, .hosts = 1,
+	    .settings = world.manager->settings,
 	    .sts = STS_ENFORCE, .sts_id = "id1",
 	    .policy_domain = "relay.test",
 	    .valid_until = loop_wall_s() + 600 };
@@ -4183,6 +4543,22 @@ main(void)
 		TEST("a relayhost's port is no alarm", test_relay_port),
 		TEST("no route", test_no_route),
 		TEST("policy dies", test_policy_dies),
+		TEST("the route runs out before a message is there, or there "
+		    "is a reload", test_old_before_message),
+		TEST("the route runs out before a message without host gets "
+		    "one", test_old_before_homeless),
+		TEST("STS-5-3 no retry in clear on a route that ran out",
+		    test_old_before_clear_retry),
+		TEST("STS-5-3, DANE-7672-2.2-2 a reload binds a session that "
+		    "is open", test_reload_open_session),
+		TEST("a reload binds an answer that was not used yet",
+		    test_reload_unused_route),
+		TEST("STS-5-3, DANE-7672-2.2-2 a reload binds what is under "
+		    "way", test_reload_without_session),
+		TEST("policy has other settings for good",
+		    test_settings_at_odds),
+		TEST("T45 questions that wait for a web server",
+		    test_slow_questions),
 		TEST("queue dies", test_queue_dies),
 		TEST("queue dies while a final dot is under way",
 		    test_queue_dies_at_dot),
