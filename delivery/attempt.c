@@ -262,6 +262,27 @@ has_next_relay(const struct attempt *attempt)
 }
 
 /*
+ * The owner of a relay that nobody can use any more would not learn it while
+ * the next one takes all mail.
+ */
+static void
+say_left(const struct attempt *attempt, const char *left)
+{
+	const struct r_route *route = &attempt->route->route;
+	const struct walk_host *last = attempt->walk.last;
+	const char *why = "no host of it was left to try";
+
+	if (route->outcome != ROUTE_OK)
+		why = route->text;
+	else if (attempt->proven)
+		why = "it did not take every message";
+	else if (last != NULL)
+		why = last->text;
+	log_line(LOG_LEVEL_INFO, "relayhost %s: %s; the next one is %s", left,
+	    why, attempt->target);
+}
+
+/*
  * This relay came to nothing, or has not taken the homeless messages: is there
  * one behind it, to be asked for in the same attempt?  What waits goes there,
  * and is judged by that relay's own policy.  True: it is, or will be when the
@@ -270,6 +291,8 @@ has_next_relay(const struct attempt *attempt)
 static bool
 try_next_relay(struct attempt *attempt)
 {
+	char left[DOMAIN_TEXT_MAX];
+
 	if (!has_next_relay(attempt) ||
 	    (attempt->proven && TAILQ_EMPTY(&attempt->homeless)))
 		return false;
@@ -277,7 +300,9 @@ try_next_relay(struct attempt *attempt)
 		return true;
 	attempt->beyond = attempt->proven;
 	attempt->relay_n++;
+	memcpy(left, attempt->target, sizeof(left));
 	name_target(attempt);
+	say_left(attempt, left);
 	walk_next_relay(&attempt->walk, attempt->route, attempt->class);
 	attempt->unchecked |= attempt->route->route.sts_cached;
 	nexthop_free(&attempt->route);
